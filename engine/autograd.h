@@ -1,0 +1,77 @@
+// Reverse-mode automatic differentiation on a tape.
+//
+// An operation computes y, then calls record(y, inputs, closure). Where an input needs a gradient,
+// y gets a Node that holds the closure and the inputs' nodes. backward(loss) visits the nodes from
+// the youngest to the oldest, hands each closure the gradient dy of its output, and adds what the
+// closure produces to the inputs' gradients. Each node is freed as soon as it has been visited.
+// Baydin et al.: "Automatic differentiation in machine learning: a survey", JMLR 18, 2018.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "engine/tensor.h"
+
+namespace fettle {
+
+class Grads;
+using Backward = std::function<void(const Tensor& dy, Grads& grads)>;
+
+/// A tensor's place on the tape: a leaf (a parameter; no closure) or an operation's output.
+struct Node {
+  std::vector<std::shared_ptr<Node>> inputs;  // nullptr where an input needs no gradient
+  Backward backward;
+  Tensor grad;
+  Shape shape;
+  Device device;
+  uint64_t order = 0;  // a node is younger than all its inputs
+};
+
+/// Where a closure leaves the gradients of its inputs. Kernels overwrite; only this class adds.
+class Grads {
+ public:
+  explicit Grads(Node& node) : node_(node), produced_(node.inputs.size()) {}
+
+  /// Whether input i needs a gradient.
+  bool wants(int i) const { return node_.inputs[i] != nullptr; }
+  /// Memory of input i's shape, to be overwritten whole with its gradient; nullptr on meta.
+  float* fresh(int i);
+  /// Gives an existing tensor as the gradient of input i, shared and never changed from here on.
+  void pass(int i, const Tensor& gradient);
+
+ private:
+  friend void backward(const Tensor& loss);
+  void accumulate();
+
+  Node& node_;
+  std::vector<Tensor> produced_;
+};
+
+/// Puts y on the tape if gradients are being recorded and an input needs one; returns y.
+/// The closure may capture inputs and saved statistics, but never y itself (y.detach() may).
+Tensor record(Tensor y, const std::vector<Tensor>& inputs, Backward closure);
+
+/// Fills grad() of every parameter that `loss` (one element) depends on, adding to what is there.
+/// Throws Error if loss is not a single element or is not on the tape.
+void backward(const Tensor& loss);
+
+/// A leaf node for a parameter.
+std::shared_ptr<Node> make_leaf(const Tensor& tensor);
+
+/// Whether operations on this thread are being recorded.
+bool grad_enabled();
+
+/// While it lives, operations on this thread record nothing, so that memory is reused at once.
+class NoGrad {
+ public:
+  NoGrad();
+  ~NoGrad();
+  NoGrad(const NoGrad&) = delete;
+  NoGrad& operator=(const NoGrad&) = delete;
+
+ private:
+  bool before_;
+};
+
+}  // namespace fettle

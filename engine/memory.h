@@ -1,0 +1,31 @@
+// Memory of tensors: a caching pool, so that a training step allocates from the system only once.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "engine/device.h"
+
+namespace fettle {
+
+/// Bytes of a device's pool.
+struct MemoryStats {
+  int64_t current = 0;   ///< held by living tensors
+  int64_t peak = 0;      ///< the highest `current` since the start or reset_peak_memory()
+  int64_t reserved = 0;  ///< held by the pool, in use or kept for reuse
+};
+
+MemoryStats memory_stats(Device device = Device::cpu());
+void reset_peak_memory(Device device = Device::cpu());
+/// Returns what the pool keeps for reuse to the system.
+void release_cached_memory(Device device = Device::cpu());
+
+/// When on, fresh memory holds NaN, so that a kernel that leaves an output unwritten shows.
+void set_memory_poison(bool on);
+
+/// A block of the pool, 64-byte aligned; goes back to the pool when the last owner lets go.
+/// Throws Error with the figures when the system has no more memory. nullptr on meta.
+std::shared_ptr<std::byte> allocate(size_t bytes, Device device);
+
+}  // namespace fettle

@@ -1,0 +1,108 @@
+#include "engine/tensor.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/autograd.h"
+
+namespace fettle {
+
+Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
+  Tensor t;
+  t.shape_ = shape;
+  t.dtype_ = dtype;
+  t.device_ = device;
+  t.defined_ = true;
+  t.storage_ = allocate(t.bytes(), device);
+  return t;
+}
+
+Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
+  Tensor t = empty(shape, dtype, device);
+  on(device, [&](Cpu) { std::memset(t.raw(), 0, t.bytes()); });
+  return t;
+}
+
+Tensor Tensor::full(const Shape& shape, float value, Device device) {
+  Tensor t = empty(shape, DType::f32, device);
+  t.fill(value);
+  return t;
+}
+
+template <class T>
+Tensor Tensor::from(const Shape& shape, std::span<const T> values) {
+  require(static_cast<int64_t>(values.size()) == shape.size(), "a tensor of shape ", shape,
+          " holds ", shape.size(), " elements, but ", values.size(), " were given");
+  Tensor t = empty(shape, dtype_of<T>());
+  std::copy(values.begin(), values.end(), t.data<T>());
+  return t;
+}
+template Tensor Tensor::from(const Shape&, std::span<const float>);
+template Tensor Tensor::from(const Shape&, std::span<const int32_t>);
+template Tensor Tensor::from(const Shape&, std::span<const uint8_t>);
+
+template <class T>
+std::vector<T> Tensor::to_vector() const {
+  require(!device_.is_meta(), "a meta tensor of shape ", shape_, " has no elements to read");
+  const T* first = data<T>();
+  return std::vector<T>(first, first + size());
+}
+template std::vector<float> Tensor::to_vector() const;
+template std::vector<int32_t> Tensor::to_vector() const;
+template std::vector<uint8_t> Tensor::to_vector() const;
+
+float Tensor::item() const {
+  require(size() == 1, "a tensor of shape ", shape_, " has no single element");
+  return to_vector<float>()[0];
+}
+
+Tensor Tensor::view(const Shape& shape) const {
+  require(shape.size() == size(), "a tensor of shape ", shape_, " cannot be seen as ", shape);
+  Tensor t = detach();
+  t.shape_ = shape;
+  return t;
+}
+
+Tensor Tensor::detach() const {
+  Tensor t = *this;
+  t.node_ = nullptr;
+  return t;
+}
+
+Tensor Tensor::clone() const {
+  if (!defined_) return {};
+  Tensor t = empty(shape_, dtype_, device_);
+  t.copy_from(*this);
+  return t;
+}
+
+void Tensor::copy_from(const Tensor& source) {
+  require(source.shape_ == shape_ && source.dtype_ == dtype_, "a tensor of ",
+          name_of(source.dtype_), source.shape_, " cannot be copied into one of ", name_of(dtype_),
+          shape_);
+  on(device_, [&](Cpu) { std::memcpy(raw(), source.raw(), bytes()); });
+}
+
+void Tensor::fill(float value) {
+  float* first = data();
+  on(device_, [&](Cpu) { std::fill_n(first, size(), value); });
+}
+
+void Tensor::set_requires_grad(bool on) {
+  if (!on) {
+    node_ = nullptr;
+    return;
+  }
+  require(dtype_ == DType::f32, "a tensor of ", name_of(dtype_), " can have no gradient");
+  if (!node_) node_ = make_leaf(*this);
+}
+
+Tensor Tensor::grad() const {
+  return node_ ? node_->grad : Tensor();
+}
+
+void Tensor::clear_grad() {
+  if (node_) node_->grad = Tensor();
+}
+
+}  // namespace fettle

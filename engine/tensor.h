@@ -1,0 +1,100 @@
+// Tensor: a cheap handle to a contiguous block of elements with a shape, a type and a device, and
+// optionally a place on the autograd tape. Copying a Tensor copies the handle, not the elements.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/device.h"
+#include "engine/dtype.h"
+#include "engine/memory.h"
+#include "engine/shape.h"
+
+namespace fettle {
+
+struct Node;  // engine/autograd.h
+
+class Tensor {
+ public:
+  /// An undefined tensor: no shape, no memory; `defined()` is false.
+  Tensor() = default;
+
+  /// Elements are not initialised.
+  static Tensor empty(const Shape& shape, DType dtype = DType::f32, Device device = {});
+  static Tensor zeros(const Shape& shape, DType dtype = DType::f32, Device device = {});
+  static Tensor full(const Shape& shape, float value, Device device = {});
+  /// Copies `values`, as many as the shape has elements.
+  template <class T>
+  static Tensor from(const Shape& shape, std::span<const T> values);
+  template <class T>
+  static Tensor from(const Shape& shape, const std::vector<T>& values) {
+    return from(shape, std::span<const T>(values));
+  }
+
+  bool defined() const { return defined_; }
+  const Shape& shape() const { return shape_; }
+  int64_t size() const { return shape_.size(); }
+  size_t bytes() const { return static_cast<size_t>(size()) * size_of(dtype_); }
+  DType dtype() const { return dtype_; }
+  Device device() const { return device_; }
+
+  /// The elements; nullptr on meta. T must be the tensor's type.
+  template <class T = float>
+  T* data() {
+    check_type(dtype_of<T>());
+    return reinterpret_cast<T*>(storage_.get());
+  }
+  template <class T = float>
+  const T* data() const {
+    check_type(dtype_of<T>());
+    return reinterpret_cast<const T*>(storage_.get());
+  }
+  /// The elements as raw bytes.
+  std::byte* raw() { return storage_.get(); }
+  const std::byte* raw() const { return storage_.get(); }
+
+  /// A copy of the elements on the host. Throws Error on meta.
+  template <class T = float>
+  std::vector<T> to_vector() const;
+  /// The only element of a tensor of size 1.
+  float item() const;
+
+  /// The same elements under another shape of the same size, off the tape (reshape() in
+  /// engine/ops/reshape.h stays on it).
+  Tensor view(const Shape& shape) const;
+  /// The same elements, off the tape.
+  Tensor detach() const;
+  /// A new tensor with equal elements, off the tape.
+  Tensor clone() const;
+  /// Overwrites the elements with those of `source`, of the same shape and type.
+  void copy_from(const Tensor& source);
+  /// Sets every element of an f32 tensor.
+  void fill(float value);
+  /// True when no other handle shares the elements.
+  bool unshared() const { return storage_.use_count() == 1; }
+
+  /// Autograd. A parameter is a leaf that collects its gradient in grad().
+  bool requires_grad() const { return node_ != nullptr; }
+  /// Makes this a leaf that collects a gradient, or takes it off the tape.
+  void set_requires_grad(bool on);
+  /// The gradient collected by backward(); undefined before.
+  Tensor grad() const;
+  void clear_grad();
+  const std::shared_ptr<Node>& node() const { return node_; }
+  void set_node(std::shared_ptr<Node> node) { node_ = std::move(node); }
+
+ private:
+  void check_type(DType wanted) const {
+    require(wanted == dtype_, "a tensor of ", name_of(dtype_), " was read as ", name_of(wanted));
+  }
+
+  std::shared_ptr<std::byte> storage_;
+  std::shared_ptr<Node> node_;
+  Shape shape_;
+  Device device_;
+  DType dtype_ = DType::f32;
+  bool defined_ = false;
+};
+
+}  // namespace fettle

@@ -1,0 +1,110 @@
+#include "layers/layer.h"
+
+#include <map>
+
+#include "engine/autograd.h"
+#include "engine/random.h"
+
+namespace fettle {
+namespace {
+
+// The layers called while a table is being made, with what they returned.
+struct Trace {
+  std::vector<std::pair<Layer*, Shape>> calls;
+};
+thread_local Trace* trace = nullptr;
+
+Members members_of(Layer& layer) {
+  Members members;
+  layer.members(members);
+  return members;
+}
+
+void collect(Layer& layer, const std::string& prefix, NamedTensors& out) {
+  for (const Members::Entry& entry : members_of(layer).entries()) {
+    const std::string path = prefix + entry.name;
+    if (entry.layer) {
+      collect(*entry.layer, path + ".", out);
+    } else if (entry.tensor->defined()) {
+      out.push_back({path, *entry.tensor, entry.parameter, entry.parameter && layer.trainable()});
+    }
+  }
+}
+
+void collect_names(Layer& layer, const std::string& prefix, std::map<Layer*, std::string>& names) {
+  for (const Members::Entry& entry : members_of(layer).entries()) {
+    if (!entry.layer) continue;
+    names[entry.layer] = prefix + entry.name;
+    collect_names(*entry.layer, prefix + entry.name + ".", names);
+  }
+}
+
+}  // namespace
+
+void Members::parameter(std::string name, Tensor& tensor) {
+  entries_.push_back({std::move(name), &tensor, nullptr, true});
+}
+void Members::buffer(std::string name, Tensor& tensor) {
+  entries_.push_back({std::move(name), &tensor, nullptr, false});
+}
+void Members::layer(std::string name, Layer& layer) {
+  entries_.push_back({std::move(name), nullptr, &layer, false});
+}
+
+Tensor Layer::operator()(const Tensor& x) {
+  Tensor y = call(x);
+  if (trace) trace->calls.emplace_back(this, y.shape());
+  return y;
+}
+
+void Layer::set_trainable(bool trainable) {
+  trainable_ = trainable;
+  for (const Members::Entry& entry : members_of(*this).entries()) {
+    if (entry.layer) entry.layer->set_trainable(trainable);
+    if (entry.parameter && entry.tensor->defined()) entry.tensor->set_requires_grad(trainable);
+  }
+}
+
+NamedTensors named_tensors(Layer& model) {
+  NamedTensors tensors;
+  collect(model, "", tensors);
+  return tensors;
+}
+
+Shape build(Layer& model, const Shape& shape, uint64_t seed) {
+  const NoGrad no_grad;
+  const RandomScope random(seed);
+  return model(Tensor::empty(shape, DType::f32, Device::meta())).shape();
+}
+
+std::vector<LayerRow> layer_table(Layer& model, const Shape& input) {
+  Trace calls;
+  trace = &calls;
+  try {
+    build(model, input);
+  } catch (...) {
+    trace = nullptr;
+    throw;
+  }
+  trace = nullptr;
+
+  std::map<Layer*, std::string> names;
+  collect_names(model, "", names);
+  std::vector<LayerRow> rows;
+  for (const auto& [layer, output] : calls.calls) {
+    LayerRow row{names[layer], layer->kind(), output};
+    bool leaf = true;
+    for (const Members::Entry& entry : members_of(*layer).entries()) {
+      if (entry.layer) {
+        leaf = false;
+      } else if (entry.tensor->defined()) {
+        row.parameters += entry.tensor->size();
+        if (!entry.parameter || !layer->trainable()) row.non_trainable += entry.tensor->size();
+      }
+    }
+    if (leaf) rows.push_back(row);
+  }
+  return rows;
+}
+
+}  // namespace fettle
