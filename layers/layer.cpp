@@ -14,14 +14,14 @@ struct Trace {
 };
 thread_local Trace* trace = nullptr;
 
-Members members_of(Layer& layer) {
+std::vector<Members::Entry> members_of(Layer& layer) {
   Members members;
   layer.members(members);
-  return members;
+  return members.entries();
 }
 
 void collect(Layer& layer, const std::string& prefix, NamedTensors& out) {
-  for (const Members::Entry& entry : members_of(layer).entries()) {
+  for (const Members::Entry& entry : members_of(layer)) {
     const std::string path = prefix + entry.name;
     if (entry.layer) {
       collect(*entry.layer, path + ".", out);
@@ -32,7 +32,7 @@ void collect(Layer& layer, const std::string& prefix, NamedTensors& out) {
 }
 
 void collect_names(Layer& layer, const std::string& prefix, std::map<Layer*, std::string>& names) {
-  for (const Members::Entry& entry : members_of(layer).entries()) {
+  for (const Members::Entry& entry : members_of(layer)) {
     if (!entry.layer) continue;
     names[entry.layer] = prefix + entry.name;
     collect_names(*entry.layer, prefix + entry.name + ".", names);
@@ -59,7 +59,7 @@ Tensor Layer::operator()(const Tensor& x) {
 
 void Layer::set_trainable(bool trainable) {
   trainable_ = trainable;
-  for (const Members::Entry& entry : members_of(*this).entries()) {
+  for (const Members::Entry& entry : members_of(*this)) {
     if (entry.layer) entry.layer->set_trainable(trainable);
     if (entry.parameter && entry.tensor->defined()) entry.tensor->set_requires_grad(trainable);
   }
@@ -94,7 +94,7 @@ std::vector<LayerRow> layer_table(Layer& model, const Shape& input) {
   for (const auto& [layer, output] : calls.calls) {
     LayerRow row{names[layer], layer->kind(), output};
     bool leaf = true;
-    for (const Members::Entry& entry : members_of(*layer).entries()) {
+    for (const Members::Entry& entry : members_of(*layer)) {
       if (entry.layer) {
         leaf = false;
       } else if (entry.tensor->defined()) {
