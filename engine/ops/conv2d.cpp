@@ -1,0 +1,66 @@
+#include "engine/ops/conv2d.h"
+
+#include "engine/ops/epilogue.h"
+
+namespace fettle {
+
+Conv2dShape conv2d_shape(const Tensor& x, const Tensor& w, const Conv2dOptions& options) {
+  const auto check = [&](bool fits, const char* why) {
+    require(fits, "conv2d: input ", x.shape(), " and weight ", w.shape(), " do not fit: ", why);
+  };
+  check(x.shape().rank() == 4, "the input must be [N,H,W,C]");
+  check(w.shape().rank() == 4, "the weight must be [K,R,S,C/groups]");
+  Conv2dShape s;
+  s.N = x.shape()[0], s.H = x.shape()[1], s.W = x.shape()[2], s.C = x.shape()[3];
+  s.K = w.shape()[0], s.R = w.shape()[1], s.S = w.shape()[2];
+  s.stride_h = options.strides[0], s.stride_w = options.strides[1];
+  s.dilation_h = options.dilation[0], s.dilation_w = options.dilation[1];
+  s.groups = options.groups;
+  check(s.stride_h > 0 && s.stride_w > 0, "strides must be at least 1");
+  check(s.dilation_h > 0 && s.dilation_w > 0, "dilation must be at least 1");
+  check(s.groups > 0 && s.C % s.groups == 0 && s.K % s.groups == 0,
+        "groups must divide the channels of both");
+  check(w.shape()[3] * s.groups == s.C, "the weight reads another number of channels");
+
+  const int64_t rows = (s.R - 1) * s.dilation_h + 1, columns = (s.S - 1) * s.dilation_w + 1;
+  std::array<Pads, 2> pads{};
+  if (options.explicit_padding) {
+    pads = *options.explicit_padding;
+  } else if (options.padding == Padding::same) {
+    pads = {same_pads(s.H, rows, s.stride_h), same_pads(s.W, columns, s.stride_w)};
+  }
+  check(s.H + pads[0].before + pads[0].after >= rows &&
+            s.W + pads[1].before + pads[1].after >= columns,
+        "the kernel is larger than the padded input");
+  s.pad_top = pads[0].before;
+  s.pad_left = pads[1].before;
+  s.P = output_extent(s.H, pads[0], rows, s.stride_h);
+  s.Q = output_extent(s.W, pads[1], columns, s.stride_w);
+  return s;
+}
+
+Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2dOptions& options) {
+  const Conv2dShape s = conv2d_shape(x, w, options);
+  require(!bias.defined() || bias.shape() == Shape{s.K}, "conv2d: bias ", bias.shape(),
+          " does not fit weight ", w.shape());
+  Tensor y = Tensor::empty({s.N, s.P, s.Q, s.K}, DType::f32, x.device());
+  const Epilogue epilogue = options.epilogue;
+  on(x.device(), [&](auto device) {
+    conv2d_forward(device, s, x.data(), w.data(), bias.data(), epilogue, y.data());
+  });
+  // Each gradient needs the other factor, and a frozen factor's gradient is never asked for.
+  const Tensor output = epilogue == Epilogue::relu ? y.detach() : Tensor();
+  const Tensor input = w.requires_grad() ? x.detach() : Tensor();
+  const Tensor weight = x.requires_grad() ? w.detach() : Tensor();
+  return record(std::move(y), {x, w, bias}, [=](const Tensor& dy, Grads& grads) {
+    const Tensor dz = epilogue_gradient(epilogue, dy, output, 2, grads);
+    on(dy.device(), [&](auto device) {
+      if (grads.wants(0))
+        conv2d_backward_input(device, s, dz.data(), weight.data(), grads.fresh(0));
+      if (grads.wants(1))
+        conv2d_backward_weight(device, s, dz.data(), input.data(), grads.fresh(1));
+    });
+  });
+}
+
+}  // namespace fettle

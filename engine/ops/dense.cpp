@@ -1,0 +1,31 @@
+#include "engine/ops/dense.h"
+
+#include "engine/ops/epilogue.h"
+
+namespace fettle {
+
+Tensor dense(const Tensor& x, const Tensor& w, const Tensor& bias, Epilogue epilogue) {
+  require(x.shape().rank() == 2 && w.shape().rank() == 2 && x.shape()[1] == w.shape()[1],
+          "dense: input ", x.shape(), " and weight ", w.shape(),
+          " do not fit; they must be [N,C] and [K,C]");
+  const DenseShape s{x.shape()[0], x.shape()[1], w.shape()[0]};
+  require(!bias.defined() || bias.shape() == Shape{s.K}, "dense: bias ", bias.shape(),
+          " does not fit weight ", w.shape());
+  Tensor y = Tensor::empty({s.N, s.K}, DType::f32, x.device());
+  on(x.device(), [&](auto device) {
+    dense_forward(device, s, x.data(), w.data(), bias.data(), epilogue, y.data());
+  });
+  // Each gradient needs the other factor, and a frozen factor's gradient is never asked for.
+  const Tensor output = epilogue == Epilogue::relu ? y.detach() : Tensor();
+  const Tensor input = w.requires_grad() ? x.detach() : Tensor();
+  const Tensor weight = x.requires_grad() ? w.detach() : Tensor();
+  return record(std::move(y), {x, w, bias}, [=](const Tensor& dy, Grads& grads) {
+    const Tensor dz = epilogue_gradient(epilogue, dy, output, 2, grads);
+    on(dy.device(), [&](auto device) {
+      if (grads.wants(0)) dense_backward_input(device, s, dz.data(), weight.data(), grads.fresh(0));
+      if (grads.wants(1)) dense_backward_weight(device, s, dz.data(), input.data(), grads.fresh(1));
+    });
+  });
+}
+
+}  // namespace fettle

@@ -1,0 +1,24 @@
+// The shared end of conv2d's and dense's backward. See kernels/epilogue/epilogue.h.
+#pragma once
+
+#include "engine/autograd.h"
+#include "kernels/epilogue/epilogue.h"
+
+namespace fettle {
+
+/// The gradient dz before the epilogue, from dy and (for ReLU) the output y; the channels are the
+/// last axis. Also writes the bias's gradient if input `bias` of the operation wants one.
+inline Tensor epilogue_gradient(Epilogue epilogue, const Tensor& dy, const Tensor& y, int bias,
+                                Grads& grads) {
+  const bool relu = epilogue == Epilogue::relu;
+  if (!relu && !grads.wants(bias)) return dy;
+  Tensor dz = relu ? Tensor::empty(dy.shape(), DType::f32, dy.device()) : dy;
+  const int64_t K = dy.shape()[-1];
+  on(dy.device(), [&](auto device) {
+    epilogue_backward(device, dy.size() / K, K, epilogue, dy.data(), y.data(),
+                      relu ? dz.data() : nullptr, grads.wants(bias) ? grads.fresh(bias) : nullptr);
+  });
+  return dz;
+}
+
+}  // namespace fettle

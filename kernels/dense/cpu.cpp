@@ -1,0 +1,147 @@
+// The weight matrix is large and used once a step, so each direction reads it once, in its own
+// order, and cuts the work along the axis in which w is contiguous (C).
+#include <algorithm>
+
+#include "kernels/dense/dense.h"
+#include "kernels/parallel.h"
+#include "kernels/scratch.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/dense/cpu.cpp"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "kernels/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fettle {
+namespace HWY_NAMESPACE {
+namespace {
+
+// Forward: dot products along C. A tile of 4 x 4 keeps 16 vectors of partial sums.
+constexpr int tile_n = 4, tile_k = 4;
+
+/// sums[n*ld + k] += sum over c in [0, depth) of x[n*C + c] * w[k*C + c]
+template <int TN, int TK>
+void dot_tile(int64_t depth, int64_t C, const float* HWY_RESTRICT x, const float* HWY_RESTRICT w,
+              int64_t ld, float* HWY_RESTRICT sums) {
+  Vec partial[TN][TK];
+#pragma GCC unroll 4
+  for (int n = 0; n < TN; ++n) {
+#pragma GCC unroll 4
+    for (int k = 0; k < TK; ++k) partial[n][k] = hn::Zero(lanes_tag);
+  }
+  const int64_t whole = depth / L * L;
+  for (int64_t c = 0; c < whole; c += L) {
+    Vec rows[TK];
+#pragma GCC unroll 4
+    for (int k = 0; k < TK; ++k) rows[k] = hn::LoadU(lanes_tag, w + k * C + c);
+#pragma GCC unroll 4
+    for (int n = 0; n < TN; ++n) {
+      const Vec value = hn::LoadU(lanes_tag, x + n * C + c);
+#pragma GCC unroll 4
+      for (int k = 0; k < TK; ++k) partial[n][k] = hn::MulAdd(value, rows[k], partial[n][k]);
+    }
+  }
+  for (int n = 0; n < TN; ++n) {
+    for (int k = 0; k < TK; ++k) {
+      float total = hn::GetLane(hn::SumOfLanes(lanes_tag, partial[n][k]));
+      for (int64_t c = whole; c < depth; ++c) total += x[n * C + c] * w[k * C + c];
+      sums[n * ld + k] += total;
+    }
+  }
+}
+
+/// One block of the depth: sums [N,K] = x[:, c0:c1] * w[:, c0:c1]^T.
+void dot_block(const DenseShape& s, int64_t c0, int64_t c1, const float* x, const float* w,
+               float* sums) {
+  std::fill_n(sums, s.N * s.K, 0.0f);
+  for_each_tile(s.K, tile_k, [&](int64_t k, int64_t ks) {
+    for_each_tile(s.N, tile_n, [&](int64_t n, int64_t ns) {
+      with_rows<tile_k>(ks, [&]<int TK>() {
+        with_rows<tile_n>(ns, [&]<int TN>() {
+          dot_tile<TN, TK>(c1 - c0, s.C, x + n * s.C + c0, w + k * s.C + c0, s.K,
+                           sums + n * s.K + k);
+        });
+      });
+    });
+  });
+}
+
+/// out[m*ld + c] = sum over t of a[m*row + t*step] * b[t*C + c] for c in [c0, c1).
+void outer_block(int64_t rows, int64_t depth, const float* a, int64_t row, int64_t step,
+                 const float* b, int64_t C, int64_t c0, int64_t c1, float* out) {
+  constexpr int V = 2;
+  int64_t c = c0;
+  const auto tiles = [&](auto vectors) {
+    constexpr int width = decltype(vectors)::value;
+    for_each_tile(rows, max_rows(width), [&](int64_t m, int64_t ms) {
+      with_rows<max_rows(width)>(ms, [&]<int M>() {
+        Tile<M, width> tile;
+        tile.clear();
+        tile.accumulate(depth, a + m * row, row, step, b + c, C);
+        tile.store(out + m * C + c, C, width * L);
+      });
+    });
+    c += width * L;
+  };
+  while (c + V * L <= c1) tiles(std::integral_constant<int, V>());
+  while (c + L <= c1) tiles(std::integral_constant<int, 1>());
+  for (; c < c1; ++c) {
+    for (int64_t m = 0; m < rows; ++m) {
+      float total = 0.0f;
+      for (int64_t t = 0; t < depth; ++t) total += a[m * row + t * step] * b[t * C + c];
+      out[m * C + c] = total;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace fettle
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fettle {
+
+HWY_EXPORT(dot_block);
+HWY_EXPORT(outer_block);
+
+namespace {
+constexpr int64_t depth_block = 2048;  // of C a forward task: its rows of x and w stay in the cache
+constexpr int64_t column_block = 256;  // of C a backward task
+}  // namespace
+
+void dense_forward(Cpu, const DenseShape& s, const float* x, const float* w, const float* bias,
+                   Epilogue epilogue, float* y) {
+  const int64_t blocks = std::max<int64_t>(1, (s.C + depth_block - 1) / depth_block);
+  thread_local Scratch scratch;
+  float* sums = scratch.floats(blocks * s.N * s.K);
+  const auto dot = HWY_DYNAMIC_DISPATCH(dot_block);
+  parallel_tasks(blocks, [&](int64_t i) {
+    dot(s, i * depth_block, std::min(s.C, (i + 1) * depth_block), x, w, sums + i * s.N * s.K);
+  });
+  parallel_for(s.N * s.K, 1024, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      float total = bias ? bias[i % s.K] : 0.0f;
+      for (int64_t block = 0; block < blocks; ++block) total += sums[block * s.N * s.K + i];
+      y[i] = epilogue == Epilogue::relu ? std::max(total, 0.0f) : total;
+    }
+  });
+}
+
+void dense_backward_input(Cpu, const DenseShape& s, const float* dy, const float* w, float* dx) {
+  const auto outer = HWY_DYNAMIC_DISPATCH(outer_block);
+  parallel_for(s.C, column_block, [&](int64_t begin, int64_t end) {
+    outer(s.N, s.K, dy, s.K, 1, w, s.C, begin, end, dx);
+  });
+}
+
+void dense_backward_weight(Cpu, const DenseShape& s, const float* dy, const float* x, float* dw) {
+  const auto outer = HWY_DYNAMIC_DISPATCH(outer_block);
+  parallel_for(s.C, column_block, [&](int64_t begin, int64_t end) {
+    outer(s.K, s.N, dy, 1, s.K, x, s.C, begin, end, dw);
+  });
+}
+
+}  // namespace fettle
+#endif  // HWY_ONCE

@@ -1,0 +1,25 @@
+// What a convolution or a dense layer applies to its sums before it writes them, and the way back
+// in one pass.
+//
+//   y[i,k] = f(z[i,k] + bias[k]),   f linear or ReLU
+//   dz[i,k] = dy[i,k] * f'(.),      dbias[k] = sum over i of dz[i,k]
+//
+// ReLU's derivative is read off y itself: 1 where y > 0, else 0.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/device.h"
+
+namespace fettle {
+
+enum class Epilogue { linear, relu };
+
+/// dz [rows,K] from dy [rows,K] and, for ReLU, y [rows,K]; dbias [K]. For a linear epilogue dz
+/// equals dy and may be nullptr; dbias may be nullptr. dz may be dy.
+void epilogue_backward(Cpu, int64_t rows, int64_t K, Epilogue epilogue, const float* dy,
+                       const float* y, float* dz, float* dbias);
+void epilogue_backward(Reference, int64_t rows, int64_t K, Epilogue epilogue, const float* dy,
+                       const float* y, float* dz, float* dbias);
+
+}  // namespace fettle

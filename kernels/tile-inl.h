@@ -1,0 +1,131 @@
+// The register tile under every matrix-like CPU kernel: M rows by V vectors of sums that stay in
+// registers while the depth runs. Per depth step it loads V vectors of b and M scalars of a, and
+// does M*V fused multiply-adds: with 24 sums in flight both FMA units of a core stay busy.
+//
+// Goto, van de Geijn: "Anatomy of high-performance matrix multiplication", ACM TOMS 34, 2008.
+// Included once for every instruction set (see hwy/foreach_target.h), hence the toggling guard.
+#if defined(FETTLE_KERNELS_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef FETTLE_KERNELS_TILE_INL_H_
+#undef FETTLE_KERNELS_TILE_INL_H_
+#else
+#define FETTLE_KERNELS_TILE_INL_H_
+#endif
+
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fettle {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using Lanes = HWY_FULL(float);
+using Vec = hn::Vec<Lanes>;
+inline constexpr Lanes lanes_tag;
+// float vectors hold this many lanes (all targets that fettle is built for have a fixed width).
+inline constexpr int64_t L = HWY_LANES(float);
+
+// 32 vector registers carry 24 sums (AVX-512, NEON), 16 carry 12.
+#if HWY_TARGET <= HWY_AVX3 || HWY_TARGET == HWY_NEON
+inline constexpr int max_vectors = 4;
+constexpr int max_rows(int vectors) {
+  return vectors == 1 ? 14 : 24 / vectors;
+}
+#else
+inline constexpr int max_vectors = 2;
+constexpr int max_rows(int vectors) {
+  return vectors == 1 ? 10 : 12 / vectors;
+}
+#endif
+
+/// sums[m][v*L + l] = sum over t of a[m*row + t*step] * b[t*b_step + v*L + l]
+template <int M, int V>
+struct Tile {
+  Vec sums[M][V];
+
+  HWY_INLINE void clear() {
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) sums[m][v] = hn::Zero(lanes_tag);
+    }
+  }
+
+  HWY_INLINE void accumulate(int64_t depth, const float* HWY_RESTRICT a, int64_t row, int64_t step,
+                             const float* HWY_RESTRICT b, int64_t b_step) {
+    for (int64_t t = 0; t < depth; ++t) {
+      Vec columns[V];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) columns[v] = hn::LoadU(lanes_tag, b + v * L);
+#pragma GCC unroll 16
+      for (int m = 0; m < M; ++m) {
+        const Vec scalar = hn::Set(lanes_tag, a[m * row]);
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) sums[m][v] = hn::MulAdd(scalar, columns[v], sums[m][v]);
+      }
+      a += step;
+      b += b_step;
+    }
+  }
+
+  /// Adds the tile to c (rows `row` floats apart, V*L columns).
+  HWY_INLINE void add_to(float* HWY_RESTRICT c, int64_t row) const {
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        float* at = c + m * row + v * L;
+        hn::StoreU(hn::Add(hn::LoadU(lanes_tag, at), sums[m][v]), lanes_tag, at);
+      }
+    }
+  }
+
+  /// Writes the first `columns` columns of the tile.
+  HWY_INLINE void store(float* HWY_RESTRICT c, int64_t row, int64_t columns) const {
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) store_vector(sums[m][v], c + m * row + v * L, columns - v * L);
+    }
+  }
+
+  static HWY_INLINE void store_vector(Vec value, float* HWY_RESTRICT at, int64_t count) {
+    if (count >= L) {
+      hn::StoreU(value, lanes_tag, at);
+    } else if (count > 0) {
+      alignas(64) float tail[L];
+      hn::Store(value, lanes_tag, tail);
+      std::memcpy(at, tail, static_cast<size_t>(count) * sizeof(float));
+    }
+  }
+};
+
+/// Calls f.template operator()<M>() for the run-time row count m, 1 <= m <= Max.
+template <int Max, class F>
+HWY_INLINE void with_rows(int64_t m, const F& f) {
+  if constexpr (Max > 1) {
+    if (m < Max) return with_rows<Max - 1>(m, f);
+  }
+  f.template operator()<Max>();
+}
+
+/// Cuts `count` rows into tiles of nearly equal height, at most `most`: 14 becomes 7 + 7, not
+/// 12 + 2, since a low tile leaves the FMA units idle. Calls f(first, rows).
+template <class F>
+HWY_INLINE void for_each_tile(int64_t count, int64_t most, const F& f) {
+  const int64_t tiles = (count + most - 1) / most;
+  for (int64_t i = 0, first = 0; i < tiles; ++i) {
+    const int64_t rows = (count - first) / (tiles - i);
+    f(first, rows);
+    first += rows;
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace fettle
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard
