@@ -1,3 +1,39 @@
-int main() {
+// fettle: finds defects in pictures. Exit codes: 0 done, 1 bad input, 2 wrong arguments.
+#include <iostream>
+#include <new>
+
+#include "apps/commands.h"
+#include "engine/error.h"
+
+int main(int argc, char** argv) {
+  CLI::App program(
+      "fettle trains a network on a folder of pictures and finds the defects in new ones.\n"
+      "Start with:  fettle synthesize tyres DATA\n"
+      "             fettle train --model tyre_cnn --data DATA --out RUN\n"
+      "             fettle predict RUN PICTURE --out DIR",
+      "fettle");
+  program.set_version_flag("--version", "fettle " FETTLE_VERSION);
+  program.require_subcommand(1);
+  program.get_formatter()->column_width(34);
+  fettle::add_train(program);
+  fettle::add_evaluate(program);
+  fettle::add_predict(program);
+  fettle::add_summary(program);
+  fettle::add_synthesize(program);
+  fettle::add_devices(program);
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return program.exit(error) == 0 ? 0 : 2;
+  } catch (const fettle::Error& error) {
+    std::cerr << "fettle: " << error.what() << "\n";
+    return 1;
+  } catch (const std::bad_alloc&) {
+    std::cerr << "fettle: out of memory; take a smaller --batch-size or --image-size\n";
+    return 1;
+  } catch (const std::exception& error) {
+    std::cerr << "fettle: " << error.what() << "\n";
+    return 1;
+  }
   return 0;
 }

@@ -8,12 +8,15 @@
 namespace fettle {
 
 /// Sequential model(Conv2D(16, 3), MaxPooling2D(), Flatten(), Dense(2));
-/// Inner layers are named by their index, "0", "1", ..., so a weight is called "0.weight".
+/// Inner layers get Keras's names: conv2d, conv2d_1, ..., so a weight is called "conv2d_1.weight".
 class Sequential : public Layer {
  public:
+  Sequential() = default;
   template <class... Layers>
-  requires(sizeof...(Layers) > 0 && (std::is_base_of_v<Layer, std::remove_cvref_t<Layers>> &&
-                                     ...)) explicit Sequential(Layers&&... layers) {
+  requires(sizeof...(Layers) > 0 &&
+           (std::is_base_of_v<Layer, std::remove_cvref_t<Layers>> && ...) &&
+           !(sizeof...(Layers) == 1 && (std::is_same_v<Sequential, std::remove_cvref_t<Layers>> &&
+                                        ...))) explicit Sequential(Layers&&... layers) {
     (add(std::forward<Layers>(layers)), ...);
   }
 
@@ -25,16 +28,10 @@ class Sequential : public Layer {
   }
 
   std::string_view kind() const override { return "Sequential"; }
-  void members(Members& members) override {
-    for (size_t i = 0; i < layers_.size(); ++i) members.layer(std::to_string(i), *layers_[i]);
-  }
+  void members(Members& members) override;
 
  protected:
-  Tensor call(const Tensor& x) override {
-    Tensor y = x;
-    for (const auto& layer : layers_) y = (*layer)(y);
-    return y;
-  }
+  Tensor call(const Tensor& x) override;
 
  private:
   std::vector<std::unique_ptr<Layer>> layers_;

@@ -1,0 +1,57 @@
+#include "apps/options.h"
+
+#include <iostream>
+
+#include "engine/error.h"
+#include "kernels/parallel.h"
+
+namespace fettle {
+namespace {
+
+/// "256x1600" or "224"; an empty text means well-formed.
+std::string parse_size(const std::string& text, ImageSize& size) {
+  const size_t cross = text.find('x');
+  const std::string height = text.substr(0, cross);
+  const std::string width = cross == std::string::npos ? height : text.substr(cross + 1);
+  if (!CLI::detail::lexical_cast(height, size.height) ||
+      !CLI::detail::lexical_cast(width, size.width) || size.height < 1 || size.width < 1 ||
+      size.height > 16384 || size.width > 16384) {
+    return "'" + text + "' is not a size such as 224 or 256x1600 (at most 16384)";
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_image_size(CLI::App& command, ImageSize& size) {
+  command
+      .add_option_function<std::string>(
+          "--image-size",
+          [&size](const std::string& text) {
+            const std::string problem = parse_size(text, size);
+            if (!problem.empty()) throw CLI::ValidationError("--image-size", problem);
+          },
+          "Height and width to which pictures are resized, 224 or 256x1600 [the model's own]")
+      ->type_name("HxW");
+}
+
+void add_threads(CLI::App& command) {
+  command
+      .add_option_function<int>(
+          "--threads", [](int count) { set_threads(count); },
+          "Threads that compute; the result does not depend on it [all processors]")
+      ->check(CLI::Range(1, 1024));
+}
+
+void add_device(CLI::App& command, std::string& device) {
+  command.add_option("--device", device, "Where to compute: auto, cpu, cuda or cuda:N")
+      ->capture_default_str();
+}
+
+void choose_device(const std::string& device) {
+  require(device == "auto" || device == "cpu", "--device ", device,
+          ": this build of fettle computes on the CPU only; use --device cpu");
+  std::cerr << "Device: CPU, " << threads() << (threads() == 1 ? " thread\n" : " threads\n");
+}
+
+}  // namespace fettle

@@ -1,0 +1,28 @@
+// Options that several commands share, with the same names and meaning everywhere.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+
+namespace fettle {
+
+/// Height and width as --image-size gives them.
+struct ImageSize {
+  int64_t height = 0, width = 0;  ///< 0: the model's own
+};
+
+/// --image-size HxW, or one number for a square.
+void add_image_size(CLI::App& command, ImageSize& size);
+
+/// --threads, applied as soon as it is read.
+void add_threads(CLI::App& command);
+
+/// --device auto|cpu|cuda|cuda:N.
+void add_device(CLI::App& command, std::string& device);
+
+/// Prints which device computes. Throws Error when the chosen one is not there: there is no silent
+/// fall back.
+void choose_device(const std::string& device);
+
+}  // namespace fettle

@@ -1,0 +1,42 @@
+// fettle synthesize: made data sets with known answers.
+#include <iostream>
+
+#include "apps/commands.h"
+#include "io/synthesize_tyres.h"
+
+namespace fettle {
+namespace {
+
+struct Options {
+  std::string folder;
+  int64_t count = 120;
+  int64_t image_size = 160;
+  uint64_t seed = 0;
+};
+
+}  // namespace
+
+void add_synthesize(CLI::App& program) {
+  CLI::App* command =
+      program.add_subcommand("synthesize", "Make a data set of pictures with known answers");
+  command->require_subcommand(1);
+  CLI::App* tyres = command->add_subcommand(
+      "tyres", "Tyre treads as JPEGs in the class folders good/ and defective/, and defects.csv");
+  auto options = std::make_shared<Options>();
+  tyres->add_option("folder", options->folder, "Folder to write to")->required();
+  tyres->add_option("--count", options->count, "Pictures of each class")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  tyres->add_option("--image-size", options->image_size, "Height and width of a picture")
+      ->check(CLI::Range(32, 4096))
+      ->capture_default_str();
+  tyres->add_option("--seed", options->seed, "The same seed makes the same pictures")
+      ->capture_default_str();
+  tyres->callback([options] {
+    synthesize_tyres(options->folder, options->count, options->image_size, options->seed);
+    std::cerr << "Wrote " << options->count << " good and " << options->count
+              << " defective treads to " << options->folder << "\n";
+  });
+}
+
+}  // namespace fettle

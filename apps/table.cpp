@@ -1,0 +1,60 @@
+#include "apps/table.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iomanip>
+#include <ostream>
+#include <sstream>
+
+namespace fettle {
+
+void print_table(std::ostream& out, const std::vector<std::string>& header,
+                 const std::vector<std::vector<std::string>>& rows) {
+  std::vector<size_t> widths;
+  for (size_t i = 0; i < header.size(); ++i) {
+    widths.push_back(header[i].size());
+    for (const auto& row : rows) widths[i] = std::max(widths[i], row[i].size());
+  }
+  const auto print = [&](const std::vector<std::string>& row) {
+    for (size_t i = 0; i < row.size(); ++i) {
+      out << (i ? "  " : "") << (i ? std::right : std::left)
+          << std::setw(static_cast<int>(widths[i])) << row[i];
+    }
+    out << "\n";
+  };
+  print(header);
+  size_t total = 2 * (widths.size() - 1);
+  for (size_t width : widths) total += width;
+  out << std::string(total, '-') << "\n";
+  for (const auto& row : rows) print(row);
+}
+
+std::string with_commas(int64_t value) {
+  std::string digits = std::to_string(value);
+  const int64_t first = value < 0 ? 1 : 0;
+  for (int64_t at = static_cast<int64_t>(digits.size()) - 3; at > first; at -= 3) {
+    digits.insert(static_cast<size_t>(at), ",");
+  }
+  return digits;
+}
+
+std::string fixed(double value, int digits) {
+  std::ostringstream out;
+  out << std::fixed << std::setprecision(digits) << value;
+  return out.str();
+}
+
+std::string duration(double seconds) {
+  const auto whole = static_cast<int64_t>(std::llround(seconds));
+  std::ostringstream out;
+  if (whole >= 3600) {
+    out << whole / 3600 << " h " << whole % 3600 / 60 << " min";
+  } else if (whole >= 60) {
+    out << whole / 60 << " min " << whole % 60 << " s";
+  } else {
+    out << whole << " s";
+  }
+  return out.str();
+}
+
+}  // namespace fettle

@@ -1,0 +1,128 @@
+#include "engine/ops/conv2d.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/autograd.h"
+#include "engine/ops/dense.h"
+#include "tests/gradient_check.h"
+#include "tests/random_values.h"
+#include "tests/stored_values.h"
+
+namespace fettle {
+namespace {
+
+constexpr double tolerance = 1e-6;
+
+Tensor leaf(Tensor tensor) {
+  tensor.set_requires_grad(true);
+  return tensor;
+}
+
+/// Runs the backward of y for a given dy through the sum of y * dy.
+void backward_with(const Tensor& y, const Tensor& dy) {
+  Tensor loss = Tensor::zeros({1});
+  backward(record(loss, {y}, [dy](const Tensor&, Grads& grads) { grads.pass(0, dy); }));
+}
+
+void expect_equal(const Tensor& ours, const nlohmann::json& theirs, const std::string& what) {
+  EXPECT_LT(relative_error(ours.to_vector(), theirs.get<std::vector<float>>()), tolerance) << what;
+}
+
+TEST(Conv2d, EqualsPyTorchForwardAndBackward) {
+  for (const auto& stored : stored_values("conv2d.json")["conv2d"]) {
+    const Tensor x = leaf(stored_tensor(stored["x_shape"], stored["x"]));
+    const Tensor w = leaf(stored_tensor(stored["w_shape"], stored["w"]));
+    const Tensor bias = leaf(stored_tensor({stored["w_shape"][0]}, stored["bias"]));
+    const auto pads = stored["pads"].get<std::array<int64_t, 4>>();
+    const Tensor y =
+        conv2d(x, w, bias,
+               {.strides = stored["strides"],
+                .explicit_padding = std::array{Pads{pads[0], pads[1]}, Pads{pads[2], pads[3]}},
+                .dilation = stored["dilation"],
+                .groups = stored["groups"],
+                .epilogue = Epilogue::relu});
+    const std::string name = stored["name"];
+    EXPECT_EQ(y.shape(), stored_shape(stored["y_shape"])) << name;
+    expect_equal(y, stored["y"], name + " y");
+    backward_with(y, stored_tensor(stored["y_shape"], stored["dy"]));
+    expect_equal(x.grad(), stored["dx"], name + " dx");
+    expect_equal(w.grad(), stored["dw"], name + " dw");
+    expect_equal(bias.grad(), stored["dbias"], name + " dbias");
+  }
+}
+
+TEST(Dense, EqualsPyTorchForwardAndBackward) {
+  const auto stored = stored_values("conv2d.json")["dense"];
+  const Tensor x = leaf(stored_tensor(stored["x_shape"], stored["x"]));
+  const Tensor w = leaf(stored_tensor(stored["w_shape"], stored["w"]));
+  const Tensor bias = leaf(stored_tensor({stored["w_shape"][0]}, stored["bias"]));
+  const Tensor y = dense(x, w, bias);
+  expect_equal(y, stored["y"], "y");
+  backward_with(y, Tensor::from(y.shape(), stored["dy"].get<std::vector<float>>()));
+  expect_equal(x.grad(), stored["dx"], "dx");
+  expect_equal(w.grad(), stored["dw"], "dw");
+  expect_equal(bias.grad(), stored["dbias"], "dbias");
+}
+
+TEST(Conv2d, GradientsAreTheNumericalOnes) {
+  expect_gradients(
+      [](const std::vector<Tensor>& in) {
+        return conv2d(in[0], in[1], in[2], {.strides = {2, 1}, .padding = Padding::same});
+      },
+      {random_tensor({2, 7, 5, 3}, 1), random_tensor({4, 3, 2, 3}, 2), random_tensor({4}, 3)});
+}
+
+TEST(Dense, GradientsAreTheNumericalOnes) {
+  expect_gradients([](const std::vector<Tensor>& in) { return dense(in[0], in[1], in[2]); },
+                   {random_tensor({3, 7}, 1), random_tensor({5, 7}, 2), random_tensor({5}, 3)});
+}
+
+TEST(Conv2d, SamePaddingPutsTheOddCellAtTheEnd) {
+  const Tensor x = Tensor::empty({1, 8, 8, 1}, DType::f32, Device::meta());
+  const Tensor w = Tensor::empty({1, 3, 3, 1});
+  const Conv2dShape s = conv2d_shape(x, w, {.strides = {2, 2}, .padding = Padding::same});
+  EXPECT_EQ(s.pad_top, 0);
+  EXPECT_EQ(s.P, 4);
+}
+
+std::string message_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+TEST(Conv2d, ErrorsNameTheOperationAndBothShapes) {
+  const Tensor x = Tensor::zeros({2, 7, 11, 3}), w = Tensor::zeros({5, 3, 2, 4});
+  const std::string message = message_of([&] { conv2d(x, w, {}, {}); });
+  EXPECT_NE(message.find("conv2d"), std::string::npos) << message;
+  EXPECT_NE(message.find("[2, 7, 11, 3]"), std::string::npos) << message;
+  EXPECT_NE(message.find("[5, 3, 2, 4]"), std::string::npos) << message;
+  EXPECT_THROW(conv2d(x, Tensor::zeros({5, 9, 2, 3}), {}, {}), Error);
+  EXPECT_THROW(conv2d(x, Tensor::zeros({5, 3, 2, 3}), Tensor::zeros({4}), {}), Error);
+  EXPECT_THROW(conv2d(x, Tensor::zeros({5, 3, 2, 3}), {}, {.strides = {0, 1}}), Error);
+  EXPECT_THROW(conv2d(x, Tensor::zeros({4, 3, 2, 3}), {}, {.groups = 2}), Error);
+}
+
+TEST(Dense, ErrorsNameTheOperationAndBothShapes) {
+  const std::string message = message_of([] {
+    dense(Tensor::zeros({2, 3}), Tensor::zeros({5, 4}), {});
+  });
+  EXPECT_NE(message.find("dense: input [2, 3] and weight [5, 4]"), std::string::npos) << message;
+}
+
+TEST(Conv2d, AFrozenWeightKeepsNoInput) {
+  const Tensor w = Tensor::zeros({2, 1, 1, 3});
+  const int64_t before = memory_stats().current;
+  Tensor y;
+  {
+    const Tensor x = leaf(Tensor::zeros({1, 64, 64, 3}));
+    y = conv2d(x, w, {}, {});
+  }
+  EXPECT_LT(memory_stats().current - before, static_cast<int64_t>(2 * y.bytes()));
+}
+
+}  // namespace
+}  // namespace fettle
