@@ -306,20 +306,30 @@ int64_t vectors_of_panel(int64_t K, int64_t panel) {
 }
 
 /// Weights in the order in which the tile reads them: [panel][tap][channel][columns of the panel],
-/// with zeros beyond K.
+/// with zeros beyond K. Channels go in blocks that keep both sides of the transposition in the
+/// first cache.
 void pack_weights(const TapSum& sum, float* packed) {
-  const int64_t depth = static_cast<int64_t>(sum.taps.size()) * sum.C;
+  constexpr int64_t channel_block = 64;
+  const auto taps = static_cast<int64_t>(sum.taps.size());
   const int64_t panels = (sum.K + panel_columns - 1) / panel_columns;
-  parallel_tasks(panels, [&](int64_t panel) {
-    const int64_t width = vectors_of_panel(sum.K, panel) * L;
-    const int64_t first = panel * panel_columns, valid = std::min(width, sum.K - first);
-    float* to = packed + first * depth;
-    for (const Tap& tap : sum.taps) {
-      for (int64_t c = 0; c < sum.C; ++c, to += width) {
-        const float* from = sum.weights + tap.weight + c * sum.depth + first * sum.column;
-        for (int64_t k = 0; k < valid; ++k) to[k] = from[k * sum.column];
-        std::fill(to + valid, to + width, 0.0f);
+  parallel_tasks(panels * taps, [&](int64_t task) {
+    const int64_t tap = task % taps, first = task / taps * panel_columns;
+    const int64_t width = vectors_of_panel(sum.K, task / taps) * L;
+    const int64_t valid = std::min(width, sum.K - first);
+    const float* from = sum.weights + sum.taps[tap].weight + first * sum.column;
+    float* to = packed + first * taps * sum.C + tap * sum.C * width;
+    for (int64_t c0 = 0; c0 < sum.C; c0 += channel_block) {
+      const int64_t c1 = std::min(sum.C, c0 + channel_block);
+      if (sum.column == 1) {
+        for (int64_t c = c0; c < c1; ++c) std::copy_n(from + c * sum.depth, valid, to + c * width);
+      } else {
+        for (int64_t k = 0; k < valid; ++k) {
+          for (int64_t c = c0; c < c1; ++c) {
+            to[c * width + k] = from[c * sum.depth + k * sum.column];
+          }
+        }
       }
+      for (int64_t c = c0; c < c1; ++c) std::fill_n(to + c * width + valid, width - valid, 0.0f);
     }
   });
 }
