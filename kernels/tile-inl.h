@@ -16,18 +16,11 @@
 #include <utility>
 
 #include "hwy/highway.h"
+#include "kernels/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fettle {
 namespace HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-using Lanes = HWY_FULL(float);
-using Vec = hn::Vec<Lanes>;
-inline constexpr Lanes lanes_tag;
-// float vectors hold this many lanes (all targets that fettle is built for have a fixed width).
-inline constexpr int64_t L = HWY_LANES(float);
-
 // 32 vector registers carry 24 sums (AVX-512, NEON), 16 carry 12.
 #if HWY_TARGET <= HWY_AVX3 || HWY_TARGET == HWY_NEON
 inline constexpr int max_vectors = 4;

@@ -2,9 +2,8 @@
 
 #include "layers/conv2d.h"
 #include "layers/dense.h"
-#include "layers/flatten.h"
+#include "layers/elementwise.h"
 #include "layers/pooling.h"
-#include "layers/rescaling.h"
 #include "models/augmentation.h"
 
 namespace fettle {

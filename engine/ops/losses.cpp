@@ -1,0 +1,126 @@
+#include "engine/ops/losses.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/autograd.h"
+#include "engine/ops/reduce.h"
+
+namespace fettle {
+namespace {
+
+void check_labels(const Tensor& labels, int64_t classes) {
+  for (const int32_t label : labels.to_vector<int32_t>()) {
+    require(label >= 0 && label < classes, "sparse_categorical_cross_entropy: the label ", label,
+            " is not one of the ", classes, " classes");
+  }
+}
+
+/// i32 labels as f32 numbers of the logits' shape.
+Tensor as_targets(const Tensor& targets, const Shape& shape) {
+  if (targets.dtype() == DType::f32) return targets.detach();
+  const std::vector<int32_t> labels = targets.to_vector<int32_t>();
+  return Tensor::from(shape, std::vector<float>(labels.begin(), labels.end()));
+}
+
+/// The mean of per-element losses, whose gradient by `logits` is one kernel.
+template <class BackwardKernel>
+Tensor mean_loss(const Tensor& losses, const Tensor& logits, const BackwardKernel& kernel) {
+  return record(mean(losses), {logits}, [=](const Tensor& dy, Grads& grads) {
+    on(dy.device(), [&](auto device) { kernel(device, dy.data(), grads.fresh(0)); });
+  });
+}
+
+}  // namespace
+
+Tensor sparse_categorical_cross_entropy(const Tensor& logits, const Tensor& labels,
+                                        const std::vector<float>& class_weights,
+                                        float label_smoothing) {
+  require(logits.shape().rank() == 2 && labels.shape() == Shape{logits.shape()[0]},
+          "sparse_categorical_cross_entropy: logits ", logits.shape(), " and labels ",
+          labels.shape(), " do not fit; they must be [N,K] and [N]");
+  const CategoricalShape s{logits.shape()[0], logits.shape()[1], label_smoothing};
+  require(class_weights.empty() || static_cast<int64_t>(class_weights.size()) == s.K,
+          "sparse_categorical_cross_entropy: ", class_weights.size(), " class weights for ", s.K,
+          " classes");
+  check_labels(labels, s.K);
+  Tensor weights;
+  if (!class_weights.empty()) weights = Tensor::from({s.K}, class_weights);
+  const Tensor z = logits.detach();
+  Tensor losses = Tensor::empty({s.N}, DType::f32, z.device());
+  on(z.device(), [&](auto device) {
+    categorical_cross_entropy_forward(device, s, z.data(), labels.data<int32_t>(),
+                                      std::as_const(weights).data(), losses.data());
+  });
+  return mean_loss(losses, logits, [=](auto device, const float* dloss, float* dlogits) {
+    categorical_cross_entropy_backward(device, s, z.data(), labels.data<int32_t>(), weights.data(),
+                                       dloss, dlogits);
+  });
+}
+
+Tensor binary_cross_entropy(const Tensor& logits, const Tensor& targets,
+                            const std::vector<float>& class_weights, float label_smoothing) {
+  require(logits.size() == targets.size() &&
+              (logits.shape() == targets.shape() || targets.dtype() == DType::i32),
+          "binary_cross_entropy: logits ", logits.shape(), " and targets ", targets.shape(),
+          " do not fit");
+  require(class_weights.empty() || class_weights.size() == 2,
+          "binary_cross_entropy: takes two class weights, not ", class_weights.size());
+  BinaryShape s{logits.size(), label_smoothing, {1, 1}};
+  std::copy(class_weights.begin(), class_weights.end(), s.weight);
+  const Tensor z = logits.detach(), t = as_targets(targets, logits.shape());
+  Tensor losses = Tensor::empty({s.n}, DType::f32, z.device());
+  on(z.device(), [&](auto device) {
+    binary_cross_entropy_forward(device, s, z.data(), t.data(), losses.data());
+  });
+  return mean_loss(losses, logits, [=](auto device, const float* dloss, float* dlogits) {
+    binary_cross_entropy_backward(device, s, z.data(), t.data(), dloss, dlogits);
+  });
+}
+
+Tensor tversky_loss(const Tensor& probabilities, const Tensor& targets,
+                    const TverskyOptions& options) {
+  require(probabilities.shape() == targets.shape() && probabilities.shape().rank() >= 2,
+          "tversky_loss: probabilities ", probabilities.shape(), " and targets ", targets.shape(),
+          " do not fit; both must be [N,...,C]");
+  const int64_t N = probabilities.shape()[0], C = probabilities.shape()[-1];
+  require(probabilities.size() > 0, "tversky_loss: the batch is empty");
+  const TverskyShape s{.N = N,
+                       .pixels = probabilities.size() / (N * C),
+                       .C = C,
+                       .grouping = options.grouping,
+                       .false_negative_weight = options.false_negative_weight,
+                       .false_positive_weight = options.false_positive_weight,
+                       .smooth = options.smooth,
+                       .exponent = options.exponent};
+  const Device device = probabilities.device();
+  Tensor loss = Tensor::empty({1}, DType::f32, device);
+  Tensor sums = Tensor::empty({s.groups(), 3}, DType::f32, device);
+  on(device, [&](auto tag) {
+    tversky_forward(tag, s, probabilities.data(), targets.data(), sums.data(), loss.data());
+  });
+  return record(std::move(loss), {probabilities},
+                [s, sums, targets = targets.detach()](const Tensor& dy, Grads& grads) {
+                  on(dy.device(), [&](auto tag) {
+                    tversky_backward(tag, s, targets.data(), sums.data(), dy.data(),
+                                     grads.fresh(0));
+                  });
+                });
+}
+
+Tensor focal_tversky_loss(const Tensor& probabilities, const Tensor& targets, float exponent,
+                          TverskyOptions options) {
+  options.exponent = exponent;
+  return tversky_loss(probabilities, targets, options);
+}
+
+Tensor dice_loss(const Tensor& probabilities, const Tensor& targets, Grouping grouping,
+                 float smooth) {
+  return tversky_loss(probabilities, targets,
+                      {.grouping = grouping,
+                       .false_negative_weight = 0.5f,
+                       .false_positive_weight = 0.5f,
+                       .smooth = smooth / 2});
+}
+
+}  // namespace fettle

@@ -1,0 +1,19 @@
+// Dropout with a mask that is drawn again in the backward pass instead of being stored.
+//
+//   y[i] = x[i] / (1 - rate) where u(key, i) >= rate, else 0;  u uniform in [0, 1) by Philox
+//
+// Srivastava et al.: "Dropout", JMLR 15, 2014 (the inverted form).
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/device.h"
+#include "kernels/philox.h"
+
+namespace fettle {
+
+/// Forward with x, backward with dy in its place: the map is the same. 0 <= rate < 1.
+void dropout(Cpu, int64_t n, float rate, RandomKey key, const float* x, float* y);
+void dropout(Reference, int64_t n, float rate, RandomKey key, const float* x, float* y);
+
+}  // namespace fettle
