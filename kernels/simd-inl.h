@@ -32,20 +32,29 @@ HWY_INLINE Vec sigmoid(Vec x) {
   return hn::Div(numerator, hn::Add(one, e));
 }
 
-/// y[i] = f(in[i]...) for n elements; the tail goes through a padded vector.
+/// The first `count` floats at p, at most a vector of them; zeros beyond.
+HWY_INLINE Vec load(const float* p, int64_t count) {
+  if (HWY_LIKELY(count >= L)) return hn::LoadU(lanes_tag, p);
+  alignas(64) float tail[L] = {};
+  std::copy_n(p, count, tail);
+  return hn::Load(lanes_tag, tail);
+}
+
+/// Writes the first `count` floats of v, at most all of them.
+HWY_INLINE void store(Vec v, float* p, int64_t count) {
+  if (HWY_LIKELY(count >= L)) {
+    hn::StoreU(v, lanes_tag, p);
+  } else if (count > 0) {
+    alignas(64) float tail[L];
+    hn::Store(v, lanes_tag, tail);
+    std::copy_n(tail, count, p);
+  }
+}
+
+/// y[i] = f(in[i]...) for n elements.
 template <class F, class... In>
 HWY_INLINE void map(const F& f, int64_t n, float* y, const In*... in) {
-  int64_t i = 0;
-  for (; i + L <= n; i += L) hn::StoreU(f(hn::LoadU(lanes_tag, in + i)...), lanes_tag, y + i);
-  if (i == n) return;
-  const auto padded = [&](const float* from) {
-    alignas(64) float tail[L] = {};
-    std::copy(from + i, from + n, tail);
-    return hn::Load(lanes_tag, tail);
-  };
-  alignas(64) float result[L];
-  hn::Store(f(padded(in)...), lanes_tag, result);
-  std::copy_n(result, n - i, y + i);
+  for (int64_t i = 0; i < n; i += L) store(f(load(in + i, n - i)...), y + i, n - i);
 }
 
 }  // namespace HWY_NAMESPACE

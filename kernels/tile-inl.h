@@ -12,7 +12,6 @@
 #endif
 
 #include <cstdint>
-#include <cstring>
 #include <utility>
 
 #include "hwy/highway.h"
@@ -81,17 +80,8 @@ struct Tile {
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) store_vector(sums[m][v], c + m * row + v * L, columns - v * L);
-    }
-  }
-
-  static HWY_INLINE void store_vector(Vec value, float* HWY_RESTRICT at, int64_t count) {
-    if (count >= L) {
-      hn::StoreU(value, lanes_tag, at);
-    } else if (count > 0) {
-      alignas(64) float tail[L];
-      hn::Store(value, lanes_tag, tail);
-      std::memcpy(at, tail, static_cast<size_t>(count) * sizeof(float));
+      for (int v = 0; v < V; ++v)
+        HWY_NAMESPACE::store(sums[m][v], c + m * row + v * L, columns - v * L);
     }
   }
 };

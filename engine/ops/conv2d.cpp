@@ -23,12 +23,9 @@ Conv2dShape conv2d_shape(const Tensor& x, const Tensor& w, const Conv2dOptions& 
   check(w.shape()[3] * s.groups == s.C, "the weight reads another number of channels");
 
   const int64_t rows = (s.R - 1) * s.dilation_h + 1, columns = (s.S - 1) * s.dilation_w + 1;
-  std::array<Pads, 2> pads{};
-  if (options.explicit_padding) {
-    pads = *options.explicit_padding;
-  } else if (options.padding == Padding::same) {
-    pads = {same_pads(s.H, rows, s.stride_h), same_pads(s.W, columns, s.stride_w)};
-  }
+  const std::array<Pads, 2> pads = options.explicit_padding.value_or(
+      std::array{pads_for(options.padding, s.H, rows, s.stride_h),
+                 pads_for(options.padding, s.W, columns, s.stride_w)});
   check(s.H + pads[0].before + pads[0].after >= rows &&
             s.W + pads[1].before + pads[1].after >= columns,
         "the kernel is larger than the padded input");

@@ -1,0 +1,39 @@
+// Pooling over windows of R x S pixels, channel by channel.
+//
+//   max:      y[n,p,q,c] = max of x over the window's pixels inside the picture
+//   average:  y[n,p,q,c] = their mean; pixels of the padding do not count (as in Keras)
+//
+// The window of (p,q) begins at (p*stride_h - pad_top, q*stride_w - pad_left). Layouts: x
+// [N,H,W,C], y [N,P,Q,C]. A window of the whole picture is global pooling.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/device.h"
+
+namespace fettle {
+
+struct Pool2dShape {
+  int64_t N = 1, H = 1, W = 1, C = 1;
+  int64_t R = 1, S = 1;
+  int64_t P = 1, Q = 1;
+  int64_t stride_h = 1, stride_w = 1;
+  int64_t pad_top = 0, pad_left = 0;  ///< smaller than R and S: no window lies outside the picture
+};
+
+void max_pool2d_forward(Cpu, const Pool2dShape& shape, const float* x, float* y);
+void max_pool2d_forward(Reference, const Pool2dShape& shape, const float* x, float* y);
+
+/// dx [N,H,W,C]: dy goes to the first (row by row) of the window's maxima.
+void max_pool2d_backward(Cpu, const Pool2dShape& shape, const float* x, const float* dy, float* dx);
+void max_pool2d_backward(Reference, const Pool2dShape& shape, const float* x, const float* dy,
+                         float* dx);
+
+void average_pool2d_forward(Cpu, const Pool2dShape& shape, const float* x, float* y);
+void average_pool2d_forward(Reference, const Pool2dShape& shape, const float* x, float* y);
+
+/// dx [N,H,W,C]: dy is shared evenly by the window's pixels.
+void average_pool2d_backward(Cpu, const Pool2dShape& shape, const float* dy, float* dx);
+void average_pool2d_backward(Reference, const Pool2dShape& shape, const float* dy, float* dx);
+
+}  // namespace fettle
