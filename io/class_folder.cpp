@@ -1,0 +1,145 @@
+#include "io/class_folder.h"
+
+#include <algorithm>
+#include <bit>
+#include <filesystem>
+#include <random>
+
+#include "engine/error.h"
+#include "io/picture.h"
+#include "io/read_file.h"
+
+namespace fettle {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_hidden(const fs::path& path) {
+  return path.filename().string().starts_with('.');
+}
+
+// The unhidden subfolders (or else files) in a folder, ordered by the bytes of their names.
+std::vector<fs::path> sorted_entries(const fs::path& folder, bool folders) {
+  std::vector<fs::path> entries;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder))
+    if (!is_hidden(entry.path()) && entry.is_directory() == folders) entries.push_back(entry);
+  std::sort(entries.begin(), entries.end(),
+            [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
+  return entries;
+}
+
+// A folder and all folders under it. The order is that of the whole path as a string, in which
+// "a-b" comes before "a/b": Python's sorted(os.walk(...)), which does not follow links either.
+void collect_folders(const fs::path& folder, std::vector<std::string>& folders) {
+  folders.push_back(folder.string());
+  for (const fs::path& inner : sorted_entries(folder, true))
+    if (!fs::is_symlink(inner)) collect_folders(inner, folders);
+}
+
+std::vector<std::string> files_under(const fs::path& folder) {
+  std::vector<std::string> folders, files;
+  collect_folders(folder, folders);
+  std::sort(folders.begin(), folders.end());
+  for (const std::string& one : folders)
+    for (const fs::path& file : sorted_entries(one, false)) files.push_back(file.string());
+  return files;
+}
+
+bool is_named_like_a_picture(const std::string& path) {
+  std::string extension = fs::path(path).extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  constexpr const char* extensions[] = {".jpg", ".jpeg", ".png", ".bmp",
+                                        ".gif", ".webp", ".tif", ".tiff"};
+  return std::find(std::begin(extensions), std::end(extensions), extension) != std::end(extensions);
+}
+
+bool is_picture(const std::string& path) {
+  return picture_format(read_file(path, picture_signature_size)) != PictureFormat::none;
+}
+
+void read_class(const fs::path& folder, ClassFolder& data) {
+  const size_t before = data.examples.size(), broken_before = data.broken.size();
+  const auto label = static_cast<int32_t>(data.class_names.size());
+  data.class_names.push_back(folder.filename().string());
+  for (const std::string& path : files_under(folder)) {
+    try {
+      const std::vector<uint8_t> file = read_file(path);
+      if (picture_format(file) == PictureFormat::none && !is_named_like_a_picture(path)) {
+        data.others.push_back(path);
+        continue;
+      }
+      check_picture(path, file);
+      data.examples.push_back({path, label});
+    } catch (const Error& error) {
+      data.broken.push_back({path, error.what()});
+    }
+  }
+  require(data.examples.size() > before || data.broken.size() > broken_before, "the class folder '",
+          folder.string(), "' has no pictures: put JPEG, PNG, BMP or GIF files there or remove it");
+}
+
+void check_folder(const std::string& path) {
+  require(fs::exists(path), "the folder '", path, "' does not exist");
+  require(fs::is_directory(path), "'", path, "' is a file, not a folder");
+}
+
+}  // namespace
+
+ClassFolder read_class_folder(const std::string& path, bool skip_broken) {
+  check_folder(path);
+  ClassFolder data;
+  data.path = path;
+  const std::vector<fs::path> classes = sorted_entries(path, true);
+  require(classes.size() >= 2, "the folder '", path, "' has ",
+          classes.empty() ? "no class folders" : "only one class folder",
+          ": put the pictures of each class into a folder of its own under it");
+  for (const fs::path& folder : classes) read_class(folder, data);
+  require(data.broken.empty() || skip_broken, data.broken.size(),
+          data.broken.size() == 1 ? " file" : " files", " under '", path,
+          "' cannot be used; the first: ", data.broken.empty() ? "" : data.broken.front().reason,
+          "; mend or remove them, or leave them out with --skip-broken");
+  require(!data.examples.empty(), "the folder '", path, "' has no whole picture");
+  return data;
+}
+
+std::vector<std::string> list_pictures(const std::string& path) {
+  require(fs::exists(path), "'", path, "' does not exist");
+  if (!fs::is_directory(path)) return {path};
+  std::vector<std::string> pictures;
+  for (const std::string& file : files_under(path))
+    if (is_picture(file) || is_named_like_a_picture(file)) pictures.push_back(file);
+  require(!pictures.empty(), "the folder '", path, "' has no pictures");
+  return pictures;
+}
+
+std::vector<int64_t> numpy_shuffle(int64_t count, uint64_t seed) {
+  require(seed <= 0xFFFFFFFFu, "the seed of a split is at most 4294967295, not ", seed);
+  std::mt19937 engine(static_cast<uint32_t>(seed));
+  std::vector<int64_t> order(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; ++i) order[i] = i;
+  for (int64_t i = count - 1; i > 0; --i) {
+    const uint64_t mask = std::bit_ceil(static_cast<uint64_t>(i) + 1) - 1;
+    int64_t draw;
+    do draw = static_cast<int64_t>(engine() & mask);
+    while (draw > i);
+    std::swap(order[i], order[draw]);
+  }
+  return order;
+}
+
+std::pair<std::vector<Example>, std::vector<Example>> split(const std::vector<Example>& examples,
+                                                            double fraction, uint64_t seed) {
+  require(fraction > 0 && fraction < 1, "the validation split must lie between 0 and 1, not be ",
+          fraction);
+  const auto count = static_cast<int64_t>(examples.size());
+  const auto validation = static_cast<int64_t>(fraction * static_cast<double>(count));
+  require(validation > 0 && validation < count, "a validation split of ", fraction, " of ", count,
+          " pictures leaves one part empty: take another fraction or more pictures");
+  std::vector<Example> shuffled;
+  for (int64_t i : numpy_shuffle(count, seed)) shuffled.push_back(examples[i]);
+  const auto border = shuffled.end() - validation;
+  return {{shuffled.begin(), border}, {border, shuffled.end()}};
+}
+
+}  // namespace fettle

@@ -1,0 +1,119 @@
+#include "io/picture.h"
+
+#include <stb_image.h>
+#include <stb_image_resize.h>
+#include <stb_image_write.h>
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+
+#include "engine/error.h"
+#include "io/atomic_file.h"
+#include "io/read_file.h"
+
+namespace fettle {
+namespace {
+
+// EXIF orientation: 5 to 8 are stored with rows and columns exchanged; see the tag Orientation in
+// the EXIF 2.3 standard.
+Picture turn_upright(Picture stored, int orientation) {
+  if (orientation == 1) return stored;
+  const auto is_one_of = [&](auto... values) { return ((orientation == values) || ...); };
+  const bool exchanged = orientation >= 5;
+  const bool upside_down = is_one_of(3, 4, 6, 7), mirrored = is_one_of(2, 3, 7, 8);
+  Picture upright = stored;
+  if (exchanged) std::swap(upright.height, upright.width);
+  uint8_t* out = upright.pixels.data();
+  for (int y = 0; y < upright.height; ++y) {
+    for (int x = 0; x < upright.width; ++x, out += stored.channels) {
+      const int across = exchanged ? y : x, down = exchanged ? x : y;
+      const size_t row = upside_down ? stored.height - 1 - down : down;
+      const size_t column = mirrored ? stored.width - 1 - across : across;
+      std::copy_n(&stored.pixels[(row * stored.width + column) * stored.channels], stored.channels,
+                  out);
+    }
+  }
+  return upright;
+}
+
+void check_writable(const std::string& path, const Picture& picture) {
+  const auto& [height, width, channels, pixels] = picture;
+  require(height > 0 && width > 0 && (channels == 1 || channels == 3) &&
+              pixels.size() == size_t{1} * height * width * channels,
+          "cannot write '", path, "': a picture has 1 or 3 channels and all its pixels");
+}
+
+// stb hands over its output in pieces.
+void append(void* bytes, void* piece, int size) {
+  static_cast<std::string*>(bytes)->append(static_cast<const char*>(piece),
+                                           static_cast<size_t>(size));
+}
+
+}  // namespace
+
+void check_picture(const std::string& path, Bytes file) {
+  const PictureFormat format = picture_format(file);
+  require(format != PictureFormat::none, "'", path, "' is not a JPEG, PNG, BMP or GIF picture");
+  require(is_complete(format, file), "the picture '", path, "' is cut off before its end");
+  require(file.size() <= size_t{std::numeric_limits<int>::max()}, "the picture '", path,
+          "' has more than 2 GiB");
+  int width = 0, height = 0, channels = 0;
+  require(stbi_info_from_memory(file.data(), static_cast<int>(file.size()), &width, &height,
+                                &channels) != 0,
+          "the picture '", path, "' cannot be decoded: ", stbi_failure_reason());
+  require(int64_t{width} * height <= max_picture_pixels, "the picture '", path, "' has ", width,
+          " x ", height, " pixels; at most ", max_picture_pixels / 1'000'000,
+          " million are accepted: make it smaller");
+}
+
+Picture read_picture(const std::string& path, int channels) {
+  require(channels == 1 || channels == 3, "pictures are read with 1 or 3 channels, not ", channels);
+  const std::vector<uint8_t> file = read_file(path);
+  check_picture(path, file);
+  Picture picture{0, 0, channels, {}};
+  int stored_channels = 0;
+  const std::unique_ptr<stbi_uc, decltype(&stbi_image_free)> pixels(
+      stbi_load_from_memory(file.data(), static_cast<int>(file.size()), &picture.width,
+                            &picture.height, &stored_channels, channels),
+      stbi_image_free);
+  require(pixels != nullptr, "the picture '", path, "' cannot be decoded: ", stbi_failure_reason());
+  picture.pixels.assign(pixels.get(),
+                        pixels.get() + size_t{1} * picture.height * picture.width * channels);
+  return turn_upright(std::move(picture), exif_orientation(file));
+}
+
+Picture resize(const Picture& picture, int height, int width) {
+  if (picture.height == height && picture.width == width) return picture;
+  require(height > 0 && width > 0, "a picture cannot be resized to ", height, " x ", width);
+  const int channels = picture.channels;
+  Picture resized{height, width, channels, {}};
+  resized.pixels.resize(size_t{1} * height * width * channels);
+  require(stbir_resize_uint8_generic(picture.pixels.data(), picture.width, picture.height,
+                                     picture.width * channels, resized.pixels.data(), width, height,
+                                     width * channels, channels, STBIR_ALPHA_CHANNEL_NONE, 0,
+                                     STBIR_EDGE_CLAMP, STBIR_FILTER_TRIANGLE,
+                                     STBIR_COLORSPACE_LINEAR, nullptr) != 0,
+          "out of memory while resizing a picture to ", height, " x ", width);
+  return resized;
+}
+
+void write_png(const std::string& path, const Picture& picture) {
+  check_writable(path, picture);
+  std::string bytes;
+  require(stbi_write_png_to_func(append, &bytes, picture.width, picture.height, picture.channels,
+                                 picture.pixels.data(), picture.width * picture.channels) != 0,
+          "out of memory while writing '", path, "'");
+  write_file(path, bytes);
+}
+
+void write_jpeg(const std::string& path, const Picture& picture, int quality) {
+  check_writable(path, picture);
+  std::string bytes;
+  require(stbi_write_jpg_to_func(append, &bytes, picture.width, picture.height, picture.channels,
+                                 picture.pixels.data(), quality) != 0,
+          "'", path, "' cannot be written as a JPEG");
+  write_file(path, bytes);
+}
+
+}  // namespace fettle

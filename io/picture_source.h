@@ -1,0 +1,50 @@
+// The batches of a list of pictures, decoded ahead of training.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/train/batch.h"
+#include "io/class_folder.h"
+
+namespace fettle {
+
+struct PictureSourceOptions {
+  int64_t height = 224, width = 224;  ///< every picture is resized to this
+  int64_t channels = 3;               ///< 1 or 3
+  int64_t batch_size = 32;
+  bool shuffle = false;  ///< a new order each epoch, given by (seed, epoch) alone
+  uint64_t seed = 0;
+  bool cache = false;        ///< keep the resized pictures (8 bits a channel) for later epochs
+  bool skip_broken = false;  ///< leave out pictures that cannot be decoded, see skipped()
+  int64_t prefetch = 3;      ///< batches that may be ready or under way ahead of next()
+  int threads = 0;           ///< decoding threads; 0: as many as kernels use
+};
+
+/// Reads, decodes and resizes pictures in threads of its own while the batches before are used; at
+/// most `prefetch` batches are in memory, unless cached. Batches hold x f32 [N,H,W,C] from 0 to 255
+/// and y i32 [N], the same whatever the number of threads.
+///
+/// A picture that cannot be read makes next() throw its Error when its batch is due or, with
+/// skip_broken, is left out of its batch, which becomes smaller.
+class PictureSource : public BatchSource {
+ public:
+  PictureSource(std::vector<Example> examples, const PictureSourceOptions& options);
+  ~PictureSource() override;
+
+  void start_epoch(uint32_t epoch) override;
+  std::optional<Batch> next() override;
+  int64_t batches() const override;
+  int64_t examples() const override;
+
+  /// The pictures left out so far: path and reason.
+  std::map<std::string, std::string> skipped() const;
+
+ private:
+  class Loader;
+  std::unique_ptr<Loader> loader_;
+};
+
+}  // namespace fettle
