@@ -1,0 +1,89 @@
+#include "layers/augmentation.h"
+
+#include <array>
+#include <cmath>
+
+#include "engine/ops/augment.h"
+#include "engine/random.h"
+
+namespace fettle {
+namespace {
+
+/// Draw `which` of `of` for picture n, in [-1, 1).
+float draw(RandomKey key, int64_t n, int64_t which = 0, int64_t of = 1) {
+  return 2.0f * uniform(key, static_cast<uint64_t>(n * of + which)) - 1.0f;
+}
+
+/// base + factor * draw for each picture, [N].
+Tensor draws(const Tensor& x, RandomKey key, float base, float factor) {
+  std::vector<float> values;
+  for (int64_t n = 0; n < x.shape()[0]; ++n) values.push_back(base + factor * draw(key, n));
+  return Tensor::from({x.shape()[0]}, values);
+}
+
+using Transform = std::array<float, 6>;
+
+/// One transform for each picture, [N,6].
+template <class F>
+Tensor transforms(const Tensor& x, const F& transform_of) {
+  std::vector<float> values;
+  for (int64_t n = 0; n < x.shape()[0]; ++n) {
+    const Transform t = transform_of(n);
+    values.insert(values.end(), t.begin(), t.end());
+  }
+  return Tensor::from({x.shape()[0], 6}, values);
+}
+
+/// Index of the last row or column: twice the centre.
+float last(const Tensor& x, int axis) {
+  return static_cast<float>(x.shape()[axis] - 1);
+}
+
+}  // namespace
+
+Tensor RandomFlip::call(const Tensor& x) {
+  if (!is_training()) return x;
+  const RandomKey key = next_random_key();
+  const Tensor t = transforms(x, [&](int64_t n) -> Transform {
+    const bool sideways = mode_ != FlipMode::vertical && draw(key, n, 0, 2) <= 0;
+    const bool upside_down = mode_ != FlipMode::horizontal && draw(key, n, 1, 2) <= 0;
+    return {sideways ? -1.0f : 1.0f,      0,
+            sideways ? last(x, 2) : 0.0f, 0,
+            upside_down ? -1.0f : 1.0f,   upside_down ? last(x, 1) : 0.0f};
+  });
+  return affine_transform(x, t, Interpolation::nearest);
+}
+
+Tensor RandomRotation::call(const Tensor& x) {
+  if (!is_training()) return x;
+  constexpr float full_turn = 6.283185307179586f;
+  const RandomKey key = next_random_key();
+  const Tensor t = transforms(x, [&](int64_t n) -> Transform {
+    const float angle = full_turn * factor_ * draw(key, n);
+    const float c = std::cos(angle), s = std::sin(angle), w = last(x, 2), h = last(x, 1);
+    return {c, -s, (w - (c * w - s * h)) / 2, s, c, (h - (s * w + c * h)) / 2};
+  });
+  return affine_transform(x, t, Interpolation::bilinear);
+}
+
+Tensor RandomZoom::call(const Tensor& x) {
+  if (!is_training()) return x;
+  const RandomKey key = next_random_key();
+  const Tensor t = transforms(x, [&](int64_t n) -> Transform {
+    const float down = 1 + height_factor_ * draw(key, n, 0, 2);
+    const float across = width_factor_ < 0 ? down : 1 + width_factor_ * draw(key, n, 1, 2);
+    return {across, 0, last(x, 2) / 2 * (1 - across), 0, down, last(x, 1) / 2 * (1 - down)};
+  });
+  return affine_transform(x, t, Interpolation::bilinear);
+}
+
+Tensor RandomContrast::call(const Tensor& x) {
+  return is_training() ? adjust_contrast(x, draws(x, next_random_key(), 1, factor_)) : x;
+}
+
+Tensor RandomBrightness::call(const Tensor& x) {
+  if (!is_training()) return x;
+  return adjust_brightness(x, draws(x, next_random_key(), 0, 255 * factor_), 0, 255);
+}
+
+}  // namespace fettle
