@@ -2,6 +2,8 @@
 // conv2d_forward(Cuda{...}, ...) have the same contract. A kernel without a twin is a link error.
 #pragma once
 
+#include <cstddef>
+
 #if defined(__CUDACC__)
 #define FETTLE_HOST_DEVICE __host__ __device__
 #else

@@ -1,0 +1,51 @@
+#include "models/model.h"
+
+#include <gtest/gtest.h>
+
+namespace fettle {
+namespace {
+
+int64_t parameters_of(const std::string& name, int64_t extent) {
+  Sequential model = model_entry(name).make({});
+  build(model, {1, extent, extent, 3});
+  int64_t count = 0;
+  for (const NamedTensor& tensor : named_tensors(model)) count += tensor.tensor.size();
+  return count;
+}
+
+TEST(Models, HaveTheParametersOfTheirProjects) {
+  EXPECT_EQ(parameters_of("tyre_cnn", 512), 33'578'402);
+  EXPECT_EQ(parameters_of("tyre_cnn", 416), 22'175'138);
+  EXPECT_EQ(parameters_of("wreck_cnn", 224), 4'365'285);
+}
+
+TEST(Models, GiveOneLogitOrOneAClass) {
+  const auto output = [](const std::string& name, int64_t classes) {
+    Sequential model = model_entry(name).make({.classes = classes});
+    return build(model, {3, 64, 64, 3});
+  };
+  EXPECT_EQ(output("tyre_cnn", 2), (Shape{3, 2}));
+  EXPECT_EQ(output("wreck_cnn", 2), (Shape{3, 1}));
+  EXPECT_EQ(output("wreck_cnn", 5), (Shape{3, 5}));
+}
+
+TEST(Models, TheTableNamesLayersAsKerasDoes) {
+  Sequential model = model_entry("wreck_cnn").make({});
+  const std::vector<LayerRow> rows = layer_table(model, {1, 224, 224, 3});
+  ASSERT_EQ(rows.size(), 15u);
+  EXPECT_EQ(rows[4].name, "conv2d");
+  EXPECT_EQ(rows[4].output, (Shape{1, 222, 222, 16}));
+  EXPECT_EQ(rows[4].parameters, 448);
+  EXPECT_EQ(rows[6].name, "conv2d_1");
+  EXPECT_EQ(rows.back().name, "dense_3");
+}
+
+TEST(Models, UnknownNamesAndAugmentationsAreRefused) {
+  EXPECT_THROW(model_entry("alexnet"), Error);
+  for (const char* text : {"spin=1", "flip=sideways", "zoom=", "zoom=2", "rotation=0.1x"}) {
+    EXPECT_THROW(model_entry("tyre_cnn").make({.classes = 2, .augment = text}), Error) << text;
+  }
+}
+
+}  // namespace
+}  // namespace fettle
