@@ -1,0 +1,125 @@
+#include "engine/train/optimizer.h"
+
+#include <cmath>
+
+#include "kernels/optimizer/optimizer.h"
+
+namespace fettle {
+namespace {
+
+class Sgd : public Optimizer {
+ public:
+  Sgd(const NamedTensors& tensors, const OptimizerOptions& o)
+      : Optimizer(tensors, o.learning_rate.value_or(0.01f), slots_of(o)),
+        momentum_(o.momentum),
+        nesterov_(o.nesterov) {}
+
+ private:
+  static std::vector<std::string> slots_of(const OptimizerOptions& o) {
+    return o.momentum > 0 ? std::vector<std::string>{"momentum"} : std::vector<std::string>{};
+  }
+  void update(Tensor& w, const Tensor& gradient, Tensor* slot) override {
+    const SgdStep step{learning_rate(), momentum_, nesterov_};
+    on(w.device(), [&](auto device) {
+      sgd_step(device, w.size(), step, gradient.data(), w.data(),
+               momentum_ > 0 ? slot[0].data() : nullptr);
+    });
+  }
+
+  float momentum_;
+  bool nesterov_;
+};
+
+/// Adam, AdamW and Nadam differ in the numbers of a step alone.
+class Adam : public Optimizer {
+ public:
+  Adam(const NamedTensors& tensors, const OptimizerOptions& o)
+      : Optimizer(tensors, o.learning_rate.value_or(0.001f), {"m", "v"}),
+        nesterov_(o.name == "nadam"),
+        decay_(o.name == "adamw" ? o.weight_decay : 0) {
+    step_.beta_1 = o.beta_1;
+    step_.beta_2 = o.beta_2;
+    step_.epsilon = o.epsilon;
+  }
+
+  void set_steps(int64_t steps) override {
+    Optimizer::set_steps(steps);
+    product_ = 1;
+    for (int64_t t = 1; t <= steps; ++t) product_ *= nadam_beta(t);
+  }
+
+ private:
+  /// Nadam's momentum schedule.
+  double nadam_beta(int64_t t) const {
+    return step_.beta_1 * (1 - 0.5 * std::pow(0.96, static_cast<double>(t)));
+  }
+
+  void begin_step() override {
+    const auto t = static_cast<double>(steps());
+    const double rate = learning_rate();
+    const double square_correction = std::sqrt(1 - std::pow(step_.beta_2, t));
+    step_.keep = static_cast<float>(1 - rate * decay_);
+    if (nesterov_) {
+      const double now = nadam_beta(steps()), next = nadam_beta(steps() + 1);
+      product_ *= now;
+      step_.m_scale = static_cast<float>(rate * next / (1 - product_ * next));
+      step_.g_scale = static_cast<float>(rate * (1 - now) / (1 - product_));
+      step_.v_scale = static_cast<float>(1 / square_correction);
+    } else {
+      step_.m_scale =
+          static_cast<float>(rate * square_correction / (1 - std::pow(step_.beta_1, t)));
+    }
+  }
+
+  void update(Tensor& w, const Tensor& gradient, Tensor* slot) override {
+    on(w.device(), [&](auto device) {
+      adam_step(device, w.size(), step_, gradient.data(), w.data(), slot[0].data(), slot[1].data());
+    });
+  }
+
+  bool nesterov_;
+  double decay_;
+  double product_ = 1;  // of nadam_beta over the steps made
+  AdamStep step_;
+};
+
+}  // namespace
+
+Optimizer::Optimizer(const NamedTensors& tensors, float learning_rate,
+                     const std::vector<std::string>& slots)
+    : slots_each_(slots.size()), learning_rate_(learning_rate) {
+  for (const NamedTensor& tensor : tensors) {
+    if (!tensor.parameter || !tensor.trainable) continue;
+    parameters_.push_back(tensor);
+    for (const std::string& slot : slots) {
+      slots_.push_back({tensor.name + "/" + slot,
+                        Tensor::zeros(tensor.tensor.shape(), DType::f32, tensor.tensor.device())});
+    }
+  }
+}
+
+void Optimizer::step() {
+  ++steps_;
+  begin_step();
+  std::vector<Tensor> slot(slots_each_);
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    Tensor& w = parameters_[i].tensor;
+    const Tensor gradient = w.grad();
+    if (!gradient.defined()) continue;
+    for (size_t k = 0; k < slots_each_; ++k) slot[k] = slots_[i * slots_each_ + k].tensor;
+    update(w, gradient, slot.data());
+    w.clear_grad();
+  }
+}
+
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options,
+                                          const NamedTensors& tensors) {
+  if (options.name == "sgd") return std::make_unique<Sgd>(tensors, options);
+  if (options.name == "adam" || options.name == "adamw" || options.name == "nadam") {
+    return std::make_unique<Adam>(tensors, options);
+  }
+  throw Error("there is no optimizer called '", options.name,
+              "'; choose sgd, adam, adamw or nadam");
+}
+
+}  // namespace fettle

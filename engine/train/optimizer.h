@@ -1,0 +1,63 @@
+// Optimisers with Keras's rules and defaults.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/named_tensor.h"
+
+namespace fettle {
+
+struct OptimizerOptions {
+  std::string name = "adam";                ///< sgd, adam, adamw or nadam
+  std::optional<float> learning_rate = {};  ///< default 0.01 for sgd, 0.001 for the others
+  float momentum = 0;                       ///< sgd
+  bool nesterov = false;                    ///< sgd
+  float beta_1 = 0.9f, beta_2 = 0.999f;     ///< the Adam family
+  float epsilon = 1e-7f;                    ///< the Adam family
+  float weight_decay = 0.004f;              ///< adamw: w -= learning_rate * weight_decay * w
+};
+
+/// Changes parameters by their gradients.
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+
+  /// One step with the gradients that backward() left, which are cleared. A parameter without a
+  /// gradient stays as it is.
+  void step();
+
+  float learning_rate() const { return learning_rate_; }
+  void set_learning_rate(float learning_rate) { learning_rate_ = learning_rate; }
+
+  /// How many steps were made.
+  int64_t steps() const { return steps_; }
+  /// Takes up a run again: the number of steps; the slots are written through slots().
+  virtual void set_steps(int64_t steps) { steps_ = steps; }
+
+  /// The state of each parameter, for example "conv2d.weight/m".
+  const NamedTensors& slots() const { return slots_; }
+
+ protected:
+  /// Takes the trainable ones of a model's tensors.
+  Optimizer(const NamedTensors& tensors, float learning_rate,
+            const std::vector<std::string>& slots);
+
+  /// Called once a step, before any parameter.
+  virtual void begin_step() {}
+  /// Changes one parameter; `slot` holds its slots in the order of the constructor.
+  virtual void update(Tensor& w, const Tensor& gradient, Tensor* slot) = 0;
+
+ private:
+  NamedTensors parameters_, slots_;
+  size_t slots_each_;
+  float learning_rate_;
+  int64_t steps_ = 0;
+};
+
+/// Throws Error listing the names when there is no such optimiser.
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options,
+                                          const NamedTensors& tensors);
+
+}  // namespace fettle
