@@ -1,7 +1,6 @@
 #include "io/picture.h"
 
 #include <stb_image.h>
-#include <stb_image_resize.h>
 #include <stb_image_write.h>
 
 #include <algorithm>
@@ -81,21 +80,6 @@ Picture read_picture(const std::string& path, int channels) {
   picture.pixels.assign(pixels.get(),
                         pixels.get() + size_t{1} * picture.height * picture.width * channels);
   return turn_upright(std::move(picture), exif_orientation(file));
-}
-
-Picture resize(const Picture& picture, int height, int width) {
-  if (picture.height == height && picture.width == width) return picture;
-  require(height > 0 && width > 0, "a picture cannot be resized to ", height, " x ", width);
-  const int channels = picture.channels;
-  Picture resized{height, width, channels, {}};
-  resized.pixels.resize(size_t{1} * height * width * channels);
-  require(stbir_resize_uint8_generic(picture.pixels.data(), picture.width, picture.height,
-                                     picture.width * channels, resized.pixels.data(), width, height,
-                                     width * channels, channels, STBIR_ALPHA_CHANNEL_NONE, 0,
-                                     STBIR_EDGE_CLAMP, STBIR_FILTER_TRIANGLE,
-                                     STBIR_COLORSPACE_LINEAR, nullptr) != 0,
-          "out of memory while resizing a picture to ", height, " x ", width);
-  return resized;
 }
 
 void write_png(const std::string& path, const Picture& picture) {
