@@ -1,0 +1,85 @@
+// The training loop.
+//
+// Everything random is keyed by (seed, step), every sum has a fixed order, and state() holds all
+// that changes: a run that is taken up from a checkpoint ends with the same bits as one that was
+// never interrupted, whatever the number of threads.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/train/batch.h"
+#include "engine/train/callbacks.h"
+#include "engine/train/metrics.h"
+#include "engine/train/training_state.h"
+
+namespace fettle {
+
+using ModelFunction = std::function<Tensor(const Tensor& x)>;
+using LossFunction = std::function<Tensor(const Tensor& logits, const Tensor& targets)>;
+
+/// What is known in the middle of an epoch.
+struct BatchProgress {
+  int64_t epoch = 0, epochs = 0;  ///< epoch counts from 1
+  int64_t batch = 0, batches = 0;
+  double loss = 0, accuracy = 0;  ///< since the epoch's beginning
+  double pictures_per_second = 0;
+  double seconds_left = 0;  ///< of this epoch's training part
+};
+
+struct FitOptions {
+  int64_t epochs = 1;
+  uint64_t seed = 0;
+  std::function<void(const BatchProgress&)> on_batch;    ///< after every batch
+  std::function<void(const EpochLog&)> on_epoch;         ///< after every epoch
+  std::function<void(const TrainingState&)> checkpoint;  ///< after every epoch, before on_epoch
+  std::function<bool()> interrupted;                     ///< asked after every batch
+};
+
+enum class FitEnd { all_epochs, stopped_early, interrupted };
+
+class Trainer {
+ public:
+  /// `tensors`: every parameter and buffer of the model.
+  Trainer(ModelFunction model, NamedTensors tensors, LossFunction loss, Optimizer& optimizer,
+          std::vector<std::unique_ptr<Callback>> callbacks, FitOptions options);
+
+  /// Trains up to options.epochs, from the first epoch that is not done. When it is interrupted,
+  /// the epoch under way is lost and the last checkpoint stands. Throws Error when the loss is no
+  /// longer a number.
+  FitEnd fit(BatchSource& train, BatchSource* validation);
+
+  /// What restore() needs to go on from here. The tensors share the memory of the running ones.
+  TrainingState state() const;
+  /// Throws Error naming what differs when the state is of another model or optimiser.
+  void restore(const TrainingState& state);
+
+  int64_t epochs_done() const { return epochs_done_; }
+  const std::vector<EpochLog>& history() const { return history_; }
+
+ private:
+  bool train_epoch(BatchSource& source, MetricsCounter& metrics);
+  NamedTensors state_tensors() const;
+
+  ModelFunction model_;
+  NamedTensors tensors_;
+  LossFunction loss_;
+  Optimizer& optimizer_;
+  std::vector<std::unique_ptr<Callback>> callbacks_;
+  FitOptions options_;
+  int64_t epochs_done_ = 0, step_ = 0;
+  bool stopped_ = false;
+  std::vector<EpochLog> history_;
+};
+
+/// The figures of a model over one epoch of a source, in prediction mode. `on_batch` may be empty.
+Metrics evaluate(const ModelFunction& model, const LossFunction& loss, BatchSource& source,
+                 const std::function<void(int64_t batch)>& on_batch = {});
+
+/// Weights n / (K * count) that give every class the same share of the loss (scikit-learn's
+/// "balanced"). Throws Error when a class has no example.
+std::vector<float> balanced_class_weights(const std::vector<int64_t>& counts);
+
+}  // namespace fettle
