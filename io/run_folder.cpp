@@ -1,0 +1,75 @@
+#include "io/run_folder.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "engine/error.h"
+#include "io/atomic_file.h"
+#include "io/csv.h"
+#include "io/read_file.h"
+
+namespace fettle {
+
+void RunFolder::create() const {
+  std::error_code error;
+  const auto checkpoints = std::filesystem::path(checkpoint()).parent_path();
+  std::filesystem::create_directories(checkpoints, error);
+  require(!error, "cannot make the run folder '", path_, "': ", error.message());
+}
+
+void write_config(const RunFolder& run, const RunConfig& config) {
+  const nlohmann::ordered_json json = {
+      {"model", config.model},       {"image_size", {config.height, config.width}},
+      {"channels", config.channels}, {"classes", config.class_names},
+      {"seed", config.seed},         {"options", config.options},
+  };
+  write_file(run.config(), json.dump(2) + "\n");
+}
+
+RunConfig read_config(const RunFolder& run) {
+  require(std::filesystem::is_directory(run.path()), "the run folder '", run.path(),
+          "' does not exist: give the folder that fettle train wrote with --out");
+  const std::vector<uint8_t> text = read_file(run.config());
+  try {
+    const auto json = nlohmann::json::parse(text);
+    RunConfig config;
+    json.at("model").get_to(config.model);
+    json.at("image_size").at(0).get_to(config.height);
+    json.at("image_size").at(1).get_to(config.width);
+    json.at("channels").get_to(config.channels);
+    json.at("classes").get_to(config.class_names);
+    json.at("seed").get_to(config.seed);
+    json.at("options").get_to(config.options);
+    return config;
+  } catch (const nlohmann::json::exception& error) {
+    throw Error("'", run.config(), "' is not the configuration of a run: ", error.what());
+  }
+}
+
+void write_history(const std::string& path, const std::vector<EpochLog>& epochs) {
+  std::vector<std::string> header = {"epoch"};
+  if (!epochs.empty())
+    for (const auto& [name, value] : epochs.front()) header.push_back(name);
+  std::string text = csv_line(header);
+  for (size_t epoch = 0; epoch < epochs.size(); ++epoch) {
+    std::vector<std::string> line = {std::to_string(epoch + 1)};
+    for (const auto& [name, value] : epochs[epoch]) line.push_back(number_text(value));
+    text += csv_line(line);
+  }
+  write_file(path, text);
+}
+
+void write_predictions(const std::string& path, const std::vector<std::string>& class_names,
+                       const std::vector<Prediction>& predictions) {
+  std::vector<std::string> header = {"path", "class"};
+  header.insert(header.end(), class_names.begin(), class_names.end());
+  std::string text = csv_line(header);
+  for (const Prediction& prediction : predictions) {
+    std::vector<std::string> line = {prediction.path, prediction.class_name};
+    for (float probability : prediction.probabilities) line.push_back(number_text(probability));
+    text += csv_line(line);
+  }
+  write_file(path, text);
+}
+
+}  // namespace fettle

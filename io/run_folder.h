@@ -1,0 +1,65 @@
+// A run folder: what `fettle train` leaves behind and the other commands read.
+//
+//   config.json        the model, its input, the classes, the seed and all options
+//   model.safetensors  the weights
+//   history.csv        one line an epoch
+//   checkpoint/        the state to resume from
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/train/callbacks.h"
+
+namespace fettle {
+
+/// What is needed to build a run's model and to feed it.
+struct RunConfig {
+  std::string model;  ///< a name of models/model.h
+  int64_t height = 0, width = 0, channels = 0;
+  std::vector<std::string> class_names;
+  uint64_t seed = 0;
+  std::map<std::string, std::string> options;  ///< the command line, by option name without --
+};
+
+/// Where the parts of a run folder are.
+class RunFolder {
+ public:
+  explicit RunFolder(std::string path) : path_(std::move(path)) {}
+
+  const std::string& path() const { return path_; }
+  std::string config() const { return path_ + "/config.json"; }
+  std::string weights() const { return path_ + "/model.safetensors"; }
+  std::string history() const { return path_ + "/history.csv"; }
+  std::string checkpoint() const { return path_ + "/checkpoint/last.safetensors"; }
+
+  /// Makes the folder and checkpoint/. Throws Error naming it when that is impossible.
+  void create() const;
+
+ private:
+  std::string path_;
+};
+
+void write_config(const RunFolder& run, const RunConfig& config);
+
+/// Throws Error naming the file when it is missing, not JSON, or lacks an entry.
+RunConfig read_config(const RunFolder& run);
+
+/// history.csv: the figures of each epoch by name, in the order of the first epoch's, after its
+/// number from 1.
+void write_history(const std::string& path, const std::vector<EpochLog>& epochs);
+
+/// What a model says of one picture.
+struct Prediction {
+  std::string path;
+  std::string class_name;  ///< of the largest probability
+  std::vector<float> probabilities;
+};
+
+/// predictions.csv: path, class, and one probability a class, under the classes' names.
+void write_predictions(const std::string& path, const std::vector<std::string>& class_names,
+                       const std::vector<Prediction>& predictions);
+
+}  // namespace fettle

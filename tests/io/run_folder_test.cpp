@@ -1,0 +1,62 @@
+#include "io/run_folder.h"
+
+#include "io/csv.h"
+#include "io/read_file.h"
+#include "tests/io/temporary_folder.h"
+
+namespace fettle {
+namespace {
+
+std::string text_of(const std::string& path) {
+  const auto bytes = read_file(path);
+  return {bytes.begin(), bytes.end()};
+}
+
+TEST(RunFolder, TheConfigReadsBack) {
+  const TemporaryFolder folder;
+  const RunFolder run(folder.path() + "/runs/1");
+  run.create();
+  run.create();
+  write_config(run, {"tyre_cnn", 20, 30, 3, {"a \"b\"", "ü"}, ~uint64_t{0}, {{"epochs", "5"}}});
+  const RunConfig read = read_config(run);
+  EXPECT_EQ(read.model, "tyre_cnn");
+  EXPECT_EQ(read.height, 20);
+  EXPECT_EQ(read.width, 30);
+  EXPECT_EQ(read.channels, 3);
+  EXPECT_EQ(read.class_names, (std::vector<std::string>{"a \"b\"", "ü"}));
+  EXPECT_EQ(read.seed, ~uint64_t{0});
+  EXPECT_EQ(read.options.at("epochs"), "5");
+}
+
+TEST(RunFolder, ABrokenOneIsNamed) {
+  const TemporaryFolder folder;
+  expect_error([&] { read_config(RunFolder(folder.path() + "/no")); }, {"/no", "does not exist"});
+  const RunFolder run(folder.path());
+  expect_error([&] { read_config(run); }, {"config.json", "No such file"});
+  for (const char* text : {"{", "{}", "[]", R"({"model":3})"}) {
+    write_bytes(run.config(), text);
+    expect_error([&] { read_config(run); }, {"config.json", "not the configuration"});
+  }
+  write_bytes(folder / "file", "");
+  expect_error([&] { RunFolder(folder.path() + "/file").create(); }, {"/file", "cannot make"});
+}
+
+TEST(RunFolder, TheHistoryIsATable) {
+  const TemporaryFolder folder;
+  write_history(folder / "h.csv",
+                {{{"loss", 0.1}, {"accuracy", 1}}, {{"loss", 1e-9}, {"accuracy", 0.5}}});
+  EXPECT_EQ(text_of(folder / "h.csv"), "epoch,loss,accuracy\n1,0.1,1\n2,1e-09,0.5\n");
+  write_history(folder / "h.csv", {});
+  EXPECT_EQ(text_of(folder / "h.csv"), "epoch\n");
+}
+
+TEST(RunFolder, PredictionsAreQuoted) {
+  const TemporaryFolder folder;
+  write_predictions(folder / "p.csv", {"bad", "so, so"}, {{"a,\"b\".jpg", "bad", {0.9f, 0.1f}}});
+  EXPECT_EQ(text_of(folder / "p.csv"),
+            "path,class,bad,\"so, so\"\n\"a,\"\"b\"\".jpg\",bad,0.9,0.1\n");
+  EXPECT_EQ(csv_line({"", "a\nb"}), ",\"a\nb\"\n");
+}
+
+}  // namespace
+}  // namespace fettle
