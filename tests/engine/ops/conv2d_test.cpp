@@ -11,23 +11,6 @@
 namespace fettle {
 namespace {
 
-constexpr double tolerance = 1e-6;
-
-Tensor leaf(Tensor tensor) {
-  tensor.set_requires_grad(true);
-  return tensor;
-}
-
-/// Runs the backward of y for a given dy through the sum of y * dy.
-void backward_with(const Tensor& y, const Tensor& dy) {
-  Tensor loss = Tensor::zeros({1});
-  backward(record(loss, {y}, [dy](const Tensor&, Grads& grads) { grads.pass(0, dy); }));
-}
-
-void expect_equal(const Tensor& ours, const nlohmann::json& theirs, const std::string& what) {
-  EXPECT_LT(relative_error(ours.to_vector(), theirs.get<std::vector<float>>()), tolerance) << what;
-}
-
 TEST(Conv2d, EqualsPyTorchForwardAndBackward) {
   for (const auto& stored : stored_values("conv2d.json")["conv2d"]) {
     const Tensor x = leaf(stored_tensor(stored["x_shape"], stored["x"]));
@@ -83,15 +66,6 @@ TEST(Conv2d, SamePaddingPutsTheOddCellAtTheEnd) {
   const Conv2dShape s = conv2d_shape(x, w, {.strides = {2, 2}, .padding = Padding::same});
   EXPECT_EQ(s.pad_top, 0);
   EXPECT_EQ(s.P, 4);
-}
-
-std::string message_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
 }
 
 TEST(Conv2d, ErrorsNameTheOperationAndBothShapes) {

@@ -1,0 +1,69 @@
+#include "apps/progress.h"
+
+#include <unistd.h>
+
+#include <iostream>
+
+#include "apps/table.h"
+
+namespace fettle {
+namespace {
+
+/// [#####.....]
+std::string bar(int64_t done, int64_t total) {
+  constexpr int64_t width = 24;
+  const int64_t filled = total > 0 ? width * done / total : width;
+  return "[" + std::string(static_cast<size_t>(filled), '#') +
+         std::string(static_cast<size_t>(width - filled), '.') + "]";
+}
+
+}  // namespace
+
+Progress::Progress() : terminal_(isatty(STDERR_FILENO) != 0) {}
+
+bool Progress::due() {
+  const auto now = std::chrono::steady_clock::now();
+  if (!terminal_ || now - last_ < std::chrono::milliseconds(100)) return false;
+  last_ = now;
+  return true;
+}
+
+void Progress::show(const std::string& text) {
+  std::cerr << "\r\x1b[K" << text << std::flush;
+  shown_ = true;
+}
+
+void Progress::clear() {
+  if (shown_) std::cerr << "\r\x1b[K" << std::flush;
+  shown_ = false;
+}
+
+void Progress::line(const std::string& text) {
+  clear();
+  std::cerr << text << std::endl;
+}
+
+void Progress::batch(const BatchProgress& p) {
+  if (!due()) return;
+  show(cat("Epoch ", p.epoch, "/", p.epochs, " ", bar(p.batch, p.batches), " ", p.batch, "/",
+           p.batches, "  loss ", fixed(p.loss, 4), "  accuracy ", fixed(p.accuracy, 4), "  ",
+           fixed(p.pictures_per_second, 1), " pictures/s  ", duration(p.seconds_left), " left"));
+}
+
+void Progress::count(const std::string& what, int64_t done, int64_t total) {
+  if (due()) show(cat(what, " ", bar(done, total), " ", done, "/", total));
+}
+
+std::string epoch_line(const EpochLog& log, int64_t epochs) {
+  std::string text = cat("Epoch ", figure(log, "epoch"), "/", epochs);
+  for (const auto& [name, value] : log) {
+    if (name == "loss" || name == "accuracy" || name == "val_loss" || name == "val_accuracy" ||
+        name == "val_auc") {
+      text += cat("  ", name, " ", fixed(value, 4));
+    }
+  }
+  return text + cat("  learning_rate ", figure(log, "learning_rate"), "  ",
+                    fixed(figure(log, "seconds"), 1), " s");
+}
+
+}  // namespace fettle

@@ -1,0 +1,36 @@
+// Enlarging [N,H,W,C] by whole factors: y is [N, H*factor_h, W*factor_w, C].
+//
+//   nearest:   y[n,p,q,c] = x[n, p / factor_h, q / factor_w, c]
+//   bilinear:  x at ((p + 0.5) / factor_h - 0.5, (q + 0.5) / factor_w - 0.5) between the four
+//              pixels around it, edge pixels repeated (half-pixel centres, as Keras and PyTorch's
+//              align_corners=False)
+//
+// The backward gathers: every input pixel sums its own outputs in a fixed order, so that it is the
+// same bit by bit from run to run.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/device.h"
+
+namespace fettle {
+
+enum class Upsampling { nearest, bilinear };
+
+struct Upsample2dShape {
+  int64_t N = 1, H = 1, W = 1, C = 1;
+  int64_t factor_h = 2, factor_w = 2;
+};
+
+void upsample2d_forward(Cpu, const Upsample2dShape& shape, Upsampling how, const float* x,
+                        float* y);
+void upsample2d_forward(Reference, const Upsample2dShape& shape, Upsampling how, const float* x,
+                        float* y);
+
+/// dx [N,H,W,C].
+void upsample2d_backward(Cpu, const Upsample2dShape& shape, Upsampling how, const float* dy,
+                         float* dx);
+void upsample2d_backward(Reference, const Upsample2dShape& shape, Upsampling how, const float* dy,
+                         float* dx);
+
+}  // namespace fettle
