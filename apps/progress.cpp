@@ -54,8 +54,8 @@ void Progress::count(const std::string& what, int64_t done, int64_t total) {
   if (due()) show(cat(what, " ", bar(done, total), " ", done, "/", total));
 }
 
-std::string epoch_line(const EpochLog& log, int64_t epochs) {
-  std::string text = cat("Epoch ", figure(log, "epoch"), "/", epochs);
+std::string epoch_line(int64_t epoch, int64_t epochs, const EpochLog& log) {
+  std::string text = cat("Epoch ", epoch, "/", epochs);
   for (const auto& [name, value] : log) {
     if (name == "loss" || name == "accuracy" || name == "val_loss" || name == "val_accuracy" ||
         name == "val_auc") {

@@ -32,6 +32,6 @@ class Progress {
 };
 
 /// The figures of an epoch as one line.
-std::string epoch_line(const EpochLog& log, int64_t epochs);
+std::string epoch_line(int64_t epoch, int64_t epochs, const EpochLog& log);
 
 }  // namespace fettle

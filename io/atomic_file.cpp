@@ -60,6 +60,13 @@ void AtomicFile::check(bool done, const char* what) const {
   require(done, "'", path_, "' ", what, ": ", std::strerror(errno));
 }
 
+void make_folder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  require(!error && std::filesystem::is_directory(path), "cannot make the folder '", path,
+          "': ", error ? error.message() : "a file of that name is there");
+}
+
 void write_file(const std::string& path, std::string_view bytes) {
   AtomicFile file(path);
   file.write(bytes);

@@ -29,6 +29,10 @@ class AtomicFile {
   int file_ = -1;
 };
 
+/// Makes a folder and those above it, where they are missing. Throws Error naming it when that is
+/// impossible.
+void make_folder(const std::string& path);
+
 /// Writes a whole file through AtomicFile.
 void write_file(const std::string& path, std::string_view bytes);
 

@@ -11,10 +11,7 @@
 namespace fettle {
 
 void RunFolder::create() const {
-  std::error_code error;
-  const auto checkpoints = std::filesystem::path(checkpoint()).parent_path();
-  std::filesystem::create_directories(checkpoints, error);
-  require(!error, "cannot make the run folder '", path_, "': ", error.message());
+  make_folder(std::filesystem::path(checkpoint()).parent_path().string());
 }
 
 void write_config(const RunFolder& run, const RunConfig& config) {

@@ -11,7 +11,7 @@
 
 namespace fettle {
 
-/// The figures of one epoch in the order of history.csv: epoch, loss, accuracy, ..., val_loss, ...
+/// The figures of one epoch in the order of history.csv: loss, accuracy, ..., val_loss, ...
 using EpochLog = std::vector<std::pair<std::string, double>>;
 
 /// The figure of that name. Throws Error listing the names when there is none.

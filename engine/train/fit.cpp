@@ -83,7 +83,7 @@ FitEnd Trainer::fit(BatchSource& train, BatchSource* validation) {
     MetricsCounter metrics;
     if (!train_epoch(train, metrics)) return FitEnd::interrupted;
 
-    EpochLog log = {{"epoch", static_cast<double>(epochs_done_ + 1)}};
+    EpochLog log;
     append(log, "", metrics.result());
     if (validation) append(log, "val_", evaluate(model_, loss_, *validation));
     log.emplace_back("learning_rate", learning_rate);
@@ -93,7 +93,7 @@ FitEnd Trainer::fit(BatchSource& train, BatchSource* validation) {
     history_.push_back(log);
     if (options_.checkpoint) options_.checkpoint(state());
     log.emplace_back("seconds", clock.seconds());
-    if (options_.on_epoch) options_.on_epoch(log);
+    if (options_.on_epoch) options_.on_epoch(epochs_done_, log);
   }
   for (const auto& callback : callbacks_) callback->on_training_end(control);
   return stopped_ ? FitEnd::stopped_early : FitEnd::all_epochs;

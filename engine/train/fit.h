@@ -32,8 +32,9 @@ struct BatchProgress {
 struct FitOptions {
   int64_t epochs = 1;
   uint64_t seed = 0;
-  std::function<void(const BatchProgress&)> on_batch;    ///< after every batch
-  std::function<void(const EpochLog&)> on_epoch;         ///< after every epoch
+  std::function<void(const BatchProgress&)> on_batch;  ///< after every batch
+  std::function<void(int64_t epoch, const EpochLog&)>
+      on_epoch;                                          ///< after every epoch, which counts from 1
   std::function<void(const TrainingState&)> checkpoint;  ///< after every epoch, before on_epoch
   std::function<bool()> interrupted;                     ///< asked after every batch
 };

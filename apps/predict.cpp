@@ -1,0 +1,84 @@
+// fettle predict: what a run says of pictures it has not seen.
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+
+#include "apps/classifier.h"
+#include "apps/commands.h"
+#include "apps/options.h"
+#include "apps/progress.h"
+#include "engine/autograd.h"
+#include "io/atomic_file.h"
+
+namespace fettle {
+namespace {
+
+struct Options {
+  std::string run, out, device = "auto";
+  std::vector<std::string> pictures;
+  int64_t batch_size = 32;
+  bool skip_broken = false;
+};
+
+std::vector<Prediction> predict(Classifier& classifier, PictureSource& source,
+                                const std::vector<Example>& examples) {
+  const NoGrad no_grad;
+  Progress progress;
+  std::vector<std::vector<float>> rows;
+  int64_t batches = 0;
+  source.start_epoch(0);
+  while (const std::optional<Batch> batch = source.next()) {
+    for (std::vector<float>& row : probabilities_of(classifier.model(batch->x))) {
+      rows.push_back(std::move(row));
+    }
+    progress.count("Predicting", ++batches, source.batches());
+  }
+  progress.clear();
+
+  const auto skipped = source.skipped();
+  for (const auto& [path, reason] : skipped) std::cerr << "Left out: " << reason << "\n";
+  std::vector<Prediction> predictions;
+  for (const Example& example : examples) {
+    if (skipped.contains(example.path)) continue;
+    const std::vector<float>& row = rows.at(predictions.size());
+    const auto best = std::max_element(row.begin(), row.end()) - row.begin();
+    predictions.push_back(
+        {example.path, classifier.config.class_names[static_cast<size_t>(best)], row});
+  }
+  return predictions;
+}
+
+void predict_run(const Options& o) {
+  Classifier classifier = load_classifier(o.run);
+  choose_device(o.device);
+  std::vector<Example> examples;
+  for (const std::string& given : o.pictures) {
+    for (const std::string& path : list_pictures(given)) examples.push_back({path, 0});
+  }
+  PictureSource source(examples,
+                       prediction_options(classifier.config, o.batch_size, o.skip_broken));
+  const std::vector<Prediction> predictions = predict(classifier, source, examples);
+  make_folder(o.out);
+  const std::string file = (std::filesystem::path(o.out) / "predictions.csv").string();
+  write_predictions(file, classifier.config.class_names, predictions);
+  std::cerr << "Wrote " << predictions.size() << " predictions to " << file << "\n";
+}
+
+}  // namespace
+
+void add_predict(CLI::App& program) {
+  CLI::App* command = program.add_subcommand("predict", "Classify pictures with a trained run");
+  auto o = std::make_shared<Options>();
+  command->add_option("run", o->run, "Run folder that fettle train wrote")->required();
+  command->add_option("pictures", o->pictures, "Pictures, or folders of pictures")->required();
+  command->add_option("--out", o->out, "Folder for predictions.csv")->required();
+  command->add_option("--batch-size", o->batch_size, "Pictures at a time")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  command->add_flag("--skip-broken", o->skip_broken, "Leave out pictures that cannot be read");
+  add_threads(*command);
+  add_device(*command, o->device);
+  command->callback([o] { predict_run(*o); });
+}
+
+}  // namespace fettle

@@ -1,0 +1,66 @@
+// fettle summary: the layer table of a run or a model.
+#include <iostream>
+
+#include "apps/classifier.h"
+#include "apps/commands.h"
+#include "apps/options.h"
+#include "apps/table.h"
+
+namespace fettle {
+namespace {
+
+struct Options {
+  std::string run, model;
+  ImageSize image_size;
+  int64_t classes = 2;
+};
+
+RunConfig config_of(const Options& o) {
+  if (!o.run.empty()) return read_config(RunFolder(o.run));
+  const ModelEntry& entry = model_entry(o.model);
+  RunConfig config;
+  config.model = o.model;
+  config.height = o.image_size.height > 0 ? o.image_size.height : entry.height;
+  config.width = o.image_size.width > 0 ? o.image_size.width : entry.width;
+  config.channels = entry.channels;
+  config.class_names.resize(static_cast<size_t>(o.classes));
+  return config;
+}
+
+void print_summary(const Options& o) {
+  require(o.run.empty() != o.model.empty(), "give either a run folder or --model NAME");
+  Classifier classifier = make_classifier(config_of(o));
+  const RunConfig& config = classifier.config;
+  std::vector<std::vector<std::string>> rows;
+  int64_t parameters = 0, fixed_parameters = 0;
+  for (const LayerRow& row :
+       layer_table(classifier.model, {1, config.height, config.width, config.channels})) {
+    rows.push_back(
+        {cat(row.name, " (", row.kind, ")"), cat(row.output), with_commas(row.parameters)});
+    parameters += row.parameters;
+    fixed_parameters += row.non_trainable;
+  }
+  std::cout << "Model: " << config.model << ", input " << config.height << "x" << config.width
+            << "x" << config.channels << "\n";
+  print_table(std::cout, {"Layer (kind)", "Output shape of one picture", "Parameters"}, rows);
+  std::cout << "Total parameters: " << with_commas(parameters) << "\n"
+            << "Trainable parameters: " << with_commas(parameters - fixed_parameters) << "\n"
+            << "Non-trainable parameters: " << with_commas(fixed_parameters) << "\n";
+}
+
+}  // namespace
+
+void add_summary(CLI::App& program) {
+  CLI::App* command = program.add_subcommand(
+      "summary", "Print the layers of a run or a model, and their parameters");
+  auto o = std::make_shared<Options>();
+  command->add_option("run", o->run, "Run folder that fettle train wrote");
+  command->add_option("--model", o->model, "Or the name of a model");
+  add_image_size(*command, o->image_size);
+  command->add_option("--classes", o->classes, "Classes of the model")
+      ->check(CLI::Range(2, 100000))
+      ->capture_default_str();
+  command->callback([o] { print_summary(*o); });
+}
+
+}  // namespace fettle
