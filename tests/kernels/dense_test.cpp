@@ -4,8 +4,7 @@
 
 #include <cmath>
 
-#include "kernels/parallel.h"
-#include "tests/random_values.h"
+#include "tests/kernel_check.h"
 
 namespace fettle {
 namespace {
@@ -15,8 +14,8 @@ struct DenseCase {
   DenseShape shape;
 };
 
-struct Arrays {
-  explicit Arrays(const DenseShape& s)
+struct Inputs {
+  explicit Inputs(const DenseShape& s)
       : x(random_values(s.N * s.C, 1)),
         w(random_values(s.K * s.C, 2)),
         bias(random_values(s.K, 3)),
@@ -25,8 +24,7 @@ struct Arrays {
 };
 
 template <class Device>
-std::vector<std::vector<float>> all_directions(Device device, const DenseShape& s,
-                                               const Arrays& a) {
+Arrays all_directions(Device device, const DenseShape& s, const Inputs& a) {
   std::vector<float> linear(a.dy.size(), NAN), relu(a.dy.size(), NAN), dx(a.x.size(), NAN),
       dw(a.w.size(), NAN);
   dense_forward(device, s, a.x.data(), a.w.data(), nullptr, Epilogue::linear, linear.data());
@@ -38,26 +36,10 @@ std::vector<std::vector<float>> all_directions(Device device, const DenseShape& 
 
 class DenseKernel : public testing::TestWithParam<DenseCase> {};
 
-TEST_P(DenseKernel, EqualsTheDoublePrecisionDefinition) {
+TEST_P(DenseKernel, EqualsTheDefinitionWithAnyNumberOfThreads) {
   const DenseShape& s = GetParam().shape;
-  const Arrays arrays(s);
-  const auto ours = all_directions(Cpu{}, s, arrays);
-  const auto reference = all_directions(Reference{}, s, arrays);
-  const char* directions[] = {"forward", "forward+bias+relu", "backward_input", "backward_weight"};
-  for (size_t i = 0; i < ours.size(); ++i) {
-    EXPECT_LT(relative_error(ours[i], reference[i]), 1e-6) << directions[i];
-  }
-}
-
-TEST_P(DenseKernel, GivesTheSameBitsWithAnyNumberOfThreads) {
-  const DenseShape& s = GetParam().shape;
-  const Arrays arrays(s);
-  set_threads(1);
-  const auto one = all_directions(Cpu{}, s, arrays);
-  set_threads(3);
-  const auto three = all_directions(Cpu{}, s, arrays);
-  set_threads(0);
-  EXPECT_EQ(one, three);
+  const Inputs inputs(s);
+  expect_same([&](auto device) { return all_directions(device, s, inputs); }, GetParam().name);
 }
 
 INSTANTIATE_TEST_SUITE_P(

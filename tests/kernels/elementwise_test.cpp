@@ -1,0 +1,133 @@
+// Kernels on flat arrays and rows: CPU beside the double-precision definition, over lengths that
+// end inside a vector and inside a chunk.
+#include "kernels/elementwise/elementwise.h"
+
+#include <gtest/gtest.h>
+
+#include "kernels/concatenate/concatenate.h"
+#include "kernels/dropout/dropout.h"
+#include "kernels/epilogue/epilogue.h"
+#include "kernels/optimizer/optimizer.h"
+#include "kernels/reduce/reduce.h"
+#include "kernels/softmax/softmax.h"
+#include "tests/kernel_check.h"
+
+namespace fettle {
+namespace {
+
+constexpr int64_t lengths[] = {1, 3, 15, 16, 17, 33, 32768, 100001};
+
+TEST(ElementwiseKernels, EqualTheDefinition) {
+  for (const int64_t n : lengths) {
+    const std::vector<float> a = random_values(n, 1), b = random_values(n, 2);
+    expect_same(
+        [&](auto device) {
+          Arrays out(3, unwritten(n));
+          add(device, n, a.data(), b.data(), out[0].data());
+          multiply(device, n, a.data(), b.data(), out[1].data());
+          scale_offset(device, n, 3, -2, a.data(), out[2].data());
+          return out;
+        },
+        cat("n = ", n));
+    for (const Unary f : {Unary::relu, Unary::relu6, Unary::sigmoid, Unary::swish}) {
+      std::vector<float> x = a;
+      for (float& value : x) value *= 5;
+      expect_same(
+          [&](auto device) {
+            Arrays out(2, unwritten(n));
+            unary_forward(device, f, n, x.data(), out[0].data());
+            unary_backward(device, f, n, x.data(), b.data(), out[1].data());
+            return out;
+          },
+          cat("unary ", static_cast<int>(f), ", n = ", n), 2e-6);
+    }
+  }
+}
+
+TEST(DropoutKernel, EqualsTheDefinition) {
+  for (const int64_t n : lengths) {
+    const std::vector<float> x = random_values(n, 1);
+    expect_same(
+        [&](auto device) {
+          Arrays out(1, unwritten(n));
+          dropout(device, n, 0.3f, {5, 6, 7}, x.data(), out[0].data());
+          return out;
+        },
+        cat("n = ", n));
+  }
+}
+
+TEST(ReduceKernel, EqualsTheDefinition) {
+  for (const int64_t n : lengths) {
+    const std::vector<float> x = random_values(n, 1);
+    expect_same(
+        [&](auto device) {
+          Arrays out(1, unwritten(1));
+          sum(device, n, 0.5f, x.data(), out[0].data());
+          return out;
+        },
+        cat("n = ", n));
+  }
+}
+
+TEST(RowKernels, EqualTheDefinition) {
+  const std::pair<int64_t, int64_t> sizes[] = {{1, 1}, {5, 3}, {700, 17}, {20000, 4}, {3, 40000}};
+  for (const auto& [rows, K] : sizes) {
+    const std::vector<float> x = random_values(rows * K, 1), dy = random_values(rows * K, 2);
+    expect_same(
+        [&](auto device) {
+          Arrays out(2, unwritten(rows * K));
+          softmax_forward(device, rows, K, x.data(), out[0].data());
+          softmax_backward(device, rows, K, out[0].data(), dy.data(), out[1].data());
+          return out;
+        },
+        cat("softmax ", rows, "x", K), 2e-5);
+    for (const Epilogue epilogue : {Epilogue::linear, Epilogue::relu}) {
+      expect_same(
+          [&](auto device) {
+            Arrays out = {unwritten(rows * K), unwritten(K)};
+            epilogue_backward(device, rows, K, epilogue, dy.data(), x.data(), out[0].data(),
+                              out[1].data());
+            return out;
+          },
+          cat("epilogue ", rows, "x", K), 1e-5);
+    }
+    expect_same(
+        [&](auto device) {
+          Arrays out(1, std::vector<float>(static_cast<size_t>(rows * (K + 2)), 7.0f));
+          copy_columns(device, rows, K, x.data(), K, out[0].data() + 1, K + 2);
+          return out;
+        },
+        "copy_columns");
+  }
+}
+
+TEST(OptimizerKernels, EqualTheDefinition) {
+  for (const int64_t n : lengths) {
+    const std::vector<float> g = random_values(n, 1), w = random_values(n, 2);
+    const std::vector<float> m = random_values(n, 3);
+    std::vector<float> v = random_values(n, 4);
+    for (float& value : v) value *= value;
+    for (const bool nesterov : {false, true}) {
+      expect_same(
+          [&](auto device) {
+            Arrays out = {w, m, w};
+            sgd_step(device, n, {0.1f, 0.9f, nesterov}, g.data(), out[0].data(), out[1].data());
+            sgd_step(device, n, {0.1f, 0, false}, g.data(), out[2].data(), nullptr);
+            return out;
+          },
+          "sgd");
+    }
+    const AdamStep step{.keep = 0.99f, .m_scale = 0.02f, .g_scale = 0.01f, .v_scale = 1.5f};
+    expect_same(
+        [&](auto device) {
+          Arrays out = {w, m, v};
+          adam_step(device, n, step, g.data(), out[0].data(), out[1].data(), out[2].data());
+          return out;
+        },
+        "adam", 1e-5);
+  }
+}
+
+}  // namespace
+}  // namespace fettle

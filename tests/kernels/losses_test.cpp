@@ -1,0 +1,68 @@
+#include "kernels/losses/losses.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/kernel_check.h"
+
+namespace fettle {
+namespace {
+
+TEST(CrossEntropyKernels, EqualTheDefinition) {
+  const float dloss = 1.7f;
+  for (const auto& [N, K] : {std::pair<int64_t, int64_t>{1, 2}, {7, 5}, {1000, 3}}) {
+    const std::vector<float> z = random_values(N * K, 1), t = random_values(N * K, 2);
+    std::vector<int32_t> labels;
+    for (int64_t n = 0; n < N; ++n) labels.push_back(static_cast<int32_t>((n * 7 + 1) % K));
+    const std::vector<float> weights = {0.5f, 2, 1, 3, 0.25f};
+    for (const float smoothing : {0.0f, 0.2f}) {
+      const CategoricalShape s{N, K, smoothing};
+      expect_same(
+          [&](auto device) {
+            Arrays out = {unwritten(N), unwritten(N), unwritten(N * K)};
+            categorical_cross_entropy_forward(device, s, z.data(), labels.data(), nullptr,
+                                              out[0].data());
+            categorical_cross_entropy_forward(device, s, z.data(), labels.data(), weights.data(),
+                                              out[1].data());
+            categorical_cross_entropy_backward(device, s, z.data(), labels.data(), weights.data(),
+                                               &dloss, out[2].data());
+            return out;
+          },
+          "categorical", 1e-6);
+      const BinaryShape b{N * K, smoothing, {0.5f, 2}};
+      std::vector<float> targets;
+      for (float value : t) targets.push_back(value > 0 ? 1.0f : 0.0f);
+      expect_same(
+          [&](auto device) {
+            Arrays out = {unwritten(N * K), unwritten(N * K)};
+            binary_cross_entropy_forward(device, b, z.data(), targets.data(), out[0].data());
+            binary_cross_entropy_backward(device, b, z.data(), targets.data(), &dloss,
+                                          out[1].data());
+            return out;
+          },
+          "binary", 1e-6);
+    }
+  }
+}
+
+TEST(TverskyKernels, EqualTheDefinition) {
+  const float dloss = 0.6f;
+  for (const int64_t pixels : {1, 35, 20000}) {
+    for (const Grouping grouping : {Grouping::batch, Grouping::picture, Grouping::channel}) {
+      const TverskyShape s{3, pixels, 4, grouping, 0.7f, 0.3f, 1e-6f, 0.75f};
+      std::vector<float> p = random_values(3 * pixels * 4, 1), t = random_values(3 * pixels * 4, 2);
+      for (float& value : p) value = 1 / (1 + std::exp(-value));
+      for (float& value : t) value = value > 0.3f ? 1.0f : 0.0f;
+      expect_same(
+          [&](auto device) {
+            Arrays out = {unwritten(s.groups() * 3), unwritten(1), unwritten(3 * pixels * 4)};
+            tversky_forward(device, s, p.data(), t.data(), out[0].data(), out[1].data());
+            tversky_backward(device, s, t.data(), out[0].data(), &dloss, out[2].data());
+            return out;
+          },
+          cat("pixels ", pixels), 1e-5);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fettle

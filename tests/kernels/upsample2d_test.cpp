@@ -1,0 +1,30 @@
+#include "kernels/upsample2d/upsample2d.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/kernel_check.h"
+
+namespace fettle {
+namespace {
+
+TEST(UpsampleKernels, EqualTheDefinition) {
+  const Upsample2dShape shapes[] = {
+      {2, 3, 5, 4, 2, 3}, {1, 1, 1, 17, 4, 2}, {3, 4, 2, 1, 1, 5}, {1, 5, 3, 33, 2, 2}};
+  for (const Upsample2dShape& s : shapes) {
+    const int64_t in = s.N * s.H * s.W * s.C, out_size = in * s.factor_h * s.factor_w;
+    const std::vector<float> x = random_values(in, 1), dy = random_values(out_size, 2);
+    for (const Upsampling how : {Upsampling::nearest, Upsampling::bilinear}) {
+      expect_same(
+          [&](auto device) {
+            Arrays out = {unwritten(out_size), unwritten(in)};
+            upsample2d_forward(device, s, how, x.data(), out[0].data());
+            upsample2d_backward(device, s, how, dy.data(), out[1].data());
+            return out;
+          },
+          cat("factors ", s.factor_h, "x", s.factor_w), 1e-6);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fettle
