@@ -2,6 +2,7 @@
 
 #include <ostream>
 
+#include "apps/options.h"
 #include "apps/table.h"
 #include "engine/ops/losses.h"
 #include "io/safetensors.h"
@@ -9,6 +10,14 @@
 namespace fettle {
 
 Classifier make_classifier(const RunConfig& config) {
+  require(config.height > 0 && config.width > 0 && config.height <= max_image_size &&
+              config.width <= max_image_size,
+          "pictures of ", config.height, "x", config.width, " are not between 1x1 and ",
+          max_image_size, "x", max_image_size);
+  require(config.channels == 1 || config.channels == 3, "a picture has 1 or 3 channels, not ",
+          config.channels);
+  require(config.class_names.size() >= 2, "a classifier needs at least two classes, not ",
+          config.class_names.size());
   const auto augment = config.options.find("augment");
   const ModelOptions options = {
       .classes = static_cast<int64_t>(config.class_names.size()),

@@ -1,4 +1,5 @@
 // fettle: finds defects in pictures. Exit codes: 0 done, 1 bad input, 2 wrong arguments.
+#include <csignal>
 #include <iostream>
 #include <new>
 
@@ -6,6 +7,7 @@
 #include "engine/error.h"
 
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file over the size limit is an Error that names it
   CLI::App program(
       "fettle trains a network on a folder of pictures and finds the defects in new ones.\n"
       "Start with:  fettle synthesize tyres DATA\n"

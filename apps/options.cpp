@@ -15,8 +15,8 @@ std::string parse_size(const std::string& text, ImageSize& size) {
   const std::string width = cross == std::string::npos ? height : text.substr(cross + 1);
   if (!CLI::detail::lexical_cast(height, size.height) ||
       !CLI::detail::lexical_cast(width, size.width) || size.height < 1 || size.width < 1 ||
-      size.height > 16384 || size.width > 16384) {
-    return "'" + text + "' is not a size such as 224 or 256x1600 (at most 16384)";
+      size.height > max_image_size || size.width > max_image_size) {
+    return cat("'", text, "' is not a size such as 224 or 256x1600 (at most ", max_image_size, ")");
   }
   return {};
 }

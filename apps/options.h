@@ -7,6 +7,9 @@
 
 namespace fettle {
 
+/// Largest height and width to which pictures are resized.
+constexpr int64_t max_image_size = 16384;
+
 /// Height and width as --image-size gives them.
 struct ImageSize {
   int64_t height = 0, width = 0;  ///< 0: the model's own

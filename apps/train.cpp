@@ -229,7 +229,11 @@ void train(TrainOptions o, bool epochs_given) {
       .on_batch = [&](const BatchProgress& p) { progress.batch(p); },
       .on_epoch = [&](int64_t epoch,
                       const EpochLog& log) { progress.line(epoch_line(epoch, o.epochs, log)); },
-      .checkpoint = [&](const TrainingState& state) { write_checkpoint(run.checkpoint(), state); },
+      .checkpoint =
+          [&](const TrainingState& state) {
+            write_config(run, config);  // only now: without a checkpoint there is no run to resume
+            write_checkpoint(run.checkpoint(), state);
+          },
       .interrupted = [] { return stop_requested != 0; }};
   Trainer trainer(classifier.function(), tensors,
                   cross_entropy(class_weights(o, data), static_cast<float>(o.label_smoothing)),
@@ -239,7 +243,6 @@ void train(TrainOptions o, bool epochs_given) {
     std::cerr << "Going on after epoch " << trainer.epochs_done() << "\n";
   }
   run.create();
-  write_config(run, config);
   std::signal(SIGINT, request_stop);
   std::signal(SIGTERM, request_stop);
   const FitEnd end = trainer.fit(train_source, validation_source.get());
@@ -249,9 +252,8 @@ void train(TrainOptions o, bool epochs_given) {
   }
   if (end == FitEnd::interrupted) {
     throw Error("training was interrupted after ", trainer.epochs_done(), " whole epochs; ",
-                trainer.epochs_done() > 0
-                    ? "go on with: fettle train --resume --out " + o.out
-                    : "there is no checkpoint yet, so begin again with another --out");
+                trainer.epochs_done() > 0 ? "go on with: fettle train --resume --out " + o.out
+                                          : "there is no checkpoint yet, so begin again");
   }
   write_history(run.history(), trainer.history());
   write_safetensors(run.weights(), tensors, {{"format", "fettle"}, {"layout", "KRSC"}});

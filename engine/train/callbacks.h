@@ -27,6 +27,8 @@ struct TrainingControl {
 class Callback {
  public:
   virtual ~Callback() = default;
+  /// Throws Error when it needs a figure that `log` lacks; called once, before the training.
+  virtual void check(const EpochLog& /*log*/) const {}
   /// `epoch` counts from 0.
   virtual void on_epoch_begin(int64_t /*epoch*/, TrainingControl&) {}
   virtual void on_epoch_end(int64_t epoch, const EpochLog& log, TrainingControl& control) = 0;
@@ -46,7 +48,8 @@ class Monitor {
   Monitor(std::string figure, double min_delta);
   /// Whether this epoch is better than the best before by more than min_delta; remembers it then.
   bool improved(const EpochLog& log);
-  const std::string& name() const { return figure_; }
+  /// Throws Error when the log lacks the figure.
+  void check(const EpochLog& log) const { figure(log, figure_); }
   std::string value() const;
   void restore(const std::string& value);
 
@@ -67,6 +70,7 @@ class ReduceLROnPlateau : public Callback {
     double min_lr = 0;
   };
   explicit ReduceLROnPlateau(const Options& options);
+  void check(const EpochLog& log) const override { monitor_.check(log); }
   void on_epoch_end(int64_t epoch, const EpochLog& log, TrainingControl& control) override;
   std::string name() const override { return "reduce_lr_on_plateau"; }
   std::map<std::string, std::string> values() const override;
@@ -90,6 +94,7 @@ class EarlyStopping : public Callback {
     bool stop = true;  ///< false: run all epochs and only put the best weights back
   };
   EarlyStopping(const Options& options, const NamedTensors& model);
+  void check(const EpochLog& log) const override { monitor_.check(log); }
   void on_epoch_end(int64_t epoch, const EpochLog& log, TrainingControl& control) override;
   void on_training_end(TrainingControl& control) override;
   std::string name() const override { return "early_stopping"; }

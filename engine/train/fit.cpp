@@ -76,6 +76,10 @@ Trainer::Trainer(ModelFunction model, NamedTensors tensors, LossFunction loss, O
 
 FitEnd Trainer::fit(BatchSource& train, BatchSource* validation) {
   TrainingControl control{optimizer_, tensors_, stopped_};
+  EpochLog names;
+  append(names, "", {});
+  if (validation) append(names, "val_", {});
+  for (const auto& callback : callbacks_) callback->check(names);
   while (epochs_done_ < options_.epochs && !control.stop) {
     for (const auto& callback : callbacks_) callback->on_epoch_begin(epochs_done_, control);
     const Clock clock;

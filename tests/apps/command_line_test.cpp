@@ -1,0 +1,255 @@
+// The program as a person calls it.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
+
+#include "io/picture.h"
+#include "tests/io/pictures.h"
+#include "tests/io/temporary_folder.h"
+
+namespace fettle {
+namespace {
+
+std::string content(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+struct Outcome {
+  int code;
+  std::string out, err;
+};
+
+/// A folder of small pictures in two classes that brightness tells apart, and calls of the program.
+class CommandLine : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (int i = 0; i < 12; ++i) {
+      write_jpeg(folder_ / cat("data/bad/", i, ".jpg"), plain_picture(20, 24, 30 + i));
+      write_png(folder_ / cat("data/good/", i, ".png"), plain_picture(24, 20, 200 + i));
+    }
+  }
+
+  std::string path(const std::string& name) { return folder_.path() + "/" + name; }
+
+  /// Runs `fettle arguments`; {} in them stands for the folder.
+  Outcome fettle(std::string arguments, const std::string& before = "") {
+    for (size_t at; (at = arguments.find("{}")) != std::string::npos;) {
+      arguments.replace(at, 2, folder_.path());
+    }
+    const std::string command = cat(before, FETTLE_PROGRAM, " ", arguments, " >", path("out.txt"),
+                                    " 2>", path("err.txt"), " </dev/null");
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(path("out.txt")),
+            content(path("err.txt"))};
+  }
+
+  Outcome train(const std::string& more, const std::string& run = "run") {
+    return fettle("train --model tyre_cnn --data {}/data --out {}/" + run +
+                  " --image-size 16 --batch-size 4 --validation-split 0.25 " + more);
+  }
+
+  /// Expects exit code 1 and a message that holds the parts in one line after "fettle: ".
+  void expect_refused(const Outcome& outcome, const std::vector<std::string>& parts) {
+    EXPECT_EQ(outcome.code, 1) << outcome.err;
+    const size_t begin = outcome.err.rfind("fettle: ");
+    ASSERT_NE(begin, std::string::npos) << outcome.err;
+    const std::string sentence = outcome.err.substr(begin);
+    EXPECT_EQ(sentence.find('\n'), sentence.size() - 1) << sentence;
+    for (const std::string& part : parts) {
+      EXPECT_NE(sentence.find(part), std::string::npos) << "'" << part << "' not in " << sentence;
+    }
+  }
+
+  /// No temporary file was left anywhere.
+  void expect_nothing_half_written() {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_.path())) {
+      EXPECT_NE(entry.path().filename().string()[0], '.') << entry.path();
+    }
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(CommandLine, TrainsEvaluatesPredictsAndDescribes) {
+  const Outcome trained = train("--epochs 6");
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_NE(trained.err.find("Device: CPU"), std::string::npos);
+  EXPECT_NE(trained.err.find("Epoch 6/6"), std::string::npos);
+  EXPECT_EQ(trained.err.find('\r'), std::string::npos) << "plain lines when not on a terminal";
+  for (const char* file : {"config.json", "model.safetensors", "history.csv"}) {
+    EXPECT_FALSE(content(path(cat("run/", file))).empty()) << file;
+  }
+  EXPECT_EQ(content(path("run/history.csv")).find("epoch,loss,accuracy,precision,recall,f1,auc"),
+            0u);
+
+  const Outcome evaluated = fettle("evaluate {}/run --data {}/data --out {}/evaluation");
+  ASSERT_EQ(evaluated.code, 0) << evaluated.err;
+  EXPECT_NE(evaluated.out.find("accuracy"), std::string::npos);
+  const auto metrics = nlohmann::json::parse(content(path("evaluation/metrics.json")));
+  for (const char* key : {"loss", "accuracy", "precision", "recall", "f1", "auc"}) {
+    EXPECT_TRUE(metrics.at(key).is_number()) << key;
+  }
+  EXPECT_EQ(metrics["accuracy"], 1.0);
+  EXPECT_EQ(metrics["examples"], 24);
+  EXPECT_EQ(metrics["classes"]["bad"]["support"], 12);
+
+  const Outcome predicted =
+      fettle("predict {}/run {}/data/good {}/data/bad/3.jpg --out {}/predictions");
+  ASSERT_EQ(predicted.code, 0) << predicted.err;
+  std::istringstream lines(content(path("predictions/predictions.csv")));
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_EQ(line, "path,class,bad,good");
+  int good = 0, bad = 0;
+  while (std::getline(lines, line)) {
+    good += line.find(",good,") != std::string::npos;
+    bad += line.find("bad/3.jpg,bad,") != std::string::npos;
+  }
+  EXPECT_EQ(good, 12);
+  EXPECT_EQ(bad, 1);
+
+  const Outcome summary = fettle("summary {}/run");
+  EXPECT_EQ(summary.code, 0) << summary.err;
+  EXPECT_NE(summary.out.find("conv2d_2 (Conv2D)"), std::string::npos) << summary.out;
+  EXPECT_NE(fettle("summary --model tyre_cnn").out.find("33,578,402"), std::string::npos);
+  EXPECT_EQ(fettle("devices").code, 0);
+  expect_nothing_half_written();
+}
+
+TEST_F(CommandLine, AResumedRunAndAnotherNumberOfThreadsGiveTheSameBytes) {
+  ASSERT_EQ(train("--epochs 4 --threads 1", "whole").code, 0);
+  ASSERT_EQ(train("--epochs 2 --threads 2", "parts").code, 0);
+  EXPECT_NE(content(path("parts/model.safetensors")), content(path("whole/model.safetensors")));
+  const Outcome resumed = fettle("train --resume --out {}/parts --epochs 4 --threads 2");
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  for (const char* file : {"model.safetensors", "history.csv", "checkpoint/last.safetensors"}) {
+    EXPECT_EQ(content(path(cat("parts/", file))), content(path(cat("whole/", file)))) << file;
+  }
+}
+
+TEST_F(CommandLine, CtrlCLeavesAWholeCheckpointThatResumes) {
+  ASSERT_EQ(train("--epochs 60 --early-stopping 0", "whole").code, 0);
+  const std::string out = path("stopped"), data = path("data"), err = path("err.txt");
+  const pid_t child = fork();
+  if (child == 0) {
+    if (!std::freopen(err.c_str(), "w", stderr)) _exit(9);
+    execl(FETTLE_PROGRAM, "fettle", "train", "--model", "tyre_cnn", "--data", data.c_str(), "--out",
+          out.c_str(), "--image-size", "16", "--batch-size", "4", "--validation-split", "0.25",
+          "--epochs", "60", "--early-stopping", "0", nullptr);
+    _exit(9);
+  }
+  while (!std::filesystem::exists(out + "/checkpoint/last.safetensors")) {
+    ASSERT_EQ(waitpid(child, nullptr, WNOHANG), 0) << content(err);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  kill(child, SIGINT);
+  int status = 0;
+  waitpid(child, &status, 0);
+  expect_refused({WEXITSTATUS(status), "", content(err)}, {"interrupted", "--resume --out " + out});
+  const Outcome resumed = fettle("train --resume --out {}/stopped");
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(content(out + "/model.safetensors"), content(path("whole/model.safetensors")));
+  expect_nothing_half_written();
+}
+
+TEST_F(CommandLine, WrongArgumentsExitWith2) {
+  for (const char* arguments :
+       {"", "trian", "train --out {}/run --epoch 3", "train", "train --out {}/run --optimizer up",
+        "train --out {}/run --image-size 12x", "train --out {}/run --epochs 0", "predict {}/run",
+        "summary --image-size 0x4", "synthesize", "train --out {}/run --batch-size many"}) {
+    const Outcome outcome = fettle(arguments);
+    EXPECT_EQ(outcome.code, 2) << arguments << "\n" << outcome.err;
+    EXPECT_FALSE(outcome.err.empty()) << arguments;
+  }
+  EXPECT_FALSE(std::filesystem::exists(path("run")));
+  EXPECT_EQ(fettle("--help").code, 0);
+  EXPECT_EQ(fettle("train --help").code, 0);
+}
+
+TEST_F(CommandLine, DataOfNoUseIsRefused) {
+  const auto train_on = [&](const std::string& data) {
+    return fettle("train --model tyre_cnn --out {}/run --image-size 16 --data {}/" + data);
+  };
+  expect_refused(train_on("nowhere"), {path("nowhere")});
+  std::filesystem::create_directories(path("empty"));
+  expect_refused(train_on("empty"), {path("empty")});
+  write_png(folder_ / "one/only/a.png", plain_picture(8, 8, 1));
+  expect_refused(train_on("one"), {path("one"), "only one class"});
+  expect_refused(fettle("train --model alexnet --data {}/data --out {}/run"),
+                 {"alexnet", "tyre_cnn, wreck_cnn"});
+  expect_refused(fettle("train --model tyre_cnn --data {}/data --out {}/run --image-size 4"),
+                 {"max_pool2d"});
+  expect_refused(fettle("train --data {}/data --out {}/run"), {"--model"});
+  expect_refused(train("--augment spin=3"), {"--augment", "spin=3"});
+  expect_refused(train("--monitor val_dice"), {"val_dice", "val_accuracy"});
+  expect_refused(train("--device cuda"), {"cuda", "--device cpu"});
+}
+
+TEST_F(CommandLine, BrokenPicturesAreNamedOrSkipped) {
+  const std::string jpeg = content(path("data/bad/0.jpg"));
+  write_bytes(path("data/bad/cut.jpg"), jpeg.substr(0, jpeg.size() / 2));
+  expect_refused(train("--epochs 1"), {"cut.jpg", "--skip-broken"});
+  std::filesystem::remove(path("data/bad/cut.jpg"));
+  write_bytes(path("data/good/text.jpg"), "This is a shopping list.\n");
+  expect_refused(train("--epochs 1"), {"text.jpg", "--skip-broken"});
+  const Outcome skipped = train("--epochs 1 --skip-broken");
+  EXPECT_EQ(skipped.code, 0) << skipped.err;
+  EXPECT_NE(skipped.err.find("text.jpg"), std::string::npos);
+}
+
+TEST_F(CommandLine, APictureOfOnePixelIsAPicture) {
+  write_png(path("data/good/dot.png"), plain_picture(1, 1, 255));
+  EXPECT_EQ(train("--epochs 1").code, 0);
+  const Outcome outcome = fettle("predict {}/run {}/data/good/dot.png --out {}/p");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+}
+
+TEST_F(CommandLine, DamagedRunsAreRefusedByName) {
+  ASSERT_EQ(train("--epochs 1").code, 0);
+  expect_refused(train("--epochs 1"), {"already holds a run", "--resume"});
+  const std::string checkpoint = path("run/checkpoint/last.safetensors");
+  const std::string whole = content(checkpoint);
+  write_bytes(checkpoint, whole.substr(0, whole.size() - 100));
+  expect_refused(fettle("train --resume --out {}/run --epochs 2"), {"last.safetensors"});
+  write_bytes(checkpoint, whole);
+
+  const std::string weights = content(path("run/model.safetensors"));
+  write_bytes(path("run/model.safetensors"), weights.substr(0, weights.size() / 2));
+  expect_refused(fettle("evaluate {}/run --data {}/data"), {"model.safetensors"});
+  ASSERT_EQ(fettle("train --model wreck_cnn --data {}/data --out {}/other --image-size 32 "
+                   "--epochs 1")
+                .code,
+            0);
+  std::filesystem::copy_file(path("other/model.safetensors"), path("run/model.safetensors"),
+                             std::filesystem::copy_options::overwrite_existing);
+  expect_refused(fettle("predict {}/run {}/data --out {}/p"),
+                 {"model.safetensors", "dense.weight"});
+  write_bytes(path("run/config.json"), "{\"model\": \"tyre_cnn\"");
+  expect_refused(fettle("predict {}/run {}/data --out {}/p"), {"config.json"});
+  expect_refused(fettle("evaluate {}/nothing --data {}/data"), {path("nothing")});
+  std::filesystem::rename(path("data/good"), path("data/fine"));
+  expect_refused(fettle("evaluate {}/other --data {}/data"), {"classes"});
+}
+
+TEST_F(CommandLine, PlacesThatCannotBeWrittenAreNamed) {
+  write_bytes(path("file"), "x");
+  expect_refused(train("--epochs 1", "file/run"), {path("file/run")});
+  // A disk that is full after 32 KiB.
+  const Outcome full =
+      fettle("train --model tyre_cnn --data {}/data --out {}/full --image-size 16 --epochs 1",
+             "ulimit -f 32; ");
+  expect_refused(full, {"last.safetensors"});
+  EXPECT_FALSE(std::filesystem::exists(path("full/checkpoint/last.safetensors")));
+  expect_nothing_half_written();
+}
+
+}  // namespace
+}  // namespace fettle
