@@ -248,7 +248,7 @@ TEST(Fit, AnInterruptedEpochLeavesTheLastCheckpoint) {
   SmallRun run;
   run.interrupt = true;
   Trainer trainer = run.trainer(3);
-  EXPECT_EQ(trainer.fit(run.train, nullptr), FitEnd::interrupted);
+  EXPECT_EQ(trainer.fit(run.train, &run.validation), FitEnd::interrupted);
   EXPECT_EQ(trainer.epochs_done(), 0);
   EXPECT_TRUE(run.last.tensors.empty());
 }
