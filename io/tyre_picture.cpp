@@ -96,6 +96,7 @@ class Noise {
 // The tyre at one point of the picture.
 struct Sample {
   float height = 1;  // 0 the bottom of a groove, 1 the top of a block
+  float lift = 0;    // how far the tread as a whole is pressed out
   float albedo = 1;  // of what the rubber is
   float dust = 0;    // share of dust on it
   float metal = 0;   // share of bare metal
@@ -272,22 +273,23 @@ DefectShape cut(Dice& dice, const Noise& noise, Point centre) {
 
 // A blister: the carcass has broken and air presses the tread out.
 DefectShape bulge(Dice& dice, const Noise&, Point centre) {
-  const float radius = dice.between(0.15f, 0.22f), lift = dice.between(2.2f, 3.0f);
+  const float radius = dice.between(0.19f, 0.26f), lift = dice.between(6, 8);
   DefectShape shape{.kind = "bulge"};
   surround(shape, centre, radius);
   const auto inside = [=](Point p) { return 1 - smooth_step(0, 1, length(p - centre) / radius); };
   shape.warp = [=](Point p) { return centre + (1 - 0.45f * inside(p)) * (p - centre); };
   shape.change = [=](Point p, Sample& s) {
     const float share = inside(p);
-    s.height = mix(s.height, 0.75f + 0.25f * s.height, share) + lift * share;
-    s.gloss += 0.5f * share;  // stretched rubber shines
+    s.height = mix(s.height, 0.4f + 0.6f * s.height, share);  // stretched: grooves are shallow
+    s.lift = lift * share;
+    s.gloss += 0.1f * share;
   };
   return shape;
 }
 
 // A piece of the tread torn off: a ragged hollow with rough, paler rubber at its bottom.
 DefectShape chunk(Dice& dice, const Noise& noise, Point centre) {
-  const float radius = dice.between(0.10f, 0.16f), offset = dice.between(0, 50);
+  const float radius = dice.between(0.13f, 0.2f), offset = dice.between(0, 50);
   DefectShape shape{.kind = "chunk"};
   surround(shape, centre, 1.1f * radius);
   shape.change = [=, &noise](Point p, Sample& s) {
@@ -297,8 +299,8 @@ DefectShape chunk(Dice& dice, const Noise& noise, Point centre) {
     const float edge = radius * (0.65f + 0.45f * noise.fractal(around, 3));
     const float torn = 1 - smooth_step(0.9f * edge, 1.04f * edge, length(d));
     const float rough = noise.fractal(38 * p, 3);
-    s.height = mix(s.height, 1.3f * rough - 1.2f, torn);
-    s.albedo = mix(s.albedo, 0.5f + 0.9f * rough, torn);
+    s.height = mix(s.height, 1.8f * rough - 1.0f, torn);
+    s.albedo = mix(s.albedo, 0.7f + 0.9f * rough, torn);
     s.dust = mix(s.dust, 0.35f, torn);
     s.gloss *= 1 - torn;
   };
@@ -375,7 +377,7 @@ struct Scene {
         grain(dice.between(0.008f, 0.025f)),
         ground{dice.between(0.15f, 0.75f), dice.between(0.15f, 0.75f), dice.between(0.15f, 0.75f)} {
     const float grey = (ground.r + ground.g + ground.b) / 3;
-    ground = mix({grey, grey, grey}, ground, 0.3f);
+    ground = mix({grey, grey, grey}, ground, 0.2f);
   }
 
   // From the picture to the tyre: x across in units of half_width, y along its curve.
@@ -400,7 +402,7 @@ class Drawing {
       : dice_(key), noise_(dice_), scene_(dice_), tread_(dice_), size_(size) {
     if (defective) {
       const Point centre{dice_.between(-0.2f, 0.2f), dice_.between(-0.24f, 0.24f)};
-      const auto make = defect_makers[dice_.below(static_cast<int>(defect_makers.size()))];
+      const DefectMaker make = defect_makers[key.step % defect_makers.size()];
       defect_ = make(dice_, noise_, centre);
     }
   }
@@ -415,7 +417,9 @@ class Drawing {
         // Blocks are about as high as an eighth of the tread is wide.
         const float steepness = 0.03f * static_cast<float>(size_) / 2;
         const auto height = [&](int i, int j) {
-          return samples[index(std::clamp(i, 0, size_ - 1), std::clamp(j, 0, size_ - 1))].height;
+          const Sample& s =
+              samples[index(std::clamp(i, 0, size_ - 1), std::clamp(j, 0, size_ - 1))];
+          return s.height + s.lift;
         };
         const Point slope{steepness * (height(x + 1, y) - height(x - 1, y)),
                           steepness * (height(x, y + 1) - height(x, y - 1))};
@@ -459,7 +463,7 @@ class Drawing {
     const float facing = std::max(0.0f, (1 - dot(tilt, scene_.light)) * norm * light_norm);
     const float shine = std::pow(facing, 24.0f) * s.gloss;
     const float depth = 0.22f + 0.78f * smooth_step(-0.6f, 1, s.height);
-    const float grey = 0.36f * s.albedo;
+    const float grey = 0.48f * s.albedo;
     Colour base = mix({grey, grey, 1.02f * grey}, {0.52f, 0.45f, 0.37f}, s.dust);
     base = mix(base, {0.85f, 0.84f, 0.8f}, s.metal);
     const float lit = (0.28f + 0.95f * facing) * depth;
@@ -470,7 +474,7 @@ class Drawing {
 
   // The ground beside the tyre, darker where the tyre shades it.
   Colour background(Point p, float out) const {
-    const float light = (0.7f + 0.5f * noise_.fractal(9 * p, 4)) * smooth_step(0.95f, 1.5f, out);
+    const float light = (0.7f + 0.5f * noise_.fractal(9 * p, 4)) * smooth_step(1.0f, 1.3f, out);
     return {scene_.ground.r * light, scene_.ground.g * light, scene_.ground.b * light};
   }
 

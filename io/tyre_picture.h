@@ -20,9 +20,10 @@ struct TyrePicture {
   std::optional<TyreDefect> defect;
 };
 
-/// Draws the tread named by `key`: a height field of one of four patterns, turned, curved, lit and
-/// photographed differently each time. Light, dust and shadows vary alike with and without a
-/// defect, so that the mean brightness says nothing about it.
+/// Draws the tread of this key, whose step chooses the kind of the defect by turns: a height field
+/// of one of four patterns, turned, curved, lit and photographed differently each time. Light, dust
+/// and shadows vary alike with and without a defect, so that the mean brightness says nothing about
+/// it.
 TyrePicture draw_tyre(RandomKey key, int size, bool defective);
 
 }  // namespace fettle
