@@ -1,4 +1,4 @@
-// Keras's Flatten, Rescaling and Activation: layers without parameters around one operation.
+// Keras's Flatten, Rescaling and ReLU: layers without parameters around one operation.
 #pragma once
 
 #include "engine/ops/activation.h"
@@ -30,17 +30,13 @@ class Rescaling : public Layer {
   float scale_, offset_;
 };
 
-/// One of engine/ops/activation.h.
-class ActivationLayer : public Layer {
+/// max(x, 0).
+class ReLU : public Layer {
  public:
-  explicit ActivationLayer(Activation activation) : activation_(activation) {}
-  std::string_view kind() const override { return "Activation"; }
+  std::string_view kind() const override { return "ReLU"; }
 
  protected:
-  Tensor call(const Tensor& x) override { return activate(x, activation_); }
-
- private:
-  Activation activation_;
+  Tensor call(const Tensor& x) override { return relu(x); }
 };
 
 }  // namespace fettle

@@ -46,4 +46,13 @@ class GlobalAveragePooling2D : public Layer {
   Tensor call(const Tensor& x) override { return global_average_pool2d(x); }
 };
 
+/// The largest value of each channel, [N,C]: is there such a thing anywhere in the picture?
+class GlobalMaxPooling2D : public Layer {
+ public:
+  std::string_view kind() const override { return "GlobalMaxPooling2D"; }
+
+ protected:
+  Tensor call(const Tensor& x) override { return global_max_pool2d(x); }
+};
+
 }  // namespace fettle

@@ -30,6 +30,13 @@ Pool2dShape pool2d_shape(const char* operation, const Tensor& x, const Pool2dOpt
   return s;
 }
 
+/// One window of the whole picture.
+Pool2dOptions whole_picture(const char* operation, const Tensor& x) {
+  require(x.shape().rank() == 4, operation, ": the input must be [N,H,W,C], not ", x.shape());
+  const std::array<int64_t, 2> whole = {x.shape()[1], x.shape()[2]};
+  return {.pool_size = whole, .strides = whole};
+}
+
 }  // namespace
 
 Tensor max_pool2d(const Tensor& x, const Pool2dOptions& options) {
@@ -53,10 +60,11 @@ Tensor average_pool2d(const Tensor& x, const Pool2dOptions& options) {
 }
 
 Tensor global_average_pool2d(const Tensor& x) {
-  require(x.shape().rank() == 4, "global_average_pool2d: the input must be [N,H,W,C], not ",
-          x.shape());
-  const std::array<int64_t, 2> whole = {x.shape()[1], x.shape()[2]};
-  return flatten(average_pool2d(x, {.pool_size = whole, .strides = whole}));
+  return flatten(average_pool2d(x, whole_picture("global_average_pool2d", x)));
+}
+
+Tensor global_max_pool2d(const Tensor& x) {
+  return flatten(max_pool2d(x, whole_picture("global_max_pool2d", x)));
 }
 
 }  // namespace fettle

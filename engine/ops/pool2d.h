@@ -25,4 +25,7 @@ Tensor average_pool2d(const Tensor& x, const Pool2dOptions& options);
 /// The mean of each channel, [N,C].
 Tensor global_average_pool2d(const Tensor& x);
 
+/// The largest value of each channel, [N,C].
+Tensor global_max_pool2d(const Tensor& x);
+
 }  // namespace fettle

@@ -19,6 +19,14 @@ TEST(Models, HaveTheParametersOfTheirProjects) {
   EXPECT_EQ(parameters_of("wreck_cnn", 224), 4'365'285);
 }
 
+TEST(Models, DefectCnnHasTheSameParametersAtAnySize) {
+  // Five convolutions without bias, four numbers a channel for batch-norm, one dense layer.
+  const int64_t weights = 9 * (3 * 16 + 16 * 32 + 32 * 64 + 64 * 64 + 64 * 128);
+  const int64_t normalisation = 4 * (16 + 32 + 64 + 64 + 128);
+  EXPECT_EQ(parameters_of("defect_cnn", 160), weights + normalisation + 2 * 128 + 2);
+  EXPECT_EQ(parameters_of("defect_cnn", 97), weights + normalisation + 2 * 128 + 2);
+}
+
 TEST(Models, GiveOneLogitOrOneAClass) {
   const auto output = [](const std::string& name, int64_t classes) {
     Sequential model = model_entry(name).make({.classes = classes});
