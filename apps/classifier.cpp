@@ -2,7 +2,6 @@
 
 #include <ostream>
 
-#include "apps/options.h"
 #include "apps/table.h"
 #include "engine/ops/losses.h"
 #include "io/safetensors.h"
@@ -42,13 +41,12 @@ LossFunction cross_entropy(const std::vector<float>& class_weights, float label_
   };
 }
 
-PictureSourceOptions prediction_options(const RunConfig& config, int64_t batch_size,
-                                        bool skip_broken) {
+PictureSourceOptions prediction_options(const RunConfig& config, const RunOptions& options) {
   return {.height = config.height,
           .width = config.width,
           .channels = config.channels,
-          .batch_size = batch_size,
-          .skip_broken = skip_broken};
+          .batch_size = options.batch_size,
+          .skip_broken = options.skip_broken};
 }
 
 void print_metrics(std::ostream& out, const Metrics& metrics,

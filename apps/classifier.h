@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/options.h"
 #include "engine/train/fit.h"
 #include "io/picture_source.h"
 #include "io/run_folder.h"
@@ -32,8 +33,7 @@ Classifier load_classifier(const std::string& run);
 LossFunction cross_entropy(const std::vector<float>& class_weights = {}, float label_smoothing = 0);
 
 /// Pictures in the order given, for prediction.
-PictureSourceOptions prediction_options(const RunConfig& config, int64_t batch_size,
-                                        bool skip_broken);
+PictureSourceOptions prediction_options(const RunConfig& config, const RunOptions& options);
 
 /// Prints the figures as a table, and the confusion matrix.
 void print_metrics(std::ostream& out, const Metrics& metrics,

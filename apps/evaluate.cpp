@@ -12,10 +12,8 @@
 namespace fettle {
 namespace {
 
-struct Options {
-  std::string run, data, out, device = "auto";
-  int64_t batch_size = 32;
-  bool skip_broken = false;
+struct Options : RunOptions {
+  std::string data;
 };
 
 nlohmann::ordered_json json_of(const Metrics& m, const std::vector<std::string>& class_names) {
@@ -45,8 +43,7 @@ void evaluate_run(const Options& o) {
   const ClassFolder folder = read_class_folder(o.data, o.skip_broken);
   require(folder.class_names == classifier.config.class_names, "the classes of '", o.data,
           "' are not those of the run '", o.run, "'; the folder needs the same subfolders");
-  PictureSource source(folder.examples,
-                       prediction_options(classifier.config, o.batch_size, o.skip_broken));
+  PictureSource source(folder.examples, prediction_options(classifier.config, o));
   Progress progress;
   const Metrics metrics =
       evaluate(classifier.function(), cross_entropy(), source,
@@ -65,15 +62,9 @@ void add_evaluate(CLI::App& program) {
   CLI::App* command = program.add_subcommand(
       "evaluate", "Measure a run on a folder of pictures with one subfolder a class");
   auto o = std::make_shared<Options>();
-  command->add_option("run", o->run, "Run folder that fettle train wrote")->required();
+  add_run_options(*command, *o);
   command->add_option("--data", o->data, "Folder of pictures with the run's classes")->required();
   command->add_option("--out", o->out, "Folder for metrics.json [the run folder]");
-  command->add_option("--batch-size", o->batch_size, "Pictures at a time")
-      ->check(CLI::Range(1, 65536))
-      ->capture_default_str();
-  command->add_flag("--skip-broken", o->skip_broken, "Leave out pictures that cannot be read");
-  add_threads(*command);
-  add_device(*command, o->device);
   command->callback([o] { evaluate_run(*o); });
 }
 

@@ -48,6 +48,16 @@ void add_device(CLI::App& command, std::string& device) {
       ->capture_default_str();
 }
 
+void add_run_options(CLI::App& command, RunOptions& options) {
+  command.add_option("run", options.run, "Run folder that fettle train wrote")->required();
+  command.add_option("--batch-size", options.batch_size, "Pictures at a time")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  command.add_flag("--skip-broken", options.skip_broken, "Leave out pictures that cannot be read");
+  add_threads(command);
+  add_device(command, options.device);
+}
+
 void choose_device(const std::string& device) {
   require(device == "auto" || device == "cpu", "--device ", device,
           ": this build of fettle computes on the CPU only; use --device cpu");

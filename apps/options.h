@@ -24,6 +24,16 @@ void add_threads(CLI::App& command);
 /// --device auto|cpu|cuda|cuda:N.
 void add_device(CLI::App& command, std::string& device);
 
+/// What evaluate and predict have in common.
+struct RunOptions {
+  std::string run, out, device = "auto";
+  int64_t batch_size = 32;
+  bool skip_broken = false;
+};
+
+/// The run folder as an argument, --batch-size, --skip-broken, --threads and --device.
+void add_run_options(CLI::App& command, RunOptions& options);
+
 /// Prints which device computes. Throws Error when the chosen one is not there: there is no silent
 /// fall back.
 void choose_device(const std::string& device);

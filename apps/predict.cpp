@@ -13,11 +13,8 @@
 namespace fettle {
 namespace {
 
-struct Options {
-  std::string run, out, device = "auto";
+struct Options : RunOptions {
   std::vector<std::string> pictures;
-  int64_t batch_size = 32;
-  bool skip_broken = false;
 };
 
 std::vector<Prediction> predict(Classifier& classifier, PictureSource& source,
@@ -55,8 +52,7 @@ void predict_run(const Options& o) {
   for (const std::string& given : o.pictures) {
     for (const std::string& path : list_pictures(given)) examples.push_back({path, 0});
   }
-  PictureSource source(examples,
-                       prediction_options(classifier.config, o.batch_size, o.skip_broken));
+  PictureSource source(examples, prediction_options(classifier.config, o));
   const std::vector<Prediction> predictions = predict(classifier, source, examples);
   make_folder(o.out);
   const std::string file = (std::filesystem::path(o.out) / "predictions.csv").string();
@@ -69,15 +65,9 @@ void predict_run(const Options& o) {
 void add_predict(CLI::App& program) {
   CLI::App* command = program.add_subcommand("predict", "Classify pictures with a trained run");
   auto o = std::make_shared<Options>();
-  command->add_option("run", o->run, "Run folder that fettle train wrote")->required();
+  add_run_options(*command, *o);
   command->add_option("pictures", o->pictures, "Pictures, or folders of pictures")->required();
   command->add_option("--out", o->out, "Folder for predictions.csv")->required();
-  command->add_option("--batch-size", o->batch_size, "Pictures at a time")
-      ->check(CLI::Range(1, 65536))
-      ->capture_default_str();
-  command->add_flag("--skip-broken", o->skip_broken, "Leave out pictures that cannot be read");
-  add_threads(*command);
-  add_device(*command, o->device);
   command->callback([o] { predict_run(*o); });
 }
 

@@ -260,7 +260,8 @@ void train(TrainOptions o, bool epochs_given) {
   std::cerr << (end == FitEnd::stopped_early ? "Stopped early: no improvement for "
                                              : "Trained all epochs: ")
             << (end == FitEnd::stopped_early ? o.early_stopping : trainer.epochs_done())
-            << " epochs. The best weights are in " << run.weights() << "\n";
+            << " epochs. The best weights are in " << run.weights()
+            << "\nPeak memory of tensors: " << (memory_stats().peak >> 20) << " MiB\n";
 }
 
 }  // namespace
