@@ -139,9 +139,10 @@ TEST(Sequential, LayersRefuseShapesThatTheyCannotTake) {
 /// Every gradient of a whole model in training mode beside differences of its loss.
 TEST(WholeModel, GradientsAreTheNumericalOnes) {
   const Conv2D::Options same = {.padding = Padding::same, .activation = Activation::sigmoid};
-  Sequential model(Rescaling(0.5f), Conv2D(3, 3, same), BatchNormalization(), AveragePooling2D(2),
-                   UpSampling2D(), ReLU(), Dropout(0.25f), Flatten(), Dense(5, Activation::swish),
-                   Dense(3));
+  const Conv2D::Options strided = {.strides = {2, 1}, .activation = Activation::swish};
+  Sequential model(Rescaling(0.5f), Conv2D(3, 3, same), BatchNormalization(), AveragePooling2D(),
+                   UpSampling2D(), Conv2D(4, 2, strided), Dropout(0.25f), Flatten(),
+                   Dense(5, Activation::swish), Dense(3));
   const Tensor x = random_tensor({3, 6, 8, 2}, 1);
   const Tensor labels = Tensor::from({3}, std::vector<int32_t>{2, 0, 1});
   build(model, x.shape(), 4);
