@@ -19,6 +19,11 @@ inline nlohmann::json stored_values(const std::string& file) {
   return nlohmann::json::parse(in);
 }
 
+/// What `file` holds under `key`, by value: a loop over a part of a temporary would outlive it.
+inline nlohmann::json stored_values(const std::string& file, const std::string& key) {
+  return stored_values(file).at(key);
+}
+
 inline Shape stored_shape(const nlohmann::json& extents) {
   Shape shape;
   for (const auto& extent : extents) shape.push_back(extent.get<int64_t>());

@@ -12,7 +12,7 @@ namespace fettle {
 namespace {
 
 TEST(Conv2d, EqualsPyTorchForwardAndBackward) {
-  for (const auto& stored : stored_values("conv2d.json")["conv2d"]) {
+  for (const auto& stored : stored_values("conv2d.json", "conv2d")) {
     const Tensor x = leaf(stored_tensor(stored["x_shape"], stored["x"]));
     const Tensor w = leaf(stored_tensor(stored["w_shape"], stored["w"]));
     const Tensor bias = leaf(stored_tensor({stored["w_shape"][0]}, stored["bias"]));
@@ -35,7 +35,7 @@ TEST(Conv2d, EqualsPyTorchForwardAndBackward) {
 }
 
 TEST(Dense, EqualsPyTorchForwardAndBackward) {
-  const auto stored = stored_values("conv2d.json")["dense"];
+  const auto stored = stored_values("conv2d.json", "dense");
   const Tensor x = leaf(stored_tensor(stored["x_shape"], stored["x"]));
   const Tensor w = leaf(stored_tensor(stored["w_shape"], stored["w"]));
   const Tensor bias = leaf(stored_tensor({stored["w_shape"][0]}, stored["bias"]));

@@ -36,7 +36,7 @@ TEST(Operations, ActivationsEqualPyTorch) {
                                                    {"sigmoid", Activation::sigmoid},
                                                    {"swish", Activation::swish},
                                                    {"softmax", Activation::softmax}};
-  for (const auto& stored : stored_values("operations.json")["activations"]) {
+  for (const auto& stored : stored_values("operations.json", "activations")) {
     expect_case(stored, [&](const Tensor& x) { return activate(x, named.at(stored["name"])); });
   }
 }
@@ -51,7 +51,7 @@ TEST(Operations, SigmoidKeepsItsPrecisionAtBothEnds) {
 }
 
 TEST(Operations, PoolingEqualsPyTorch) {
-  const auto cases = stored_values("operations.json")["pools"];
+  const auto cases = stored_values("operations.json", "pools");
   const std::array pads = {Pads{1, 1}, Pads{1, 1}};
   expect_case(cases[0], [](const Tensor& x) { return max_pool2d(x, {}); });
   expect_case(cases[1], [&](const Tensor& x) {
@@ -64,7 +64,7 @@ TEST(Operations, PoolingEqualsPyTorch) {
 }
 
 TEST(Operations, UpsamplingEqualsPyTorch) {
-  const auto cases = stored_values("operations.json")["upsamples"];
+  const auto cases = stored_values("operations.json", "upsamples");
   expect_case(cases[0], [](const Tensor& x) { return upsample2d(x, {2, 3}); });
   expect_case(cases[1], [](const Tensor& x) {
     return upsample2d(x, {2, 3}, Upsampling::bilinear);
@@ -72,7 +72,7 @@ TEST(Operations, UpsamplingEqualsPyTorch) {
 }
 
 TEST(Operations, BatchNormEqualsPyTorch) {
-  for (const auto& stored : stored_values("operations.json")["batch_norm"]) {
+  for (const auto& stored : stored_values("operations.json", "batch_norm")) {
     const Tensor gamma = leaf(stored_tensor({6}, stored["gamma"]));
     const Tensor beta = leaf(stored_tensor({6}, stored["beta"]));
     Tensor mean = stored_tensor({6}, stored["mean"]);
@@ -111,7 +111,7 @@ TEST(Operations, BatchNormStandsALargeMean) {
 }
 
 TEST(Operations, CrossEntropiesEqualPyTorch) {
-  const auto all = stored_values("operations.json")["losses"];
+  const auto all = stored_values("operations.json", "losses");
   const auto& c = all["categorical"];
   Tensor logits = leaf(stored_tensor(c["logits_shape"], c["logits"]));
   const Tensor labels = Tensor::from({7}, c["labels"].get<std::vector<int32_t>>());
@@ -142,7 +142,7 @@ TEST(Operations, CrossEntropiesStandHugeLogits) {
 }
 
 TEST(Operations, RegionLossesEqualPyTorch) {
-  const auto all = stored_values("operations.json")["losses"]["regions"];
+  const auto all = stored_values("operations.json", "losses")["regions"];
   const std::map<std::string, Grouping> groupings = {
       {"batch", Grouping::batch}, {"picture", Grouping::picture}, {"channel", Grouping::channel}};
   for (const auto& stored : all["cases"]) {

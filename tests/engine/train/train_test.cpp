@@ -17,7 +17,7 @@ namespace fettle {
 namespace {
 
 TEST(Optimizers, FollowKerasStepByStep) {
-  const auto stored = stored_values("operations.json")["optimizers"];
+  const auto stored = stored_values("operations.json", "optimizers");
   const std::map<std::string, OptimizerOptions> options = {
       {"sgd", {.name = "sgd", .learning_rate = 0.05f}},
       {"sgd_momentum", {.name = "sgd", .learning_rate = 0.05f, .momentum = 0.9f}},
@@ -48,7 +48,7 @@ TEST(Optimizers, LeaveFrozenAndUntouchedTensorsAlone) {
 }
 
 TEST(Metrics, EqualKerasForOneLogit) {
-  const auto stored = stored_values("operations.json")["metrics"];
+  const auto stored = stored_values("operations.json", "metrics");
   const auto logits = stored["logits"].get<std::vector<float>>();
   const auto labels = stored["labels"].get<std::vector<int32_t>>();
   MetricsCounter counter;
