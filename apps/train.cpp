@@ -2,6 +2,7 @@
 #include <csignal>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 
 #include "apps/classifier.h"
 #include "apps/commands.h"
@@ -186,6 +187,30 @@ PictureSourceOptions source_options(const TrainOptions& o, const RunConfig& conf
           .skip_broken = o.skip_broken};
 }
 
+OptimizerOptions optimizer_options(const TrainOptions& o) {
+  OptimizerOptions options{.name = o.optimizer};
+  if (o.learning_rate > 0) options.learning_rate = static_cast<float>(o.learning_rate);
+  options.momentum = static_cast<float>(o.momentum);
+  options.weight_decay = static_cast<float>(o.weight_decay);
+  return options;
+}
+
+/// Says how the training ended. Throws Error when it was interrupted.
+void report(const TrainOptions& o, const Trainer& trainer, FitEnd end) {
+  if (end == FitEnd::interrupted) {
+    throw Error("training was interrupted after ", trainer.epochs_done(), " whole epochs; ",
+                trainer.epochs_done() > 0 ? "go on with: fettle train --resume --out " + o.out
+                                          : "there is no checkpoint yet, so begin again");
+  }
+  if (end == FitEnd::stopped_early) {
+    std::cerr << "Stopped early: no improvement for " << o.early_stopping << " epochs.";
+  } else {
+    std::cerr << "Trained all epochs: " << trainer.epochs_done() << ".";
+  }
+  std::cerr << " The best weights are in " << RunFolder(o.out).weights()
+            << "\nPeak memory of tensors: " << (memory_stats().peak >> 20) << " MiB\n";
+}
+
 void train(TrainOptions o, bool epochs_given) {
   const RunFolder run(o.out);
   if (o.resume) {
@@ -208,11 +233,7 @@ void train(TrainOptions o, bool epochs_given) {
 
   Classifier classifier = make_classifier(config);
   const NamedTensors tensors = named_tensors(classifier.model);
-  OptimizerOptions optimizer_options{.name = o.optimizer};
-  if (o.learning_rate > 0) optimizer_options.learning_rate = static_cast<float>(o.learning_rate);
-  optimizer_options.momentum = static_cast<float>(o.momentum);
-  optimizer_options.weight_decay = static_cast<float>(o.weight_decay);
-  const auto optimizer = make_optimizer(optimizer_options, tensors);
+  const auto optimizer = make_optimizer(optimizer_options(o), tensors);
 
   PictureSource train_source(data.train, source_options(o, config, true));
   std::unique_ptr<PictureSource> validation_source;
@@ -222,7 +243,7 @@ void train(TrainOptions o, bool epochs_given) {
   }
 
   Progress progress;
-  std::vector<EpochLog> history;
+  std::optional<Trainer> trainer;
   FitOptions fit_options{
       .epochs = o.epochs,
       .seed = o.seed,
@@ -233,35 +254,28 @@ void train(TrainOptions o, bool epochs_given) {
           [&](const TrainingState& state) {
             write_config(run, config);  // only now: without a checkpoint there is no run to resume
             write_checkpoint(run.checkpoint(), state);
+            write_history(run.history(), trainer->history());
           },
       .interrupted = [] { return stop_requested != 0; }};
-  Trainer trainer(classifier.function(), tensors,
+  trainer.emplace(classifier.function(), tensors,
                   cross_entropy(class_weights(o, data), static_cast<float>(o.label_smoothing)),
                   *optimizer, callbacks(o, data, *optimizer, tensors), fit_options);
   if (o.resume) {
-    trainer.restore(read_checkpoint(run.checkpoint()));
-    std::cerr << "Going on after epoch " << trainer.epochs_done() << "\n";
+    trainer->restore(read_checkpoint(run.checkpoint()));
+    std::cerr << "Going on after epoch " << trainer->epochs_done() << "\n";
   }
   run.create();
   std::signal(SIGINT, request_stop);
   std::signal(SIGTERM, request_stop);
-  const FitEnd end = trainer.fit(train_source, validation_source.get());
+  const FitEnd end = trainer->fit(train_source, validation_source.get());
   progress.clear();
   for (const auto& [path, reason] : train_source.skipped()) {
     std::cerr << "Left out: " << reason << "\n";
   }
-  if (end == FitEnd::interrupted) {
-    throw Error("training was interrupted after ", trainer.epochs_done(), " whole epochs; ",
-                trainer.epochs_done() > 0 ? "go on with: fettle train --resume --out " + o.out
-                                          : "there is no checkpoint yet, so begin again");
+  if (end != FitEnd::interrupted) {
+    write_safetensors(run.weights(), tensors, {{"format", "fettle"}, {"layout", "KRSC"}});
   }
-  write_history(run.history(), trainer.history());
-  write_safetensors(run.weights(), tensors, {{"format", "fettle"}, {"layout", "KRSC"}});
-  std::cerr << (end == FitEnd::stopped_early ? "Stopped early: no improvement for "
-                                             : "Trained all epochs: ")
-            << (end == FitEnd::stopped_early ? o.early_stopping : trainer.epochs_done())
-            << " epochs. The best weights are in " << run.weights()
-            << "\nPeak memory of tensors: " << (memory_stats().peak >> 20) << " MiB\n";
+  report(o, *trainer, end);
 }
 
 }  // namespace
