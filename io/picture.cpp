@@ -58,12 +58,14 @@ void check_picture(const std::string& path, Bytes file) {
   require(file.size() <= size_t{std::numeric_limits<int>::max()}, "the picture '", path,
           "' has more than 2 GiB");
   int width = 0, height = 0, channels = 0;
+  constexpr int64_t million = max_picture_pixels / 1'000'000;
+  // stb does not tell a damaged header from one that asks for more than it can address.
   require(stbi_info_from_memory(file.data(), static_cast<int>(file.size()), &width, &height,
                                 &channels) != 0,
-          "the picture '", path, "' cannot be decoded: ", stbi_failure_reason());
+          "the picture '", path, "' has a damaged header, or far more than the ", million,
+          " million pixels that are accepted: mend it or make it smaller");
   require(int64_t{width} * height <= max_picture_pixels, "the picture '", path, "' has ", width,
-          " x ", height, " pixels; at most ", max_picture_pixels / 1'000'000,
-          " million are accepted: make it smaller");
+          " x ", height, " pixels; at most ", million, " million are accepted: make it smaller");
 }
 
 Picture read_picture(const std::string& path, int channels) {
@@ -76,7 +78,7 @@ Picture read_picture(const std::string& path, int channels) {
       stbi_load_from_memory(file.data(), static_cast<int>(file.size()), &picture.width,
                             &picture.height, &stored_channels, channels),
       stbi_image_free);
-  require(pixels != nullptr, "the picture '", path, "' cannot be decoded: ", stbi_failure_reason());
+  if (!pixels) throw Error("the picture '", path, "' cannot be decoded: ", stbi_failure_reason());
   picture.pixels.assign(pixels.get(),
                         pixels.get() + size_t{1} * picture.height * picture.width * channels);
   return turn_upright(std::move(picture), exif_orientation(file));

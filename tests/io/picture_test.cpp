@@ -99,14 +99,17 @@ TEST(Picture, OtherFilesAreRefused) {
 
 TEST(Picture, HugePicturesAreRefusedBeforeDecoding) {
   const TemporaryFolder folder;
-  // A PNG header of 20000 x 20000 grey pixels and nothing else: CRCs play no part here.
-  const std::string png(
-      "\x89PNG\r\n\x1A\n\0\0\0\rIHDR\0\0\x4E\x20\0\0\x4E\x20\x08\0\0\0\0____"
-      "\0\0\0\x01IDAT_____\0\0\0\0IEND____",
-      58);
-  write_bytes(folder / "huge.png", png);
-  expect_error([&] { read_picture(folder / "huge.png"); },
-               {"huge.png", "20000 x 20000", "100 million"});
+  // A PNG header of 20000 x 20000 pixels, grey or RGB, and nothing else: CRCs play no part here.
+  for (const char colour : {'\0', '\x02'}) {
+    std::string png(
+        "\x89PNG\r\n\x1A\n\0\0\0\rIHDR\0\0\x4E\x20\0\0\x4E\x20\x08\0\0\0\0____"
+        "\0\0\0\x01IDAT_____\0\0\0\0IEND____",
+        58);
+    png[25] = colour;
+    write_bytes(folder / "huge.png", png);
+    expect_error([&] { read_picture(folder / "huge.png"); },
+                 {"huge.png", "100 million", "make it smaller"});
+  }
 }
 
 TEST(Picture, DamagedDataThatKeepItsEndAreRefusedOrRead) {
