@@ -1,6 +1,5 @@
 // Tensors in a file, in the safetensors format: 8 bytes with the length of the header, a JSON
 // header, the elements. Nothing in such a file runs.
-// https://huggingface.co/docs/safetensors
 #pragma once
 
 #include <cstdint>
