@@ -114,7 +114,9 @@ EarlyStopping::EarlyStopping(const Options& options, const NamedTensors& model)
 }
 
 void EarlyStopping::on_epoch_end(int64_t epoch, const EpochLog& log, TrainingControl& control) {
-  if (monitor_.improved(log)) {
+  // The first epoch counts as the best so far even if its figure is NaN: trained weights are better
+  // than the initial ones.
+  if (monitor_.improved(log) || epoch == 0) {
     wait_ = 0;
     best_epoch_ = epoch;
     for (size_t i = 0; i < best_.size(); ++i) best_[i].tensor.copy_from(control.model[i].tensor);

@@ -1,8 +1,10 @@
 #include "engine/train/fit.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "engine/autograd.h"
@@ -63,6 +65,22 @@ void add_with_prefix(NamedTensors& all, const std::string& prefix, const NamedTe
   }
 }
 
+constexpr const char* smaller_steps =
+    "; train with a smaller --learning-rate. The last checkpoint is untouched";
+
+/// A loss is known before its step, so only this sees an epoch's last step going wrong.
+void require_finite(const NamedTensors& tensors, int64_t epoch) {
+  for (const NamedTensor& tensor : tensors) {
+    if (tensor.tensor.dtype() != DType::f32) continue;
+    const float* first = tensor.tensor.data();
+    on(tensor.tensor.device(), [&](Cpu) {
+      require(std::all_of(first, first + tensor.tensor.size(),
+                          [](float value) { return std::isfinite(value); }),
+              tensor.name, " is no longer finite after epoch ", epoch, smaller_steps);
+    });
+  }
+}
+
 }  // namespace
 
 Trainer::Trainer(ModelFunction model, NamedTensors tensors, LossFunction loss, Optimizer& optimizer,
@@ -86,6 +104,7 @@ FitEnd Trainer::fit(BatchSource& train, BatchSource* validation) {
     const double learning_rate = optimizer_.learning_rate();
     MetricsCounter metrics;
     if (!train_epoch(train, metrics)) return FitEnd::interrupted;
+    require_finite(state_tensors(), epochs_done_ + 1);
 
     EpochLog log;
     append(log, "", metrics.result());
@@ -116,8 +135,7 @@ bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
       const Tensor loss = loss_(logits, batch->y);
       loss_value = loss.item();
       require(std::isfinite(loss_value), "the loss became ", loss_value, " in epoch ",
-              epochs_done_ + 1, ", batch ", batches + 1,
-              "; train with a smaller --learning-rate. The last checkpoint is untouched");
+              epochs_done_ + 1, ", batch ", batches + 1, smaller_steps);
       backward(loss);
       optimizer_.step();
       metrics.add(logits, batch->y, loss_value);
@@ -176,12 +194,19 @@ void Trainer::restore(const TrainingState& state) {
   const NamedTensors mine = state_tensors();
   std::map<std::string, Tensor> theirs;
   for (const NamedTensor& tensor : state.tensors) theirs[tensor.name] = tensor.tensor;
+  std::set<std::string> names;
   for (const NamedTensor& tensor : mine) {
+    names.insert(tensor.name);
     const auto found = theirs.find(tensor.name);
     require(found != theirs.end(), "the checkpoint lacks ", tensor.name,
             "; resume with the model, optimizer and callbacks that it was started with");
     require(found->second.shape() == tensor.tensor.shape(), "the checkpoint's ", tensor.name,
             " has the shape ", found->second.shape(), ", not ", tensor.tensor.shape());
+  }
+  for (const auto& [name, tensor] : theirs) {
+    require(names.contains(name), "the checkpoint holds ", name,
+            ", which this training lacks; resume with the model, optimizer and callbacks that it "
+            "was started with");
   }
   const auto value = [&](const std::string& name) -> const std::string& {
     const auto found = state.values.find(name);
@@ -223,8 +248,10 @@ Metrics evaluate(const ModelFunction& model, const LossFunction& loss, BatchSour
   while (const std::optional<Batch> batch = source.next()) {
     const Tensor logits = model(batch->x);
     metrics.add(logits, batch->y, loss(logits, batch->y).item());
-    if (on_batch) on_batch(++batches);
+    ++batches;
+    if (on_batch) on_batch(batches);
   }
+  require(batches > 0, "there is no picture to evaluate");
   return metrics.result();
 }
 

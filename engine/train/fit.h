@@ -48,8 +48,8 @@ class Trainer {
           std::vector<std::unique_ptr<Callback>> callbacks, FitOptions options);
 
   /// Trains up to options.epochs, from the first epoch that is not done. When it is interrupted,
-  /// the epoch under way is lost and the last checkpoint stands. Throws Error when the loss is no
-  /// longer a number.
+  /// the epoch under way is lost and the last checkpoint stands. Throws Error when the loss, a
+  /// weight or a slot is no longer a finite number; no checkpoint ever holds such a one.
   FitEnd fit(BatchSource& train, BatchSource* validation);
 
   /// What restore() needs to go on from here. The tensors share the memory of the running ones.
@@ -76,6 +76,7 @@ class Trainer {
 };
 
 /// The figures of a model over one epoch of a source, in prediction mode. `on_batch` may be empty.
+/// Throws Error when the source hands out nothing.
 Metrics evaluate(const ModelFunction& model, const LossFunction& loss, BatchSource& source,
                  const std::function<void(int64_t batch)>& on_batch = {});
 

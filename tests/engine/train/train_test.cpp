@@ -79,6 +79,26 @@ TEST(Metrics, OfSeveralClassesAreWeightedBySupport) {
   EXPECT_DOUBLE_EQ(m.recall, (2 * 0.5 + 2 * 0.5 + 1 * 1.0) / 5);
   EXPECT_EQ(m.classes[0].support, 2);
   EXPECT_DOUBLE_EQ(m.classes[2].f1, 2.0 / 3);
+  // By hand: each class against the rest.
+  EXPECT_NEAR(m.classes[0].auc, 7.0 / 12, 1e-12);
+  EXPECT_NEAR(m.classes[1].auc, 0.75, 1e-12);
+  EXPECT_NEAR(m.classes[2].auc, 0.875, 1e-12);
+  EXPECT_NEAR(m.auc, (7.0 / 12 + 0.75 + 0.875) / 3, 1e-12);
+}
+
+TEST(Metrics, OfTwoLogitsHaveTheAucOfOne) {
+  const auto stored = stored_values("operations.json", "metrics");
+  std::vector<float> pairs;
+  for (const float z : stored["logits"].get<std::vector<float>>()) {
+    pairs.insert(pairs.end(), {-z / 2, z / 2});
+  }
+  MetricsCounter counter;
+  counter.add(Tensor::from({60, 2}, pairs),
+              Tensor::from({60}, stored["labels"].get<std::vector<int32_t>>()), 0.5);
+  const Metrics m = counter.result();
+  EXPECT_NEAR(m.auc, stored["auc"].get<double>(), 1e-6);
+  EXPECT_NEAR(m.accuracy, stored["accuracy"].get<double>(), 1e-6);
+  EXPECT_NEAR(m.classes[1].recall, stored["recall"].get<double>(), 1e-6);
 }
 
 /// Gives one figure an epoch to a callback and tells after which epoch it stopped.
@@ -108,6 +128,14 @@ TEST(Callbacks, ReduceLROnPlateauCountsAsKeras) {
             (std::vector<float>{1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.2f, 0.2f, 0.2f}));
 }
 
+TEST(Callbacks, ReduceLROnPlateauWaitsOutItsCooldownAsKeras) {
+  Rehearsal rehearsal;
+  ReduceLROnPlateau callback({.factor = 0.5, .patience = 2, .cooldown = 2, .min_lr = 0.125});
+  EXPECT_EQ(rehearsal.rates(callback, {1, 1, 1, 1, 1, 1, 1, 1, 0.9, 1, 1, 1, 1, 1, 1, 1}),
+            (std::vector<float>{1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25, 0.25, 0.125, 0.125,
+                                0.125, 0.125, 0.125, 0.125}));
+}
+
 TEST(Callbacks, EarlyStoppingPutsTheBestWeightsBack) {
   Rehearsal rehearsal;
   EarlyStopping callback({.monitor = "val_loss", .patience = 3}, rehearsal.model);
@@ -115,6 +143,14 @@ TEST(Callbacks, EarlyStoppingPutsTheBestWeightsBack) {
   EXPECT_EQ(rates.size(), 5u);  // three epochs after the best, the second
   EXPECT_EQ(rehearsal.w.item(), 1);
   EXPECT_EQ(callback.best_epoch(), 1);
+}
+
+TEST(Callbacks, EarlyStoppingNeverPutsUntrainedWeightsBack) {
+  Rehearsal rehearsal;
+  rehearsal.w.fill(-7);
+  EarlyStopping callback({.patience = 2}, rehearsal.model);
+  EXPECT_EQ(rehearsal.rates(callback, {NAN, NAN, NAN, 1}).size(), 3u);
+  EXPECT_EQ(rehearsal.w.item(), 0);  // those of the first epoch
 }
 
 TEST(Callbacks, AnUnknownFigureIsNamedWithTheKnownOnes) {
@@ -171,6 +207,10 @@ struct SmallRun {
   Circle train, validation;
   TrainingState last;
   bool interrupt = false;
+  double min_delta = 1e-4;
+  LossFunction loss = [](const Tensor& logits, const Tensor& labels) {
+    return sparse_categorical_cross_entropy(logits, labels);
+  };
 
   static Tensor parameter(const Shape& shape, uint32_t seed) {
     return leaf(random_tensor(shape, seed));
@@ -178,15 +218,12 @@ struct SmallRun {
   Trainer trainer(int64_t epochs) {
     std::vector<std::unique_ptr<Callback>> callbacks;
     callbacks.push_back(std::make_unique<ReduceLROnPlateau>(
-        ReduceLROnPlateau::Options{.factor = 0.7, .patience = 1}));
-    callbacks.push_back(
-        std::make_unique<EarlyStopping>(EarlyStopping::Options{.patience = 100}, tensors));
+        ReduceLROnPlateau::Options{.factor = 0.7, .patience = 2, .min_delta = min_delta}));
+    callbacks.push_back(std::make_unique<EarlyStopping>(
+        EarlyStopping::Options{.patience = 100, .min_delta = min_delta}, tensors));
     const ModelFunction model = [this](const Tensor& x) {
       const Tensor y = dense(x, w1, b1, Epilogue::relu);
       return dense(is_training() ? dropout(y, 0.2f, next_random_key()) : y, w2, b2);
-    };
-    const LossFunction loss = [](const Tensor& logits, const Tensor& labels) {
-      return sparse_categorical_cross_entropy(logits, labels);
     };
     return Trainer(model, tensors, loss, *optimizer, std::move(callbacks),
                    {.epochs = epochs,
@@ -224,14 +261,19 @@ TEST(Fit, Learns) {
 
 TEST(Fit, AResumedRunHasTheBitsOfAnUninterruptedOne) {
   SmallRun whole, first, second;
+  // Epochs 3 and 4, on either side of the resumption, do not improve by so much.
+  for (SmallRun* run : {&whole, &first, &second}) run->min_delta = 0.5;
   whole.trainer(7).fit(whole.train, &whole.validation);
   first.trainer(3).fit(first.train, &first.validation);
   Trainer resumed = second.trainer(7);
   resumed.restore(first.last);
   EXPECT_EQ(resumed.epochs_done(), 3);
+  EXPECT_EQ(first.last.values["reduce_lr_on_plateau/wait"], "1");  // half of the patience
   resumed.fit(second.train, &second.validation);
   expect_same_bits(second.last, whole.last);
-  EXPECT_EQ(second.w1.to_vector(), whole.w1.to_vector());  // the best weights, put back
+  EXPECT_FLOAT_EQ(whole.optimizer->learning_rate(), 0.05f * 0.7f);  // lowered after epoch 4
+  EXPECT_EQ(whole.last.values["early_stopping/best_epoch"], "5");   // not the last, 6
+  EXPECT_EQ(second.w1.to_vector(), whole.w1.to_vector());           // the best weights, put back
 }
 
 TEST(Fit, GivesTheSameBitsWithAnyNumberOfThreads) {
@@ -261,6 +303,36 @@ TEST(Fit, StopsWithASentenceWhenTheLossIsNoNumber) {
   EXPECT_NE(message.find("--learning-rate"), std::string::npos) << message;
 }
 
+TEST(Fit, NeverKeepsACheckpointThatIsNoNumber) {
+  SmallRun run;
+  int64_t batches = 0;
+  const LossFunction loss = run.loss;
+  run.loss = [&](const Tensor& logits, const Tensor& labels) {
+    const Tensor value = loss(logits, labels);
+    if (!is_training() || ++batches != 10) return value;
+    // A finite loss with a gradient that overflowed, in the last batch of epoch 2.
+    return record(value.clone(), {logits}, [shape = logits.shape()](const Tensor&, Grads& grads) {
+      grads.pass(0, Tensor::full(shape, INFINITY));
+    });
+  };
+  const std::string message = message_of([&] { run.trainer(3).fit(run.train, &run.validation); });
+  EXPECT_NE(message.find("w1 is no longer finite after epoch 2"), std::string::npos) << message;
+  EXPECT_EQ(run.last.values["epochs"], "1");
+  SmallRun resumed;
+  Trainer trainer = resumed.trainer(3);
+  trainer.restore(run.last);
+  EXPECT_EQ(trainer.fit(resumed.train, &resumed.validation), FitEnd::all_epochs);
+}
+
+TEST(Fit, RefusesAValidationWithoutPictures) {
+  struct Nothing : Circle {
+    std::optional<Batch> next() override { return {}; }
+  } nothing;
+  SmallRun run;
+  EXPECT_EQ(message_of([&] { run.trainer(1).fit(run.train, &nothing); }),
+            "there is no picture to evaluate");
+}
+
 TEST(Fit, RefusesACheckpointOfAnotherTraining) {
   SmallRun run, other;
   run.trainer(1).fit(run.train, &run.validation);
@@ -275,6 +347,9 @@ TEST(Fit, RefusesACheckpointOfAnotherTraining) {
   state = run.last;
   state.values["learning_rate"] = "fast";
   EXPECT_THROW(other.trainer(2).restore(state), Error);
+  other.optimizer = make_optimizer({.name = "sgd"}, other.tensors);
+  const std::string extra = message_of([&] { other.trainer(2).restore(run.last); });
+  EXPECT_NE(extra.find("holds optimizer/b1/m, which"), std::string::npos) << extra;
 }
 
 TEST(Fit, BalancedWeightsGiveEveryClassTheSameShare) {
