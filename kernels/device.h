@@ -15,6 +15,13 @@ namespace fettle {
 /// The host processor, with the threads of kernels/parallel.h.
 struct Cpu {};
 
+/// A GPU, by one of its streams (a cudaStream_t; nullptr is the default stream). Kernels are queued
+/// there and run later; whoever reads a result on the host waits for the stream first. Launches
+/// that fail throw CudaError (kernels/cuda_error.h).
+struct Cuda {
+  void* stream = nullptr;
+};
+
 /// The plain double-precision definition that every test compares with; never used by the engine.
 struct Reference {};
 

@@ -21,17 +21,23 @@ enum class Interpolation { nearest, bilinear };
 /// transforms [N,6]. y must not be x.
 void affine_transform(Cpu, const PictureShape& shape, Interpolation interpolation, const float* x,
                       const float* transforms, float* y);
+void affine_transform(Cuda, const PictureShape& shape, Interpolation interpolation, const float* x,
+                      const float* transforms, float* y);
 void affine_transform(Reference, const PictureShape& shape, Interpolation interpolation,
                       const float* x, const float* transforms, float* y);
 
 /// y = (x - mean) * factors[n] + mean, with the mean of picture n's channel.
 void adjust_contrast(Cpu, const PictureShape& shape, const float* x, const float* factors,
                      float* y);
+void adjust_contrast(Cuda, const PictureShape& shape, const float* x, const float* factors,
+                     float* y);
 void adjust_contrast(Reference, const PictureShape& shape, const float* x, const float* factors,
                      float* y);
 
 /// y = min(max(x + deltas[n], low), high).
 void adjust_brightness(Cpu, const PictureShape& shape, float low, float high, const float* x,
+                       const float* deltas, float* y);
+void adjust_brightness(Cuda, const PictureShape& shape, float low, float high, const float* x,
                        const float* deltas, float* y);
 void adjust_brightness(Reference, const PictureShape& shape, float low, float high, const float* x,
                        const float* deltas, float* y);

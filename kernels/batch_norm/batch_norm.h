@@ -20,11 +20,16 @@ struct BatchNormShape {
 /// large mean does not swallow a small deviation.
 void batch_norm_statistics(Cpu, const BatchNormShape& shape, const float* x, float* mean,
                            float* variance);
+void batch_norm_statistics(Cuda, const BatchNormShape& shape, const float* x, float* mean,
+                           float* variance);
 void batch_norm_statistics(Reference, const BatchNormShape& shape, const float* x, float* mean,
                            float* variance);
 
 /// y from given statistics.
 void batch_norm_apply(Cpu, const BatchNormShape& shape, float epsilon, const float* x,
+                      const float* gamma, const float* beta, const float* mean,
+                      const float* variance, float* y);
+void batch_norm_apply(Cuda, const BatchNormShape& shape, float epsilon, const float* x,
                       const float* gamma, const float* beta, const float* mean,
                       const float* variance, float* y);
 void batch_norm_apply(Reference, const BatchNormShape& shape, float epsilon, const float* x,
@@ -35,6 +40,9 @@ void batch_norm_apply(Reference, const BatchNormShape& shape, float epsilon, con
 void batch_norm_backward_parameters(Cpu, const BatchNormShape& shape, float epsilon,
                                     const float* dy, const float* x, const float* mean,
                                     const float* variance, float* dgamma, float* dbeta);
+void batch_norm_backward_parameters(Cuda, const BatchNormShape& shape, float epsilon,
+                                    const float* dy, const float* x, const float* mean,
+                                    const float* variance, float* dgamma, float* dbeta);
 void batch_norm_backward_parameters(Reference, const BatchNormShape& shape, float epsilon,
                                     const float* dy, const float* x, const float* mean,
                                     const float* variance, float* dgamma, float* dbeta);
@@ -43,6 +51,10 @@ void batch_norm_backward_parameters(Reference, const BatchNormShape& shape, floa
 ///   dx = gamma * inverse * (dy - dbeta / rows - (x - mean) * inverse * dgamma / rows)
 /// otherwise dx = gamma * inverse * dy, and dgamma and dbeta are not read.
 void batch_norm_backward_input(Cpu, const BatchNormShape& shape, float epsilon, bool of_batch,
+                               const float* dy, const float* x, const float* gamma,
+                               const float* mean, const float* variance, const float* dgamma,
+                               const float* dbeta, float* dx);
+void batch_norm_backward_input(Cuda, const BatchNormShape& shape, float epsilon, bool of_batch,
                                const float* dy, const float* x, const float* gamma,
                                const float* mean, const float* variance, const float* dgamma,
                                const float* dbeta, float* dx);

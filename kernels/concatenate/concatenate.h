@@ -11,6 +11,8 @@ namespace fettle {
 /// to[i*to_width + k] = from[i*from_width + k] for i < rows, k < width.
 void copy_columns(Cpu, int64_t rows, int64_t width, const float* from, int64_t from_width,
                   float* to, int64_t to_width);
+void copy_columns(Cuda, int64_t rows, int64_t width, const float* from, int64_t from_width,
+                  float* to, int64_t to_width);
 void copy_columns(Reference, int64_t rows, int64_t width, const float* from, int64_t from_width,
                   float* to, int64_t to_width);
 

@@ -30,17 +30,23 @@ struct Conv2dShape {
 /// y = epilogue(x * w + bias); bias [K] may be nullptr.
 void conv2d_forward(Cpu, const Conv2dShape& shape, const float* x, const float* w,
                     const float* bias, Epilogue epilogue, float* y);
+void conv2d_forward(Cuda, const Conv2dShape& shape, const float* x, const float* w,
+                    const float* bias, Epilogue epilogue, float* y);
 void conv2d_forward(Reference, const Conv2dShape& shape, const float* x, const float* w,
                     const float* bias, Epilogue epilogue, float* y);
 
 /// dx [N,H,W,C]: the gradient of the input from dy [N,P,Q,K].
 void conv2d_backward_input(Cpu, const Conv2dShape& shape, const float* dy, const float* w,
                            float* dx);
+void conv2d_backward_input(Cuda, const Conv2dShape& shape, const float* dy, const float* w,
+                           float* dx);
 void conv2d_backward_input(Reference, const Conv2dShape& shape, const float* dy, const float* w,
                            float* dx);
 
 /// dw [K,R,S,C/groups]: the gradient of the weight from dy and x.
 void conv2d_backward_weight(Cpu, const Conv2dShape& shape, const float* dy, const float* x,
+                            float* dw);
+void conv2d_backward_weight(Cuda, const Conv2dShape& shape, const float* dy, const float* x,
                             float* dw);
 void conv2d_backward_weight(Reference, const Conv2dShape& shape, const float* dy, const float* x,
                             float* dw);

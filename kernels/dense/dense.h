@@ -19,16 +19,22 @@ struct DenseShape {
 /// y = epilogue(x * w^T + bias); bias [K] may be nullptr.
 void dense_forward(Cpu, const DenseShape& shape, const float* x, const float* w, const float* bias,
                    Epilogue epilogue, float* y);
+void dense_forward(Cuda, const DenseShape& shape, const float* x, const float* w, const float* bias,
+                   Epilogue epilogue, float* y);
 void dense_forward(Reference, const DenseShape& shape, const float* x, const float* w,
                    const float* bias, Epilogue epilogue, float* y);
 
 /// dx [N,C] = dy * w.
 void dense_backward_input(Cpu, const DenseShape& shape, const float* dy, const float* w, float* dx);
+void dense_backward_input(Cuda, const DenseShape& shape, const float* dy, const float* w,
+                          float* dx);
 void dense_backward_input(Reference, const DenseShape& shape, const float* dy, const float* w,
                           float* dx);
 
 /// dw [K,C] = dy^T * x.
 void dense_backward_weight(Cpu, const DenseShape& shape, const float* dy, const float* x,
+                           float* dw);
+void dense_backward_weight(Cuda, const DenseShape& shape, const float* dy, const float* x,
                            float* dw);
 void dense_backward_weight(Reference, const DenseShape& shape, const float* dy, const float* x,
                            float* dw);

@@ -14,6 +14,7 @@ namespace fettle {
 
 /// Forward with x, backward with dy in its place: the map is the same. 0 <= rate < 1.
 void dropout(Cpu, int64_t n, float rate, RandomKey key, const float* x, float* y);
+void dropout(Cuda, int64_t n, float rate, RandomKey key, const float* x, float* y);
 void dropout(Reference, int64_t n, float rate, RandomKey key, const float* x, float* y);
 
 }  // namespace fettle

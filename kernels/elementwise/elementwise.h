@@ -9,14 +9,17 @@ namespace fettle {
 
 /// y = a + b.
 void add(Cpu, int64_t n, const float* a, const float* b, float* y);
+void add(Cuda, int64_t n, const float* a, const float* b, float* y);
 void add(Reference, int64_t n, const float* a, const float* b, float* y);
 
 /// y = a * b.
 void multiply(Cpu, int64_t n, const float* a, const float* b, float* y);
+void multiply(Cuda, int64_t n, const float* a, const float* b, float* y);
 void multiply(Reference, int64_t n, const float* a, const float* b, float* y);
 
 /// y = scale * x + offset.
 void scale_offset(Cpu, int64_t n, float scale, float offset, const float* x, float* y);
+void scale_offset(Cuda, int64_t n, float scale, float offset, const float* x, float* y);
 void scale_offset(Reference, int64_t n, float scale, float offset, const float* x, float* y);
 
 /// The smooth and the broken line.
@@ -26,10 +29,12 @@ enum class Unary { relu, relu6, sigmoid, swish };
 
 /// y = f(x).
 void unary_forward(Cpu, Unary f, int64_t n, const float* x, float* y);
+void unary_forward(Cuda, Unary f, int64_t n, const float* x, float* y);
 void unary_forward(Reference, Unary f, int64_t n, const float* x, float* y);
 
 /// dx = dy * f'(x). The derivative of relu and relu6 is 0 at their corners.
 void unary_backward(Cpu, Unary f, int64_t n, const float* x, const float* dy, float* dx);
+void unary_backward(Cuda, Unary f, int64_t n, const float* x, const float* dy, float* dx);
 void unary_backward(Reference, Unary f, int64_t n, const float* x, const float* dy, float* dx);
 
 }  // namespace fettle

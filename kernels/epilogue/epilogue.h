@@ -19,6 +19,8 @@ enum class Epilogue { linear, relu };
 /// equals dy and may be nullptr; dbias may be nullptr. dz may be dy.
 void epilogue_backward(Cpu, int64_t rows, int64_t K, Epilogue epilogue, const float* dy,
                        const float* y, float* dz, float* dbias);
+void epilogue_backward(Cuda, int64_t rows, int64_t K, Epilogue epilogue, const float* dy,
+                       const float* y, float* dz, float* dbias);
 void epilogue_backward(Reference, int64_t rows, int64_t K, Epilogue epilogue, const float* dy,
                        const float* y, float* dz, float* dbias);
 

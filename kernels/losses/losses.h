@@ -30,12 +30,18 @@ struct CategoricalShape {
 void categorical_cross_entropy_forward(Cpu, const CategoricalShape& shape, const float* logits,
                                        const int32_t* labels, const float* class_weights,
                                        float* loss);
+void categorical_cross_entropy_forward(Cuda, const CategoricalShape& shape, const float* logits,
+                                       const int32_t* labels, const float* class_weights,
+                                       float* loss);
 void categorical_cross_entropy_forward(Reference, const CategoricalShape& shape,
                                        const float* logits, const int32_t* labels,
                                        const float* class_weights, float* loss);
 
 /// dlogits [N,K] of the mean loss, times dloss[0].
 void categorical_cross_entropy_backward(Cpu, const CategoricalShape& shape, const float* logits,
+                                        const int32_t* labels, const float* class_weights,
+                                        const float* dloss, float* dlogits);
+void categorical_cross_entropy_backward(Cuda, const CategoricalShape& shape, const float* logits,
                                         const int32_t* labels, const float* class_weights,
                                         const float* dloss, float* dlogits);
 void categorical_cross_entropy_backward(Reference, const CategoricalShape& shape,
@@ -52,11 +58,15 @@ struct BinaryShape {
 /// loss [n].
 void binary_cross_entropy_forward(Cpu, const BinaryShape& shape, const float* logits,
                                   const float* targets, float* loss);
+void binary_cross_entropy_forward(Cuda, const BinaryShape& shape, const float* logits,
+                                  const float* targets, float* loss);
 void binary_cross_entropy_forward(Reference, const BinaryShape& shape, const float* logits,
                                   const float* targets, float* loss);
 
 /// dlogits [n] of the mean loss, times dloss[0].
 void binary_cross_entropy_backward(Cpu, const BinaryShape& shape, const float* logits,
+                                   const float* targets, const float* dloss, float* dlogits);
+void binary_cross_entropy_backward(Cuda, const BinaryShape& shape, const float* logits,
                                    const float* targets, const float* dloss, float* dlogits);
 void binary_cross_entropy_backward(Reference, const BinaryShape& shape, const float* logits,
                                    const float* targets, const float* dloss, float* dlogits);
@@ -80,12 +90,16 @@ struct TverskyShape {
 /// loss [1], and sums [groups,3]: TP, sum p, sum t of each group, for the backward.
 void tversky_forward(Cpu, const TverskyShape& shape, const float* probabilities,
                      const float* targets, float* sums, float* loss);
+void tversky_forward(Cuda, const TverskyShape& shape, const float* probabilities,
+                     const float* targets, float* sums, float* loss);
 void tversky_forward(Reference, const TverskyShape& shape, const float* probabilities,
                      const float* targets, float* sums, float* loss);
 
 /// dprobabilities, times dloss[0]. The power's slope is infinite at T = 1 for an exponent below 1;
 /// there 1 - T is taken as at least 1e-6.
 void tversky_backward(Cpu, const TverskyShape& shape, const float* targets, const float* sums,
+                      const float* dloss, float* dprobabilities);
+void tversky_backward(Cuda, const TverskyShape& shape, const float* targets, const float* sums,
                       const float* dloss, float* dprobabilities);
 void tversky_backward(Reference, const TverskyShape& shape, const float* targets, const float* sums,
                       const float* dloss, float* dprobabilities);

@@ -16,6 +16,7 @@ struct SgdStep {
   bool nesterov = false;
 };
 void sgd_step(Cpu, int64_t n, const SgdStep& step, const float* g, float* w, float* m);
+void sgd_step(Cuda, int64_t n, const SgdStep& step, const float* g, float* w, float* m);
 void sgd_step(Reference, int64_t n, const SgdStep& step, const float* g, float* w, float* m);
 
 /// m = beta_1 * m + (1 - beta_1) * g,  v = beta_2 * v + (1 - beta_2) * g^2, then
@@ -27,6 +28,7 @@ struct AdamStep {
   float keep = 1, m_scale = 0, g_scale = 0, v_scale = 1;
 };
 void adam_step(Cpu, int64_t n, const AdamStep& step, const float* g, float* w, float* m, float* v);
+void adam_step(Cuda, int64_t n, const AdamStep& step, const float* g, float* w, float* m, float* v);
 void adam_step(Reference, int64_t n, const AdamStep& step, const float* g, float* w, float* m,
                float* v);
 

@@ -22,18 +22,23 @@ struct Pool2dShape {
 };
 
 void max_pool2d_forward(Cpu, const Pool2dShape& shape, const float* x, float* y);
+void max_pool2d_forward(Cuda, const Pool2dShape& shape, const float* x, float* y);
 void max_pool2d_forward(Reference, const Pool2dShape& shape, const float* x, float* y);
 
 /// dx [N,H,W,C]: dy goes to the first (row by row) of the window's maxima.
 void max_pool2d_backward(Cpu, const Pool2dShape& shape, const float* x, const float* dy, float* dx);
+void max_pool2d_backward(Cuda, const Pool2dShape& shape, const float* x, const float* dy,
+                         float* dx);
 void max_pool2d_backward(Reference, const Pool2dShape& shape, const float* x, const float* dy,
                          float* dx);
 
 void average_pool2d_forward(Cpu, const Pool2dShape& shape, const float* x, float* y);
+void average_pool2d_forward(Cuda, const Pool2dShape& shape, const float* x, float* y);
 void average_pool2d_forward(Reference, const Pool2dShape& shape, const float* x, float* y);
 
 /// dx [N,H,W,C]: dy is shared evenly by the window's pixels.
 void average_pool2d_backward(Cpu, const Pool2dShape& shape, const float* dy, float* dx);
+void average_pool2d_backward(Cuda, const Pool2dShape& shape, const float* dy, float* dx);
 void average_pool2d_backward(Reference, const Pool2dShape& shape, const float* dy, float* dx);
 
 }  // namespace fettle

@@ -9,6 +9,7 @@ namespace fettle {
 
 /// y[0] = scale * sum of x[0..n).
 void sum(Cpu, int64_t n, float scale, const float* x, float* y);
+void sum(Cuda, int64_t n, float scale, const float* x, float* y);
 void sum(Reference, int64_t n, float scale, const float* x, float* y);
 
 }  // namespace fettle

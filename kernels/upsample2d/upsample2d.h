@@ -24,11 +24,15 @@ struct Upsample2dShape {
 
 void upsample2d_forward(Cpu, const Upsample2dShape& shape, Upsampling how, const float* x,
                         float* y);
+void upsample2d_forward(Cuda, const Upsample2dShape& shape, Upsampling how, const float* x,
+                        float* y);
 void upsample2d_forward(Reference, const Upsample2dShape& shape, Upsampling how, const float* x,
                         float* y);
 
 /// dx [N,H,W,C].
 void upsample2d_backward(Cpu, const Upsample2dShape& shape, Upsampling how, const float* dy,
+                         float* dx);
+void upsample2d_backward(Cuda, const Upsample2dShape& shape, Upsampling how, const float* dy,
                          float* dx);
 void upsample2d_backward(Reference, const Upsample2dShape& shape, Upsampling how, const float* dy,
                          float* dx);

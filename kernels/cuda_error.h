@@ -1,0 +1,13 @@
+// What a failed CUDA launch throws; the engine turns it into its own Error.
+#pragma once
+
+#include <stdexcept>
+
+namespace fettle {
+
+/// The message names the kernel, its launch and CUDA's reason.
+struct CudaError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+}  // namespace fettle
