@@ -1,4 +1,4 @@
-// Reproducible random inputs for tests.
+// Reproducible random inputs for tests, in memory that the host and the GPU see.
 #pragma once
 
 #include <cmath>
@@ -6,24 +6,30 @@
 #include <vector>
 
 #include "engine/tensor.h"
+#include "tests/gpu_memory.h"
 
 namespace fettle {
 
+/// Elements that kernels on every device can be given.
+template <class T = float>
+using Array = std::vector<T, GpuAllocator<T>>;
+
 /// `count` normal values with deviation 1.
-inline std::vector<float> random_values(int64_t count, uint32_t seed) {
+inline Array<> random_values(int64_t count, uint32_t seed) {
   std::mt19937 engine(seed);
   std::normal_distribution<float> normal;
-  std::vector<float> values(static_cast<size_t>(count));
+  Array<> values(static_cast<size_t>(count));
   for (float& value : values) value = normal(engine);
   return values;
 }
 
 inline Tensor random_tensor(const Shape& shape, uint32_t seed) {
-  return Tensor::from(shape, random_values(shape.size(), seed));
+  return Tensor::from(shape, std::span<const float>(random_values(shape.size(), seed)));
 }
 
 /// ||a - b|| / ||b||; infinite where a holds NaN or the sizes differ.
-inline double relative_error(const std::vector<float>& a, const std::vector<float>& b) {
+template <class A, class B>
+double relative_error(const A& a, const B& b) {
   double difference = 0, norm = 0;
   if (a.size() != b.size()) return INFINITY;
   for (size_t i = 0; i < a.size(); ++i) {

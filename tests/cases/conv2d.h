@@ -2,6 +2,7 @@
 // axes can be mixed up unnoticed.
 #pragma once
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@ namespace fettle {
 struct Conv2dCase {
   std::string name;
   Conv2dShape shape;
+  friend void PrintTo(const Conv2dCase& c, std::ostream* out) { *out << c.name; }
 };
 
 /// A case with P and Q from the pads: output = (n + before + after - dilated kernel) / stride + 1.

@@ -1,6 +1,7 @@
 // The poolings that tests and benchmarks share.
 #pragma once
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@ namespace fettle {
 struct Pool2dCase {
   std::string name;
   Pool2dShape shape;
+  friend void PrintTo(const Pool2dCase& c, std::ostream* out) { *out << c.name; }
 };
 
 inline std::vector<Pool2dCase> pool2d_cases() {

@@ -11,15 +11,15 @@ namespace fettle {
 namespace {
 
 template <class Device>
-std::vector<std::vector<float>> all(Device device, const PictureShape& s) {
-  const std::vector<float> x = random_values(s.N * s.H * s.W * s.C, 1);
-  std::vector<float> transforms = random_values(s.N * 6, 2);
+std::vector<Array<>> all(Device device, const PictureShape& s) {
+  const Array<> x = random_values(s.N * s.H * s.W * s.C, 1);
+  Array<> transforms = random_values(s.N * 6, 2);
   for (int64_t n = 0; n < s.N; ++n) {
     transforms[n * 6 + 2] *= 20;  // positions far outside the picture
     transforms[n * 6 + 5] *= 20;
   }
-  const std::vector<float> drawn = random_values(s.N, 3);
-  std::vector<std::vector<float>> out(4, std::vector<float>(x.size(), NAN));
+  const Array<> drawn = random_values(s.N, 3);
+  std::vector<Array<>> out(4, Array<>(x.size(), NAN));
   affine_transform(device, s, Interpolation::bilinear, x.data(), transforms.data(), out[0].data());
   affine_transform(device, s, Interpolation::nearest, x.data(), transforms.data(), out[1].data());
   adjust_contrast(device, s, x.data(), drawn.data(), out[2].data());

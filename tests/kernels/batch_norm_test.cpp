@@ -11,10 +11,10 @@ TEST(BatchNormKernels, EqualTheDefinition) {
   const float epsilon = 1e-3f;
   for (const auto& [rows, C] : {std::pair<int64_t, int64_t>{2, 3}, {7, 5}, {6000, 33}, {9000, 2}}) {
     const BatchNormShape s{rows, C};
-    std::vector<float> x = random_values(rows * C, 1);
+    Array<> x = random_values(rows * C, 1);
     for (int64_t i = 0; i < rows * C; ++i) x[i] = x[i] * 2 + static_cast<float>(i % C) * 10;
-    const std::vector<float> dy = random_values(rows * C, 2), gamma = random_values(C, 3),
-                             beta = random_values(C, 4);
+    const Array<> dy = random_values(rows * C, 2), gamma = random_values(C, 3),
+                  beta = random_values(C, 4);
     Arrays given = {unwritten(C), unwritten(C)};
     batch_norm_statistics(Reference{}, s, x.data(), given[0].data(), given[1].data());
     for (float& value : given[1]) value += 0.1f;
@@ -24,7 +24,7 @@ TEST(BatchNormKernels, EqualTheDefinition) {
           Arrays out = {unwritten(C), unwritten(C), unwritten(n), unwritten(C),
                         unwritten(C), unwritten(n), unwritten(n)};
           const float *mean = given[0].data(), *variance = given[1].data();
-          std::vector<float> batch_variance = unwritten(C);
+          Array<> batch_variance = unwritten(C);
           batch_norm_statistics(device, s, x.data(), out[0].data(), batch_variance.data());
           for (int64_t c = 0; c < C; ++c) out[1][c] = batch_variance[c] + 1;
           batch_norm_apply(device, s, epsilon, x.data(), gamma.data(), beta.data(), mean, variance,

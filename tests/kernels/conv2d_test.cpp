@@ -16,13 +16,13 @@ struct Inputs {
         w(random_values(s.K * s.R * s.S * (s.C / s.groups), 2)),
         bias(random_values(s.K, 3)),
         dy(random_values(s.N * s.P * s.Q * s.K, 4)) {}
-  std::vector<float> x, w, bias, dy;
+  Array<> x, w, bias, dy;
 };
 
 /// Every direction, into memory that held NaN.
 template <class Device>
 Arrays all_directions(Device device, const Conv2dShape& s, const Inputs& a) {
-  std::vector<float> linear(a.dy.size(), NAN), relu(a.dy.size(), NAN), dx(a.x.size(), NAN),
+  Array<> linear(a.dy.size(), NAN), relu(a.dy.size(), NAN), dx(a.x.size(), NAN),
       dw(a.w.size(), NAN);
   conv2d_forward(device, s, a.x.data(), a.w.data(), nullptr, Epilogue::linear, linear.data());
   conv2d_forward(device, s, a.x.data(), a.w.data(), a.bias.data(), Epilogue::relu, relu.data());

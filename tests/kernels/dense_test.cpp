@@ -20,12 +20,12 @@ struct Inputs {
         w(random_values(s.K * s.C, 2)),
         bias(random_values(s.K, 3)),
         dy(random_values(s.N * s.K, 4)) {}
-  std::vector<float> x, w, bias, dy;
+  Array<> x, w, bias, dy;
 };
 
 template <class Device>
 Arrays all_directions(Device device, const DenseShape& s, const Inputs& a) {
-  std::vector<float> linear(a.dy.size(), NAN), relu(a.dy.size(), NAN), dx(a.x.size(), NAN),
+  Array<> linear(a.dy.size(), NAN), relu(a.dy.size(), NAN), dx(a.x.size(), NAN),
       dw(a.w.size(), NAN);
   dense_forward(device, s, a.x.data(), a.w.data(), nullptr, Epilogue::linear, linear.data());
   dense_forward(device, s, a.x.data(), a.w.data(), a.bias.data(), Epilogue::relu, relu.data());

@@ -19,7 +19,7 @@ constexpr int64_t lengths[] = {1, 3, 15, 16, 17, 33, 32768, 100001};
 
 TEST(ElementwiseKernels, EqualTheDefinition) {
   for (const int64_t n : lengths) {
-    const std::vector<float> a = random_values(n, 1), b = random_values(n, 2);
+    const Array<> a = random_values(n, 1), b = random_values(n, 2);
     expect_same(
         [&](auto device) {
           Arrays out(3, unwritten(n));
@@ -30,7 +30,7 @@ TEST(ElementwiseKernels, EqualTheDefinition) {
         },
         cat("n = ", n));
     for (const Unary f : {Unary::relu, Unary::relu6, Unary::sigmoid, Unary::swish}) {
-      std::vector<float> x = a;
+      Array<> x = a;
       for (float& value : x) value *= 5;
       expect_same(
           [&](auto device) {
@@ -46,7 +46,7 @@ TEST(ElementwiseKernels, EqualTheDefinition) {
 
 TEST(DropoutKernel, EqualsTheDefinition) {
   for (const int64_t n : lengths) {
-    const std::vector<float> x = random_values(n, 1);
+    const Array<> x = random_values(n, 1);
     expect_same(
         [&](auto device) {
           Arrays out(1, unwritten(n));
@@ -59,7 +59,7 @@ TEST(DropoutKernel, EqualsTheDefinition) {
 
 TEST(ReduceKernel, EqualsTheDefinition) {
   for (const int64_t n : lengths) {
-    const std::vector<float> x = random_values(n, 1);
+    const Array<> x = random_values(n, 1);
     expect_same(
         [&](auto device) {
           Arrays out(1, unwritten(1));
@@ -73,7 +73,7 @@ TEST(ReduceKernel, EqualsTheDefinition) {
 TEST(RowKernels, EqualTheDefinition) {
   const std::pair<int64_t, int64_t> sizes[] = {{1, 1}, {5, 3}, {700, 17}, {20000, 4}, {3, 40000}};
   for (const auto& [rows, K] : sizes) {
-    const std::vector<float> x = random_values(rows * K, 1), dy = random_values(rows * K, 2);
+    const Array<> x = random_values(rows * K, 1), dy = random_values(rows * K, 2);
     expect_same(
         [&](auto device) {
           Arrays out(2, unwritten(rows * K));
@@ -94,7 +94,7 @@ TEST(RowKernels, EqualTheDefinition) {
     }
     expect_same(
         [&](auto device) {
-          Arrays out(1, std::vector<float>(static_cast<size_t>(rows * (K + 2)), 7.0f));
+          Arrays out(1, Array<>(static_cast<size_t>(rows * (K + 2)), 7.0f));
           copy_columns(device, rows, K, x.data(), K, out[0].data() + 1, K + 2);
           return out;
         },
@@ -104,9 +104,9 @@ TEST(RowKernels, EqualTheDefinition) {
 
 TEST(OptimizerKernels, EqualTheDefinition) {
   for (const int64_t n : lengths) {
-    const std::vector<float> g = random_values(n, 1), w = random_values(n, 2);
-    const std::vector<float> m = random_values(n, 3);
-    std::vector<float> v = random_values(n, 4);
+    const Array<> g = random_values(n, 1), w = random_values(n, 2);
+    const Array<> m = random_values(n, 3);
+    Array<> v = random_values(n, 4);
     for (float& value : v) value *= value;
     for (const bool nesterov : {false, true}) {
       expect_same(

@@ -10,10 +10,10 @@ namespace {
 TEST(CrossEntropyKernels, EqualTheDefinition) {
   const float dloss = 1.7f;
   for (const auto& [N, K] : {std::pair<int64_t, int64_t>{1, 2}, {7, 5}, {1000, 3}}) {
-    const std::vector<float> z = random_values(N * K, 1), t = random_values(N * K, 2);
-    std::vector<int32_t> labels;
+    const Array<> z = random_values(N * K, 1), t = random_values(N * K, 2);
+    Array<int32_t> labels;
     for (int64_t n = 0; n < N; ++n) labels.push_back(static_cast<int32_t>((n * 7 + 1) % K));
-    const std::vector<float> weights = {0.5f, 2, 1, 3, 0.25f};
+    const Array<> weights = {0.5f, 2, 1, 3, 0.25f};
     for (const float smoothing : {0.0f, 0.2f}) {
       const CategoricalShape s{N, K, smoothing};
       expect_same(
@@ -29,7 +29,7 @@ TEST(CrossEntropyKernels, EqualTheDefinition) {
           },
           "categorical", 1e-6);
       const BinaryShape b{N * K, smoothing, {0.5f, 2}};
-      std::vector<float> targets;
+      Array<> targets;
       for (float value : t) targets.push_back(value > 0 ? 1.0f : 0.0f);
       expect_same(
           [&](auto device) {
@@ -49,7 +49,7 @@ TEST(TverskyKernels, EqualTheDefinition) {
   for (const int64_t pixels : {1, 35, 20000}) {
     for (const Grouping grouping : {Grouping::batch, Grouping::picture, Grouping::channel}) {
       const TverskyShape s{3, pixels, 4, grouping, 0.7f, 0.3f, 1e-6f, 0.75f};
-      std::vector<float> p = random_values(3 * pixels * 4, 1), t = random_values(3 * pixels * 4, 2);
+      Array<> p = random_values(3 * pixels * 4, 1), t = random_values(3 * pixels * 4, 2);
       for (float& value : p) value = 1 / (1 + std::exp(-value));
       for (float& value : t) value = value > 0.3f ? 1.0f : 0.0f;
       expect_same(

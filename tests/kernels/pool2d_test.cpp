@@ -15,12 +15,12 @@ struct Inputs {
       : x(random_values(s.N * s.H * s.W * s.C, 1)), dy(random_values(s.N * s.P * s.Q * s.C, 2)) {
     for (float& value : x) value = std::round(value * 2);  // with ties
   }
-  std::vector<float> x, dy;
+  Array<> x, dy;
 };
 
 template <class Device>
 Arrays all(Device device, const Pool2dShape& s, const Inputs& a) {
-  std::vector<float> max(a.dy.size(), NAN), average(a.dy.size(), NAN), dmax(a.x.size(), NAN),
+  Array<> max(a.dy.size(), NAN), average(a.dy.size(), NAN), dmax(a.x.size(), NAN),
       daverage(a.x.size(), NAN);
   max_pool2d_forward(device, s, a.x.data(), max.data());
   average_pool2d_forward(device, s, a.x.data(), average.data());

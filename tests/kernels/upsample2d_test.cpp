@@ -12,7 +12,7 @@ TEST(UpsampleKernels, EqualTheDefinition) {
       {2, 3, 5, 4, 2, 3}, {1, 1, 1, 17, 4, 2}, {3, 4, 2, 1, 1, 5}, {1, 5, 3, 33, 2, 2}};
   for (const Upsample2dShape& s : shapes) {
     const int64_t in = s.N * s.H * s.W * s.C, out_size = in * s.factor_h * s.factor_w;
-    const std::vector<float> x = random_values(in, 1), dy = random_values(out_size, 2);
+    const Array<> x = random_values(in, 1), dy = random_values(out_size, 2);
     for (const Upsampling how : {Upsampling::nearest, Upsampling::bilinear}) {
       expect_same(
           [&](auto device) {

@@ -1,0 +1,97 @@
+// Rung 1: the definition. One thread computes one output and reads everything it needs from global
+// memory; nothing is shared. In the forward direction the threads of a warp have neighbouring
+// output channels k, so they read the same x (one broadcast) and weights that lie R*S*C apart.
+//
+// An output costs 2*R*S*C operations and asks for 8*R*S*C bytes: a quarter of an operation a byte,
+// where a GPU can do ten or more. The caches save it from that figure, not from its order. It is
+// the right rung for depthwise convolutions, which have nothing to share.
+#pragma once
+
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/cu.h"
+
+namespace fettle {
+
+inline constexpr int direct_threads = 256;
+
+/// One thread: y[n,p,q,k].
+__global__ void __launch_bounds__(direct_threads)
+    conv2d_forward_direct_kernel(Conv2dShape s, const float* __restrict__ x,
+                                 const float* __restrict__ w, const float* __restrict__ bias,
+                                 Epilogue epilogue, float* __restrict__ y) {
+  const int64_t Cg = s.C / s.groups, Kg = s.K / s.groups;
+  for (int64_t i = strided_first(); i < s.N * s.P * s.Q * s.K; i += strided_step()) {
+    const int64_t k = i % s.K, q = i / s.K % s.Q, p = i / s.K / s.Q % s.P, n = i / s.K / s.Q / s.P;
+    const int64_t first_channel = k / Kg * Cg;
+    float sum = 0;
+    for (int64_t r = 0; r < s.R; ++r) {
+      const int64_t h = p * s.stride_h + r * s.dilation_h - s.pad_top;
+      if (h < 0 || h >= s.H) continue;
+      for (int64_t t = 0; t < s.S; ++t) {
+        const int64_t v = q * s.stride_w + t * s.dilation_w - s.pad_left;
+        if (v < 0 || v >= s.W) continue;
+        const float* pixel = x + ((n * s.H + h) * s.W + v) * s.C + first_channel;
+        const float* weights = w + ((k * s.R + r) * s.S + t) * Cg;
+        for (int64_t c = 0; c < Cg; ++c) sum += pixel[c] * weights[c];
+      }
+    }
+    if (bias) sum += bias[k];
+    y[i] = epilogue == Epilogue::relu && sum < 0 ? 0.0f : sum;
+  }
+}
+
+/// One thread: dx[n,h,w,c], from every output whose window covers the pixel.
+__global__ void __launch_bounds__(direct_threads)
+    conv2d_backward_input_direct_kernel(Conv2dShape s, const float* __restrict__ dy,
+                                        const float* __restrict__ w, float* __restrict__ dx) {
+  const int64_t Cg = s.C / s.groups, Kg = s.K / s.groups;
+  for (int64_t i = strided_first(); i < s.N * s.H * s.W * s.C; i += strided_step()) {
+    const int64_t c = i % s.C, v = i / s.C % s.W, h = i / s.C / s.W % s.H, n = i / s.C / s.W / s.H;
+    const int64_t first_output = c / Cg * Kg;
+    float sum = 0;
+    for (int64_t r = 0; r < s.R; ++r) {
+      const int64_t above = h + s.pad_top - r * s.dilation_h;
+      if (above < 0 || above % s.stride_h != 0 || above / s.stride_h >= s.P) continue;
+      for (int64_t t = 0; t < s.S; ++t) {
+        const int64_t left = v + s.pad_left - t * s.dilation_w;
+        if (left < 0 || left % s.stride_w != 0 || left / s.stride_w >= s.Q) continue;
+        const float* output =
+            dy + ((n * s.P + above / s.stride_h) * s.Q + left / s.stride_w) * s.K + first_output;
+        for (int64_t k = 0; k < Kg; ++k) {
+          sum += output[k] * w[(((first_output + k) * s.R + r) * s.S + t) * Cg + c % Cg];
+        }
+      }
+    }
+    dx[i] = sum;
+  }
+}
+
+/// One thread: dw[k,r,s,c], a sum over every output pixel. There are few weights and many pixels,
+/// so that most of the GPU has nothing to do: rung 3 cuts the sum into parts.
+__global__ void __launch_bounds__(direct_threads)
+    conv2d_backward_weight_direct_kernel(Conv2dShape s, const float* __restrict__ dy,
+                                         const float* __restrict__ x, float* __restrict__ dw) {
+  const int64_t Cg = s.C / s.groups, Kg = s.K / s.groups;
+  for (int64_t i = strided_first(); i < s.K * s.R * s.S * Cg; i += strided_step()) {
+    const int64_t c = i % Cg, t = i / Cg % s.S, r = i / Cg / s.S % s.R, k = i / Cg / s.S / s.R;
+    const int64_t channel = k / Kg * Cg + c;
+    float sum = 0;
+    for (int64_t n = 0; n < s.N; ++n) {
+      float of_picture = 0;  // shorter sums lose less
+      for (int64_t p = 0; p < s.P; ++p) {
+        const int64_t h = p * s.stride_h + r * s.dilation_h - s.pad_top;
+        if (h < 0 || h >= s.H) continue;
+        for (int64_t q = 0; q < s.Q; ++q) {
+          const int64_t v = q * s.stride_w + t * s.dilation_w - s.pad_left;
+          if (v < 0 || v >= s.W) continue;
+          of_picture += dy[((n * s.P + p) * s.Q + q) * s.K + k] *
+                        x[((n * s.H + h) * s.W + v) * s.C + channel];
+        }
+      }
+      sum += of_picture;
+    }
+    dw[i] = sum;
+  }
+}
+
+}  // namespace fettle

@@ -1,0 +1,182 @@
+#include <algorithm>
+
+#include "kernels/conv2d/1_direct.cuh"
+#include "kernels/conv2d/2_tiled.cuh"
+#include "kernels/conv2d/3_implicit_gemm.cuh"
+#include "kernels/conv2d/4_tensor_core.cuh"
+#include "kernels/conv2d/plan.h"
+
+namespace fettle {
+namespace {
+
+/// Adds the parts of a cut sum in their order. One thread: one output. Bytes an output: 4 for each
+/// part and 4 to write; limited by memory bandwidth.
+__global__ void __launch_bounds__(256)
+    conv2d_add_splits_kernel(int64_t n, int splits, int K, const float* __restrict__ parts,
+                             const float* __restrict__ bias, Epilogue epilogue,
+                             float* __restrict__ out) {
+  for (int64_t i = strided_first(); i < n; i += strided_step()) {
+    float sum = bias ? bias[i % K] : 0.0f;
+    for (int split = 0; split < splits; ++split) sum += parts[split * n + i];
+    out[i] = epilogue == Epilogue::relu && sum < 0 ? 0.0f : sum;
+  }
+}
+
+bool aligned(const void* p) {
+  return reinterpret_cast<uintptr_t>(p) % 16 == 0;
+}
+
+/// Whether 16-byte copies can be made of all operands: four channels are never parted.
+bool in_fours(const Conv2dShape& s, const float* a, const float* b) {
+  return s.C / s.groups % 4 == 0 && s.K / s.groups % 4 == 0 && aligned(a) && aligned(b);
+}
+
+template <class T, int V, class A, class B>
+void launch_implicit_gemm(const char* name, dim3 grid, Cuda device, const Gemm<A, B>& gemm) {
+  launch(name, conv2d_implicit_gemm_kernel<A, B, T, V>, grid, gemm_threads,
+         sizeof(ImplicitGemmShared<A, B, T>), device, gemm);
+}
+
+template <class T, int V, class A, class B>
+void launch_tensor_core(const char* name, dim3 grid, Cuda device, const Gemm<A, B>& gemm) {
+  launch(name, conv2d_tensor_core_kernel<A, B, T, V>, grid, T::threads,
+         sizeof(TensorCoreShared<A, B, T>), device, gemm);
+}
+
+template <Precision P, class A, class B>
+void launch_tensor_core(const char* name, dim3 grid, Cuda device, const Gemm<A, B>& gemm,
+                        bool wide_tile, bool fours) {
+  if (wide_tile) {
+    launch_tensor_core<TensorCoreTiling<128, 64, P>, 4>(name, grid, device, gemm);
+  } else if (fours) {
+    launch_tensor_core<TensorCoreTiling<64, 32, P>, 4>(name, grid, device, gemm);
+  } else {
+    launch_tensor_core<TensorCoreTiling<64, 32, P>, 1>(name, grid, device, gemm);
+  }
+}
+
+/// Rungs 2 to 4. `outputs` is the size of the whole result.
+template <class A, class B>
+void run_gemm(const char* name, Conv2dPlan plan, Cuda device, Gemm<A, B> gemm, int64_t outputs,
+              bool fours) {
+  if (outputs == 0) return;
+  plan.wide_tile = plan.wide_tile && fours;
+  const GemmOutput final = gemm.out;
+  gemm.k_per_split = ((gemm.K + plan.splits - 1) / plan.splits + 15) / 16 * 16;
+  gemm.splits = gemm.K == 0 ? 1 : (gemm.K + gemm.k_per_split - 1) / gemm.k_per_split;
+  if (gemm.splits > 1) {
+    gemm.out.first = scratch<float>(device, gemm.splits * outputs);
+    gemm.out.split_step = outputs;
+    gemm.out.bias = nullptr;
+    gemm.out.epilogue = Epilogue::linear;
+  }
+
+  const int tile_m = plan.rung == Conv2dRung::tiled ? tiled_edge : plan.wide_tile ? 128 : 64;
+  const int tile_n = plan.rung == Conv2dRung::tiled ? tiled_edge : plan.wide_tile ? 64 : 32;
+  const dim3 grid(blocks_for(gemm.M, tile_m), blocks_for(gemm.N, tile_n),
+                  static_cast<unsigned>(gemm.groups * gemm.splits));
+  if (plan.rung == Conv2dRung::tiled) {
+    launch(name, conv2d_tiled_kernel<A, B>, grid, dim3(tiled_edge, tiled_edge), 0, device, gemm);
+  } else if (plan.rung == Conv2dRung::implicit_gemm) {
+    if (plan.wide_tile) {
+      launch_implicit_gemm<ImplicitGemmTiling<128, 64>, 4>(name, grid, device, gemm);
+    } else if (fours) {
+      launch_implicit_gemm<ImplicitGemmTiling<64, 32>, 4>(name, grid, device, gemm);
+    } else {
+      launch_implicit_gemm<ImplicitGemmTiling<64, 32>, 1>(name, grid, device, gemm);
+    }
+  } else if (plan.precision == Precision::tf32) {
+    launch_tensor_core<Precision::tf32>(name, grid, device, gemm, plan.wide_tile, fours);
+  } else {
+    launch_tensor_core<Precision::bf16>(name, grid, device, gemm, plan.wide_tile, fours);
+  }
+  if (gemm.splits > 1) {
+    launch(name, conv2d_add_splits_kernel, strided_blocks(outputs, 256), 256, 0, device, outputs,
+           gemm.splits, gemm.out.width, gemm.out.first, final.bias, final.epilogue, final.first);
+  }
+}
+
+Conv2dPlan planned(Conv2dDirection direction, const Conv2dShape& shape) {
+  const GpuInfo gpu = gpu_info();
+  return plan_conv2d(direction, shape, gpu.compute_capability, gpu.multiprocessors,
+                     gpu_precision());
+}
+
+}  // namespace
+
+void conv2d_forward(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, const float* x,
+                    const float* w, const float* bias, Epilogue epilogue, float* y) {
+  const int64_t outputs = s.N * s.P * s.Q * s.K;
+  if (plan.rung == Conv2dRung::direct) {
+    launch("conv2d_forward", conv2d_forward_direct_kernel, strided_blocks(outputs, direct_threads),
+           direct_threads, 0, device, s, x, w, bias, epilogue, y);
+    return;
+  }
+  const GemmShape g(s);
+  const Gemm<WindowsOfInput, Weights> gemm = {
+      {g, x}, {g, w},           {y, g.Kg, 0, g.K, bias, epilogue}, g.N * g.P * g.Q,
+      g.Kg,   g.R * g.S * g.Cg, static_cast<int>(s.groups),        1,
+      0};
+  run_gemm("conv2d_forward", plan, device, gemm, outputs, in_fours(s, x, w));
+}
+
+void conv2d_backward_input(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s,
+                           const float* dy, const float* w, float* dx) {
+  const int64_t outputs = s.N * s.H * s.W * s.C;
+  if (plan.rung == Conv2dRung::direct) {
+    launch("conv2d_backward_input", conv2d_backward_input_direct_kernel,
+           strided_blocks(outputs, direct_threads), direct_threads, 0, device, s, dy, w, dx);
+    return;
+  }
+  const GemmShape g(s);
+  const Gemm<OutputsOverInput, WeightsTransposed> gemm = {
+      {g, dy},
+      {g, w},
+      {dx, g.Cg, 0, g.C, nullptr, Epilogue::linear},
+      g.N * g.H * g.W,
+      g.Cg,
+      g.R * g.S * g.Kg,
+      static_cast<int>(s.groups),
+      1,
+      0};
+  run_gemm("conv2d_backward_input", plan, device, gemm, outputs, in_fours(s, dy, w));
+}
+
+void conv2d_backward_weight(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s,
+                            const float* dy, const float* x, float* dw) {
+  const int64_t Cg = s.C / s.groups, outputs = s.K * s.R * s.S * Cg;
+  if (plan.rung == Conv2dRung::direct) {
+    launch("conv2d_backward_weight", conv2d_backward_weight_direct_kernel,
+           strided_blocks(outputs, direct_threads), direct_threads, 0, device, s, dy, x, dw);
+    return;
+  }
+  const GemmShape g(s);
+  const int taps = g.R * g.S * g.Cg;
+  const Gemm<Outputs, InputUnderTaps> gemm = {
+      {g, dy},
+      {g, x},
+      {dw, int64_t{g.Kg} * taps, 0, taps, nullptr, Epilogue::linear},
+      g.Kg,
+      taps,
+      g.N * g.P * g.Q,
+      static_cast<int>(s.groups),
+      1,
+      0};
+  run_gemm("conv2d_backward_weight", plan, device, gemm, outputs, in_fours(s, dy, x));
+}
+
+void conv2d_forward(Cuda device, const Conv2dShape& shape, const float* x, const float* w,
+                    const float* bias, Epilogue epilogue, float* y) {
+  conv2d_forward(device, planned(Conv2dDirection::forward, shape), shape, x, w, bias, epilogue, y);
+}
+void conv2d_backward_input(Cuda device, const Conv2dShape& shape, const float* dy, const float* w,
+                           float* dx) {
+  conv2d_backward_input(device, planned(Conv2dDirection::backward_input, shape), shape, dy, w, dx);
+}
+void conv2d_backward_weight(Cuda device, const Conv2dShape& shape, const float* dy, const float* x,
+                            float* dw) {
+  conv2d_backward_weight(device, planned(Conv2dDirection::backward_weight, shape), shape, dy, x,
+                         dw);
+}
+
+}  // namespace fettle

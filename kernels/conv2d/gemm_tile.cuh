@@ -1,0 +1,110 @@
+// What rungs 3 and 4 share: a ring of tiles in shared memory, filled by asynchronous copies while
+// the tile before is multiplied.
+//
+// A tile holds `Rows` rows of an operand over `Depth` steps of k. It keeps the order that the
+// operand has in global memory, along k or along the rows, so that V neighbours (one 16-byte copy
+// for V = 4) stay neighbours; `Pad` floats after each line spread the lines over the banks.
+#pragma once
+
+#include "kernels/conv2d/operands.cuh"
+
+namespace fettle {
+
+template <class Operand, int Rows, int Depth, int Pad>
+struct GemmTile {
+  static constexpr int line = (Operand::along_k ? Depth : Rows) + Pad;
+  static constexpr int lines = Operand::along_k ? Rows : Depth;
+  alignas(16) float v[lines * line];
+
+  __device__ __forceinline__ float* at(int row, int k) {
+    return v + (Operand::along_k ? row * line + k : k * line + row);
+  }
+};
+
+/// One thread's part in filling tiles of an operand: which elements it copies, and what it knows of
+/// them before the loop begins.
+template <class Operand, int Rows, int Depth, int Pad, int Threads, int V>
+class TileLoader {
+  using Tile = GemmTile<Operand, Rows, Depth, Pad>;
+  static constexpr int across = (Operand::along_k ? Depth : Rows) / V;  // copies in a line
+  static constexpr int lines_a_pass = Threads / across;
+  // Of a small tile, some threads have nothing to copy.
+  static constexpr int passes = (Tile::lines + lines_a_pass - 1) / lines_a_pass;
+  static_assert(Threads % across == 0 && (passes == 1 || Tile::lines % lines_a_pass == 0));
+
+ public:
+  __device__ __forceinline__ TileLoader(const Operand& operand, int first_row, int group,
+                                        int thread)
+      : operand_(operand), group_(group), column_(thread % across * V), line_(thread / across) {
+    if constexpr (Operand::along_k) {
+#pragma unroll
+      for (int i = 0; i < passes; ++i) {
+        rows_[i] = operand.row(first_row + line_ + i * lines_a_pass, group);
+      }
+    } else {
+      rows_[0] = operand.row(first_row + column_, group);
+    }
+  }
+
+  /// Starts the copies of the tile that begins at k0; elements from k_end on are zeros.
+  __device__ __forceinline__ void start(Tile& tile, int k0, int k_end) const {
+    if (line_ >= Tile::lines) return;
+    if constexpr (Operand::along_k) {
+      const auto depth = operand_.depth(k0 + column_, group_);
+#pragma unroll
+      for (int i = 0; i < passes; ++i) {
+        const float* from = k0 + column_ < k_end ? operand_.element(rows_[i], depth) : nullptr;
+        copy(tile.at(line_ + i * lines_a_pass, column_), from);
+      }
+    } else {
+#pragma unroll
+      for (int i = 0; i < passes; ++i) {
+        const int k = line_ + i * lines_a_pass;
+        const float* from =
+            k0 + k < k_end ? operand_.element(rows_[0], operand_.depth(k0 + k, group_)) : nullptr;
+        copy(tile.at(column_, k), from);
+      }
+    }
+  }
+
+ private:
+  __device__ __forceinline__ void copy(float* to, const float* from) const {
+    cp_async<4 * V>(to, from ? from : operand_.base(), from != nullptr);
+  }
+
+  const Operand& operand_;
+  int group_, column_, line_;
+  typename Operand::Row rows_[Operand::along_k ? passes : 1];
+};
+
+/// Walks over the parts of k: while `multiply(a, b)` works on one tile of each operand, the copies
+/// of the next Stages - 1 are under way.
+template <int Stages, int Depth, class TileA, class TileB, class LoaderA, class LoaderB,
+          class Multiply>
+__device__ __forceinline__ void gemm_main_loop(TileA* a, TileB* b, const LoaderA& load_a,
+                                               const LoaderB& load_b, int k_begin, int k_end,
+                                               const Multiply& multiply) {
+  const int tiles = (k_end - k_begin + Depth - 1) / Depth;
+#pragma unroll
+  for (int stage = 0; stage < Stages - 1; ++stage) {
+    if (stage < tiles) {
+      load_a.start(a[stage], k_begin + stage * Depth, k_end);
+      load_b.start(b[stage], k_begin + stage * Depth, k_end);
+    }
+    cp_async_commit();  // an empty group keeps the count right
+  }
+  for (int tile = 0; tile < tiles; ++tile) {
+    cp_async_wait<Stages - 2>();
+    __syncthreads();  // this tile is there for all, and the one before it is no longer read
+    const int next = tile + Stages - 1;
+    if (next < tiles) {
+      load_a.start(a[next % Stages], k_begin + next * Depth, k_end);
+      load_b.start(b[next % Stages], k_begin + next * Depth, k_end);
+    }
+    cp_async_commit();
+    multiply(a[tile % Stages], b[tile % Stages]);
+  }
+  cp_async_wait<0>();
+}
+
+}  // namespace fettle

@@ -1,0 +1,279 @@
+// Every direction of a convolution is a matrix product that is never written down:
+//
+//   out[m, n] = sum over k of A[m, k] * B[n, k]
+//
+//                     m              n          k              A            B
+//   forward           pixel (n,p,q)  output k   (r,s,c)        x, gathered  w
+//   backward input    pixel (n,h,w)  input c    (r,s,k)        dy, gathered w, transposed
+//   backward weight   output k       (r,s,c)    pixel (n,p,q)  dy           x, gathered
+//
+// An operand says where element (row, k) lies, or that it is a zero of the padding. What follows
+// from the row alone and from k alone is worked out apart, so that a loader does each once. A group
+// is a matrix product of its own. Rungs 2 to 4 compute any of the three with the same code.
+#pragma once
+
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/cu.h"
+#include "kernels/divider.h"
+
+namespace fettle {
+
+/// Conv2dShape in 32 bits, with what divides indices on the way.
+struct GemmShape {
+  int N, H, W, C, K, R, S, P, Q, Cg, Kg;
+  int stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
+  Divider by_Q, by_P, by_W, by_H, by_Cg, by_Kg, by_S, by_stride_h, by_stride_w;
+
+  explicit GemmShape(const Conv2dShape& s)
+      : N(static_cast<int>(s.N)),
+        H(static_cast<int>(s.H)),
+        W(static_cast<int>(s.W)),
+        C(static_cast<int>(s.C)),
+        K(static_cast<int>(s.K)),
+        R(static_cast<int>(s.R)),
+        S(static_cast<int>(s.S)),
+        P(static_cast<int>(s.P)),
+        Q(static_cast<int>(s.Q)),
+        Cg(static_cast<int>(s.C / s.groups)),
+        Kg(static_cast<int>(s.K / s.groups)),
+        stride_h(static_cast<int>(s.stride_h)),
+        stride_w(static_cast<int>(s.stride_w)),
+        dilation_h(static_cast<int>(s.dilation_h)),
+        dilation_w(static_cast<int>(s.dilation_w)),
+        pad_top(static_cast<int>(s.pad_top)),
+        pad_left(static_cast<int>(s.pad_left)),
+        by_Q(s.Q),
+        by_P(s.P),
+        by_W(s.W),
+        by_H(s.H),
+        by_Cg(s.C / s.groups),
+        by_Kg(s.K / s.groups),
+        by_S(s.S),
+        by_stride_h(s.stride_h),
+        by_stride_w(s.stride_w) {}
+};
+
+__device__ __forceinline__ int min_of(int a, int b) {
+  return a < b ? a : b;
+}
+
+/// A place in [pictures, rows, columns].
+struct PixelIndex {
+  int n, row, column;
+};
+__device__ __forceinline__ PixelIndex pixel_index(int i, const Divider& by_columns,
+                                                  const Divider& by_rows) {
+  const int line = by_columns.quotient(i), n = by_rows.quotient(line);
+  return {n, by_rows.remainder(line, n), by_columns.remainder(i, line)};
+}
+
+/// A place in [R, S, channels].
+struct TapIndex {
+  int r, s, channel;
+};
+__device__ __forceinline__ TapIndex tap_index(int i, const Divider& by_channels,
+                                              const Divider& by_S) {
+  const int tap = by_channels.quotient(i), r = by_S.quotient(tap);
+  return {r, by_S.remainder(tap, r), by_channels.remainder(i, tap)};
+}
+
+__device__ __forceinline__ bool inside(int i, int extent) {
+  return static_cast<unsigned>(i) < static_cast<unsigned>(extent);
+}
+
+/// x under the windows of the output pixels: A of forward.
+struct WindowsOfInput {
+  static constexpr bool along_k = true;  ///< neighbours in k are neighbours in memory
+  GemmShape g;
+  const float* x;
+
+  __device__ const float* base() const { return x; }
+  struct Row {
+    const float* picture;  ///< nullptr past the last row
+    int h, w;              ///< of the window's corner
+  };
+  struct Depth {
+    int h, w, c;
+    bool valid;
+  };
+  __device__ Row row(int m, int group) const {
+    if (m >= g.N * g.P * g.Q) return {nullptr, 0, 0};
+    const PixelIndex at = pixel_index(m, g.by_Q, g.by_P);
+    return {x + int64_t{at.n} * g.H * g.W * g.C + group * g.Cg, at.row * g.stride_h - g.pad_top,
+            at.column * g.stride_w - g.pad_left};
+  }
+  __device__ Depth depth(int k, int) const {
+    const TapIndex tap = tap_index(k, g.by_Cg, g.by_S);
+    return {tap.r * g.dilation_h, tap.s * g.dilation_w, tap.channel, k < g.R * g.S * g.Cg};
+  }
+  __device__ const float* element(const Row& row, const Depth& d) const {
+    const int h = row.h + d.h, w = row.w + d.w;
+    if (!row.picture || !d.valid || !inside(h, g.H) || !inside(w, g.W)) return nullptr;
+    return row.picture + (int64_t{h} * g.W + w) * g.C + d.c;
+  }
+};
+
+/// w as it lies: B of forward.
+struct Weights {
+  static constexpr bool along_k = true;
+  GemmShape g;
+  const float* w;
+
+  __device__ const float* base() const { return w; }
+  struct Row {
+    const float* filter;
+  };
+  struct Depth {
+    int k;
+    bool valid;
+  };
+  __device__ Row row(int n, int group) const {
+    return {n < g.Kg ? w + int64_t{group * g.Kg + n} * g.R * g.S * g.Cg : nullptr};
+  }
+  __device__ Depth depth(int k, int) const { return {k, k < g.R * g.S * g.Cg}; }
+  __device__ const float* element(const Row& row, const Depth& d) const {
+    return row.filter && d.valid ? row.filter + d.k : nullptr;
+  }
+};
+
+/// dy of the windows that cover an input pixel: A of backward input.
+struct OutputsOverInput {
+  static constexpr bool along_k = true;
+  GemmShape g;
+  const float* dy;
+
+  __device__ const float* base() const { return dy; }
+  struct Row {
+    const float* picture;
+    int h, w;
+  };
+  struct Depth {
+    int h, w, k;
+    bool valid;
+  };
+  __device__ Row row(int m, int group) const {
+    if (m >= g.N * g.H * g.W) return {nullptr, 0, 0};
+    const PixelIndex at = pixel_index(m, g.by_W, g.by_H);
+    return {dy + int64_t{at.n} * g.P * g.Q * g.K + group * g.Kg, at.row + g.pad_top,
+            at.column + g.pad_left};
+  }
+  __device__ Depth depth(int k, int) const {
+    const TapIndex tap = tap_index(k, g.by_Kg, g.by_S);
+    return {tap.r * g.dilation_h, tap.s * g.dilation_w, tap.channel, k < g.R * g.S * g.Kg};
+  }
+  __device__ const float* element(const Row& row, const Depth& d) const {
+    const int above = row.h - d.h, left = row.w - d.w;
+    if (!row.picture || !d.valid || above < 0 || left < 0) return nullptr;
+    const int p = g.by_stride_h.quotient(above), q = g.by_stride_w.quotient(left);
+    if (p * g.stride_h != above || q * g.stride_w != left || p >= g.P || q >= g.Q) return nullptr;
+    return row.picture + (int64_t{p} * g.Q + q) * g.K + d.k;
+  }
+};
+
+/// w seen from its input channels: B of backward input.
+struct WeightsTransposed {
+  static constexpr bool along_k = false;
+  GemmShape g;
+  const float* w;
+
+  __device__ const float* base() const { return w; }
+  struct Row {
+    int c;
+    bool valid;
+  };
+  struct Depth {
+    const float* tap;
+  };
+  __device__ Row row(int n, int) const { return {n, n < g.Cg}; }
+  __device__ Depth depth(int k, int group) const {
+    if (k >= g.R * g.S * g.Kg) return {nullptr};
+    const TapIndex tap = tap_index(k, g.by_Kg, g.by_S);
+    return {w + ((int64_t{group * g.Kg + tap.channel} * g.R + tap.r) * g.S + tap.s) * g.Cg};
+  }
+  __device__ const float* element(const Row& row, const Depth& d) const {
+    return row.valid && d.tap ? d.tap + row.c : nullptr;
+  }
+};
+
+/// dy as it lies, a row an output channel: A of backward weight.
+struct Outputs {
+  static constexpr bool along_k = false;
+  GemmShape g;
+  const float* dy;
+
+  __device__ const float* base() const { return dy; }
+  struct Row {
+    int k;
+    bool valid;
+  };
+  struct Depth {
+    const float* pixel;
+  };
+  __device__ Row row(int m, int group) const { return {group * g.Kg + m, m < g.Kg}; }
+  __device__ Depth depth(int k, int) const {
+    return {k < g.N * g.P * g.Q ? dy + int64_t{k} * g.K : nullptr};
+  }
+  __device__ const float* element(const Row& row, const Depth& d) const {
+    return row.valid && d.pixel ? d.pixel + row.k : nullptr;
+  }
+};
+
+/// x under tap (r,s) of each window: B of backward weight.
+struct InputUnderTaps {
+  static constexpr bool along_k = false;
+  GemmShape g;
+  const float* x;
+
+  __device__ const float* base() const { return x; }
+  struct Row {
+    int h, w, c;
+    bool valid;
+  };
+  struct Depth {
+    const float* picture;
+    int h, w;
+  };
+  __device__ Row row(int n, int group) const {
+    const TapIndex tap = tap_index(n, g.by_Cg, g.by_S);
+    return {tap.r * g.dilation_h - g.pad_top, tap.s * g.dilation_w - g.pad_left,
+            group * g.Cg + tap.channel, n < g.R * g.S * g.Cg};
+  }
+  __device__ Depth depth(int k, int) const {
+    if (k >= g.N * g.P * g.Q) return {nullptr, 0, 0};
+    const PixelIndex at = pixel_index(k, g.by_Q, g.by_P);
+    return {x + int64_t{at.n} * g.H * g.W * g.C, at.row * g.stride_h, at.column * g.stride_w};
+  }
+  __device__ const float* element(const Row& row, const Depth& d) const {
+    const int h = row.h + d.h, w = row.w + d.w;
+    if (!row.valid || !d.picture || !inside(h, g.H) || !inside(w, g.W)) return nullptr;
+    return d.picture + (int64_t{h} * g.W + w) * g.C + row.c;
+  }
+};
+
+/// Where the product goes: out[m, n] at first + group * group_step + m * width + n.
+struct GemmOutput {
+  float* first;
+  int64_t group_step, split_step;  ///< split_step: from one part of a cut sum to the next
+  int width;
+  const float* bias;  ///< of output channel group * N + n, or nullptr
+  Epilogue epilogue;
+
+  __device__ void store(int m, int n, int N, int group, int split, float sum) const {
+    if (bias) sum += bias[group * N + n];
+    if (epilogue == Epilogue::relu && sum < 0) sum = 0;
+    first[split * split_step + group * group_step + int64_t{m} * width + n] = sum;
+  }
+};
+
+/// A matrix product M x N x K for each group; the summed axis is cut into `splits` parts of
+/// `k_per_split`.
+template <class OperandA, class OperandB>
+struct Gemm {
+  OperandA a;
+  OperandB b;
+  GemmOutput out;
+  int M, N, K;
+  int groups, splits, k_per_split;
+};
+
+}  // namespace fettle

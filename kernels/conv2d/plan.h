@@ -1,0 +1,52 @@
+// Which rung of the ladder computes a convolution on the GPU. Tests and benchmarks run every rung
+// on every case through the functions with a plan; everybody else lets plan_conv2d choose.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/conv2d/conv2d.h"
+
+namespace fettle {
+
+/// The rungs, each in a file of its name and number.
+enum class Conv2dRung { direct, tiled, implicit_gemm, tensor_core };
+enum class Conv2dDirection { forward, backward_input, backward_weight };
+
+/// What multiplies. fp32: exact products, rounded sums. tf32 and bf16 round the factors to 10 and 7
+/// bits of mantissa for the tensor cores; sums stay fp32.
+enum class Precision { fp32, tf32, bf16 };
+
+struct Conv2dPlan {
+  Conv2dRung rung = Conv2dRung::direct;
+  Precision precision = Precision::fp32;
+  bool wide_tile = false;  ///< 128x64 outputs a block instead of 64x32 (rungs 3 and 4)
+  int splits = 1;          ///< parts into which the summed axis is cut, added in order afterwards
+};
+
+/// A pure function of its arguments. `compute_capability` is 90 for Hopper; tensor cores are used
+/// from 80 on, and for tf32 and bf16 only.
+Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int compute_capability,
+                       int multiprocessors, Precision precision = Precision::fp32);
+
+/// "implicit_gemm fp32 128x64 in 4 splits".
+std::string to_string(const Conv2dPlan& plan);
+
+/// Every plan that can compute this: what a test or a benchmark goes through.
+std::vector<Conv2dPlan> all_conv2d_plans(Conv2dDirection direction, const Conv2dShape& shape,
+                                         int compute_capability);
+
+/// What the functions without a plan multiply with on the GPU, for the whole process; fp32 at
+/// first.
+void set_gpu_precision(Precision precision);
+Precision gpu_precision();
+
+void conv2d_forward(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape, const float* x,
+                    const float* w, const float* bias, Epilogue epilogue, float* y);
+void conv2d_backward_input(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape, const float* dy,
+                           const float* w, float* dx);
+void conv2d_backward_weight(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape, const float* dy,
+                            const float* x, float* dw);
+
+}  // namespace fettle

@@ -1,0 +1,110 @@
+// Every rung of the convolution ladder, on the executor or on a GPU, over every case.
+#if defined(FETTLE_CUDA)
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "kernels/conv2d/plan.h"
+#include "tests/cases/conv2d.h"
+#include "tests/kernel_check.h"
+
+namespace fettle {
+namespace {
+
+struct Inputs {
+  explicit Inputs(const Conv2dShape& s)
+      : x(random_values(s.N * s.H * s.W * s.C, 1)),
+        w(random_values(s.K * s.R * s.S * (s.C / s.groups), 2)),
+        bias(random_values(s.K, 3)),
+        dy(random_values(s.N * s.P * s.Q * s.K, 4)) {}
+  Array<> x, w, bias, dy;
+};
+
+/// Three roundings of each factor's relative error, as sums of random products carry it on.
+double tolerance(Precision precision) {
+  return precision == Precision::fp32 ? 2e-6 : precision == Precision::tf32 ? 1e-3 : 8e-3;
+}
+
+void expect_every_rung(const std::string& name, const Conv2dShape& s) {
+  if (!gpu_is_there()) GTEST_SKIP() << "no GPU";
+  const Inputs a(s);
+  const auto check = [&](Conv2dDirection direction, const auto& compute) {
+    const Arrays reference = compute(Reference{});
+    for (const Conv2dPlan& plan : all_conv2d_plans(direction, s, gpu_compute_capability())) {
+      const std::string what = name + ", direction " + std::to_string(static_cast<int>(direction)) +
+                               ", " + to_string(plan);
+      const auto ours = run_on_gpu([&](Cuda device) { return compute(device, plan); }, what);
+      if (ours) expect_close(*ours, reference, what, tolerance(plan.precision));
+    }
+  };
+  check(Conv2dDirection::forward, [&](auto device, const auto&... plan) {
+    Arrays out = {unwritten(a.dy.size()), unwritten(a.dy.size())};
+    conv2d_forward(device, plan..., s, a.x.data(), a.w.data(), nullptr, Epilogue::linear,
+                   out[0].data());
+    conv2d_forward(device, plan..., s, a.x.data(), a.w.data(), a.bias.data(), Epilogue::relu,
+                   out[1].data());
+    return out;
+  });
+  check(Conv2dDirection::backward_input, [&](auto device, const auto&... plan) {
+    Arrays out = {unwritten(a.x.size())};
+    conv2d_backward_input(device, plan..., s, a.dy.data(), a.w.data(), out[0].data());
+    return out;
+  });
+  check(Conv2dDirection::backward_weight, [&](auto device, const auto&... plan) {
+    Arrays out = {unwritten(a.w.size())};
+    conv2d_backward_weight(device, plan..., s, a.dy.data(), a.x.data(), out[0].data());
+    return out;
+  });
+}
+
+class Conv2dRungs : public testing::TestWithParam<Conv2dCase> {};
+TEST_P(Conv2dRungs, EqualTheDefinition) {
+  expect_every_rung(GetParam().name, GetParam().shape);
+}
+
+/// Without those that are large for the sake of the CPU's blocking.
+std::vector<Conv2dCase> small_cases() {
+  std::vector<Conv2dCase> cases = conv2d_cases();
+  std::erase_if(cases, [](const Conv2dCase& c) {
+    const Conv2dShape& s = c.shape;
+    return s.N * s.P * s.Q * s.K * s.R * s.S * s.C / s.groups > 1'000'000;
+  });
+  return cases;
+}
+INSTANTIATE_TEST_SUITE_P(Cases, Conv2dRungs, testing::ValuesIn(small_cases()),
+                         [](const auto& info) { return info.param.name; });
+
+/// Shapes that end inside a tile along every axis, with sixteen-byte copies possible and not.
+TEST(Conv2dRungsFuzzed, EqualTheDefinition) {
+  std::mt19937 random(7);
+  const auto pick = [&](int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(random);
+  };
+  for (int i = 0; i < 12; ++i) {
+    const int64_t groups = i % 4 == 3 ? 2 : 1, four = i % 2 ? 4 : 1;
+    Conv2dShape s = {.N = pick(1, 3),
+                     .H = pick(3, 9),
+                     .W = pick(3, 9),
+                     .C = groups * four * pick(1, 6),
+                     .K = groups * four * pick(1, 12),
+                     .R = pick(1, 3),
+                     .S = pick(1, 3),
+                     .stride_h = pick(1, 3),
+                     .stride_w = pick(1, 3),
+                     .dilation_h = pick(1, 2),
+                     .dilation_w = pick(1, 2),
+                     .pad_top = pick(0, 2),
+                     .pad_left = pick(0, 2),
+                     .groups = groups};
+    if (s.H + s.pad_top + 1 <= (s.R - 1) * s.dilation_h) continue;
+    if (s.W + s.pad_left + 2 <= (s.S - 1) * s.dilation_w) continue;
+    const Conv2dCase c = conv2d_case("fuzzed " + std::to_string(i), s, 1, 2);
+    expect_every_rung(c.name, c.shape);
+  }
+}
+
+}  // namespace
+}  // namespace fettle
+
+#endif

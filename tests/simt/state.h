@@ -1,0 +1,108 @@
+// What the parts of the executor share: the thread that runs, and where it stands in the order of
+// barriers.
+#pragma once
+
+#include <array>
+#include <boost/context/fiber.hpp>
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "tests/simt/executor.h"
+#include "tests/simt/simt.h"
+
+namespace simt {
+
+enum class Access : uint8_t { none, read, write, atomic };
+
+/// One request of one thread, for the counts.
+struct Request {
+  const void* pc;
+  uintptr_t address;
+  uint32_t size;
+  bool shared, write;
+};
+
+/// A copy that cp_async has started.
+struct Copy {
+  void* to;
+  const void* from;
+  size_t bytes;
+  bool valid;
+  const void* pc;
+};
+
+enum class State { ready, at_barrier, at_warp, done };
+enum class WarpWord { barrier, shuffle, ballot, ldmatrix, mma };
+
+struct Thread {
+  boost::context::fiber fiber, scheduler;
+  uint3 index{};
+  unsigned linear = 0, warp = 0, lane = 0;
+  State state = State::ready;
+
+  const void* pc = nullptr;  ///< of the call it waits at
+  Vote vote = Vote::none;
+  bool predicate = false;
+  int vote_result = 0;
+  WarpWord word{};
+  unsigned mask = 0;
+  void* operand = nullptr;  ///< of the warp word; its type belongs to the word
+
+  uint32_t epoch = 0;                ///< barriers of the block passed
+  std::array<uint16_t, 32> clock{};  ///< what it knows of the lanes of its warp
+  int64_t accesses = 0;              ///< since it last waited
+  std::vector<Copy> open;            ///< copies of no group yet
+  std::deque<std::vector<Copy>> groups;
+  std::vector<Request> requests;
+};
+
+/// The thread that runs, or nullptr outside a kernel.
+inline thread_local Thread* current = nullptr;
+
+/// Where the launch stands.
+struct Launch {
+  const char* kernel = "";
+  dim3 grid, block;
+  uint32_t serial = 0;  ///< of the launch
+  uint32_t block_linear = 0;
+  uint3 block_index{};
+  bool aborted = false;
+};
+Launch& launch_now();
+
+/// Records a finding once for each place, and names the kernel in it.
+void report(Kind kind, const void* pc, const std::string& text);
+/// Goes on with another thread; returns when this one's turn comes again.
+void give_way();
+
+/// The running thread waits at a word of its warp, and the last lane carries it out for all.
+void meet_warp(WarpWord word, unsigned mask, void* operand, const void* pc);
+void execute_warp_word(WarpWord word, const std::vector<Thread*>& lanes);
+
+/// "file:line" of the kernel's source at a return address.
+const std::string& place_of(const void* pc);
+/// Looks all of them up at once, which is much quicker.
+void look_up_places(const std::vector<const void*>& pcs);
+/// Of the program's code, so that an address fits 32 bits.
+uintptr_t program_base();
+
+/// Opens the GPU's memory, which is closed to the host at other times.
+class DeviceMemoryOpen {
+ public:
+  DeviceMemoryOpen();
+  ~DeviceMemoryOpen();
+  DeviceMemoryOpen(const DeviceMemoryOpen&) = delete;
+  DeviceMemoryOpen& operator=(const DeviceMemoryOpen&) = delete;
+};
+
+/// Checks one access of the running thread, and moves no data.
+void check_access(const void* address, size_t bytes, Access access, const void* pc);
+/// Forgets the shared memory of the last block.
+void begin_block_memory(size_t dynamic_bytes);
+/// Ranges of the launching thread that kernels may read: its stack holds the arguments.
+void begin_launch_memory(uintptr_t fiber_stacks, size_t fiber_stack_bytes);
+/// Adds the requests of a block's threads to the counts.
+void count_requests(std::vector<Thread>& threads, unsigned count);
+
+}  // namespace simt
