@@ -39,8 +39,11 @@ void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 void __tsan_vptr_update(void*, void*) {}
 void __tsan_vptr_read(void*) {}
-// Of the guards of static objects, in host code.
+// Of the guards of static objects and of shared pointers, in host code.
 unsigned char __tsan_atomic8_load(const volatile unsigned char* p, int) {
   return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+unsigned __tsan_atomic32_fetch_add(volatile unsigned* p, unsigned value, int) {
+  return __atomic_fetch_add(p, value, __ATOMIC_ACQ_REL);
 }
 }

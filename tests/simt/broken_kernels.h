@@ -1,0 +1,22 @@
+// Kernels with one planted mistake each, and right ones that look similar: what keeps the executor
+// honest.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tests/simt/executor.h"
+
+namespace fettle {
+
+struct KernelCase {
+  std::string name;  ///< a broken kernel marks its line with "// <- name"
+  std::function<void()> launch;
+  simt::Kind kind{};  ///< what must be found
+};
+
+std::vector<KernelCase> broken_kernels();
+std::vector<KernelCase> right_kernels();
+
+}  // namespace fettle

@@ -1,0 +1,99 @@
+// The executor must catch each planted mistake, at its line and in every order of the threads, and
+// nothing in kernels that are right.
+#include "tests/simt/executor.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <fstream>
+#include <map>
+
+#include "tests/simt/broken_kernels.h"
+
+namespace fettle {
+namespace {
+
+using simt::Kind;
+
+std::map<std::string, int> marked_lines() {
+  std::map<std::string, int> lines;
+  std::ifstream source(FETTLE_BROKEN_KERNELS);
+  int number = 0;
+  for (std::string line; std::getline(source, line);) {
+    ++number;
+    if (const size_t at = line.find("// <- "); at != std::string::npos) {
+      lines[line.substr(at + 6)] = number;
+    }
+  }
+  return lines;
+}
+
+std::vector<simt::Finding> findings_of(const KernelCase& c, simt::Order order) {
+  simt::options().order = order;
+  simt::options().throw_findings = false;
+  c.launch();
+  simt::options() = {};
+  return simt::take_findings();
+}
+
+constexpr simt::Order orders[] = {simt::Order::forward, simt::Order::backward, simt::Order::random};
+
+/// Only the build with hooks sees plain loads and stores; AddressSanitizer watches the other.
+bool can_be_seen(Kind kind) {
+#if defined(__SANITIZE_ADDRESS__)
+  return kind == Kind::divergence || kind == Kind::deadlock || kind == Kind::asynchronous ||
+         kind == Kind::launch;
+#else
+  return static_cast<int>(kind) >= 0;
+#endif
+}
+
+TEST(Executor, CatchesEveryPlantedMistakeAtItsLine) {
+  const std::map<std::string, int> lines = marked_lines();
+  const std::vector<KernelCase> cases = broken_kernels();
+  EXPECT_GE(cases.size(), 25u);
+  for (const KernelCase& c : cases) {
+    if (!can_be_seen(c.kind)) continue;
+    for (const simt::Order order : orders) {
+      const auto findings = findings_of(c, order);
+      std::string all;
+      bool found = false;
+      for (const simt::Finding& finding : findings) {
+        all += finding.text + "\n";
+        if (finding.kind != c.kind) continue;
+        const auto line = lines.find(c.name);
+        const std::string place =
+            line == lines.end() ? "" : "broken_kernels.cu:" + std::to_string(line->second);
+        // Of a race, either access may come second.
+        found = found || (finding.text + " ").find(place) != std::string::npos;
+      }
+      EXPECT_TRUE(found) << c.name << " in order " << static_cast<int>(order) << ": no "
+                         << name_of(c.kind) << " at its line, but:\n"
+                         << all;
+    }
+  }
+}
+
+TEST(Executor, ReportsNothingInRightKernels) {
+  for (const KernelCase& c : right_kernels()) {
+    for (const simt::Order order : orders) {
+      for (const simt::Finding& finding : findings_of(c, order)) {
+        ADD_FAILURE() << c.name << ": " << finding.text;
+      }
+    }
+  }
+}
+
+TEST(Executor, ThrowsTheFindingsOfALaunch) {
+  const std::vector<KernelCase> cases = broken_kernels();
+  try {
+    cases.back().launch();
+    FAIL() << "nothing was thrown";
+  } catch (const std::exception& error) {
+    EXPECT_NE(std::string(error.what()).find("too_much_shared_memory"), std::string::npos)
+        << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace fettle
