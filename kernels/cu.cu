@@ -3,7 +3,7 @@
 #include <map>
 #include <mutex>
 #include <string>
-#include <utility>
+#include <tuple>
 
 namespace fettle {
 namespace {
@@ -38,13 +38,13 @@ GpuInfo gpu_info() {
   return known[device] = {multiprocessors, major * 10 + minor};
 }
 
-void* scratch_bytes(Cuda device, size_t bytes) {
+void* scratch_bytes(Cuda device, size_t bytes, int slot) {
   static std::mutex mutex;
-  static std::map<std::pair<int, void*>, Block> blocks;
+  static std::map<std::tuple<int, void*, int>, Block> blocks;
   int index = 0;
   check(cudaGetDevice(&index), "asking for the current GPU");
   const std::scoped_lock lock(mutex);
-  Block& block = blocks[{index, device.stream}];
+  Block& block = blocks[{index, device.stream, slot}];
   if (block.bytes < bytes) {
     // cudaFree waits for the kernels that still use the old block.
     check(cudaFree(block.begin), "freeing scratch memory on the GPU");

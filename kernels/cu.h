@@ -47,12 +47,13 @@ template <class... Parameters, class... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
             size_t dynamic_shared_bytes, Cuda device, Arguments... arguments);
 
-/// Memory for intermediate sums: valid until the next scratch() on the same stream, and ordered
-/// with that stream's kernels. Throws CudaError when there is none.
-void* scratch_bytes(Cuda device, size_t bytes);
+/// Memory for intermediate sums: valid until the next scratch() of the same slot on the same stream,
+/// and ordered with that stream's kernels. column_sums.cuh uses slot 0. Throws CudaError when there
+/// is none.
+void* scratch_bytes(Cuda device, size_t bytes, int slot);
 template <class T>
-T* scratch(Cuda device, int64_t count) {
-  return static_cast<T*>(scratch_bytes(device, static_cast<size_t>(count) * sizeof(T)));
+T* scratch(Cuda device, int64_t count, int slot = 0) {
+  return static_cast<T*>(scratch_bytes(device, static_cast<size_t>(count) * sizeof(T), slot));
 }
 
 /// ceil(n / each), as an extent of a grid.

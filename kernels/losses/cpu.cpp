@@ -14,7 +14,8 @@ void categorical_cross_entropy_forward(Cpu, const CategoricalShape& s, const flo
                                        float* loss) {
   parallel_for(s.N, rows_per_task, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
-      loss[n] = static_cast<float>(categorical_loss(s, logits + n * s.K, labels[n], class_weights));
+      loss[n] = static_cast<float>(
+          categorical_loss<double>(s, logits + n * s.K, labels[n], class_weights));
     }
   });
 }
@@ -25,7 +26,8 @@ void categorical_cross_entropy_backward(Cpu, const CategoricalShape& s, const fl
   const double scale = dloss[0] / static_cast<double>(s.N);
   parallel_for(s.N, rows_per_task, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
-      categorical_gradient(s, logits + n * s.K, labels[n], class_weights, scale, dlogits + n * s.K);
+      categorical_gradient<double>(s, logits + n * s.K, labels[n], class_weights, scale,
+                                   dlogits + n * s.K);
     }
   });
 }
@@ -34,7 +36,7 @@ void binary_cross_entropy_forward(Cpu, const BinaryShape& s, const float* logits
                                   const float* targets, float* loss) {
   parallel_for(s.n, elements_per_task, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      loss[i] = static_cast<float>(binary_loss(s, logits[i], targets[i]));
+      loss[i] = static_cast<float>(binary_loss<double>(s, logits[i], targets[i]));
     }
   });
 }
@@ -44,7 +46,7 @@ void binary_cross_entropy_backward(Cpu, const BinaryShape& s, const float* logit
   const double scale = dloss[0] / static_cast<double>(s.n);
   parallel_for(s.n, elements_per_task, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      dlogits[i] = static_cast<float>(scale * binary_gradient(s, logits[i], targets[i]));
+      dlogits[i] = static_cast<float>(scale * binary_gradient<double>(s, logits[i], targets[i]));
     }
   });
 }

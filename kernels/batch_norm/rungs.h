@@ -1,0 +1,20 @@
+// The rungs of the reductions of batch normalisation on the GPU; tests and benchmarks run each.
+#pragma once
+
+#include "kernels/batch_norm/batch_norm.h"
+
+namespace fettle {
+
+enum class BatchNormRung { column_a_thread, two_stage };
+
+/// A pure function: two_stage, except where there are too few rows to share.
+BatchNormRung plan_batch_norm(const BatchNormShape& shape);
+
+void batch_norm_statistics(Cuda, BatchNormRung rung, const BatchNormShape& shape, const float* x,
+                           float* mean, float* variance);
+void batch_norm_backward_parameters(Cuda, BatchNormRung rung, const BatchNormShape& shape,
+                                    float epsilon, const float* dy, const float* x,
+                                    const float* mean, const float* variance, float* dgamma,
+                                    float* dbeta);
+
+}  // namespace fettle

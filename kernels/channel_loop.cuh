@@ -1,0 +1,36 @@
+// The loop of kernels that do the same to every row of [rows,C] with numbers of each column. A
+// thread keeps its columns while it goes down the rows, so that it fetches and prepares the
+// columns' numbers once; a warp still reads neighbours. The limit is memory bandwidth.
+#pragma once
+
+#include <algorithm>
+
+#include "kernels/cu.h"
+
+namespace fettle {
+
+/// formula.columns<V>(c) prepares columns c to c + V - 1, and formula.at<V>(i, prepared) computes
+/// the elements i to i + V - 1, which lie in them.
+template <int V, class Formula>
+__global__ void __launch_bounds__(256) channel_loop_kernel(int64_t rows, int C, Formula formula) {
+  const int across = C / V;
+  const int64_t step = strided_step() / across * across;  // whole rows: the column stays
+  const int64_t first = strided_first();
+  if (first >= step) return;
+  const auto prepared = formula.template columns<V>(static_cast<int>(first % across) * V);
+  for (int64_t i = first; i < rows * across; i += step) formula.template at<V>(i * V, prepared);
+}
+
+/// `arrays` are what the formula reads and writes at i.
+template <class Formula, class... Arrays>
+void channel_loop(const char* name, Cuda device, int64_t rows, int64_t C, const Formula& formula,
+                  const Arrays*... arrays) {
+  const bool fours = C % 4 == 0 && ((reinterpret_cast<uintptr_t>(arrays) % 16 == 0) && ...);
+  const int64_t across = fours ? C / 4 : C;
+  if (rows * across == 0) return;
+  launch(name, fours ? channel_loop_kernel<4, Formula> : channel_loop_kernel<1, Formula>,
+         std::max(strided_blocks(rows * across, 256), blocks_for(across, 256)), 256, 0, device,
+         rows, static_cast<int>(C), formula);
+}
+
+}  // namespace fettle

@@ -1,0 +1,60 @@
+#include "kernels/column_sums.cuh"
+#include "kernels/elementwise_loop.cuh"
+#include "kernels/epilogue/epilogue.h"
+
+namespace fettle {
+namespace {
+
+__device__ __forceinline__ float through(Epilogue epilogue, float dy, float y) {
+  return epilogue == Epilogue::linear || y > 0.0f ? dy : 0.0f;
+}
+
+/// Of the reduction for dbias, which writes dz on its way.
+struct GradientOfSum {
+  Epilogue epilogue;
+  int64_t K;
+  const float *dy, *y;
+  float* dz;
+  __device__ void operator()(int64_t, int64_t row, int column, float (&values)[1]) const {
+    const int64_t i = row * K + column;
+    values[0] = through(epilogue, dy[i], epilogue == Epilogue::linear ? 0.0f : y[i]);
+    if (dz) dz[i] = values[0];
+  }
+};
+struct WriteBias {
+  float* dbias;
+  __device__ void operator()(int64_t, int column, const double (&sums)[1]) const {
+    dbias[column] = static_cast<float>(sums[0]);
+  }
+};
+
+/// dz alone.
+struct GradientOnly {
+  Epilogue epilogue;
+  const float *dy, *y;
+  float* dz;
+  template <int V>
+  __device__ void at(int64_t i) const {
+    auto value = load_vec<V>(dy + i);
+    if (epilogue != Epilogue::linear) {
+      const auto output = load_vec<V>(y + i);
+      for (int k = 0; k < V; ++k) value[k] = through(epilogue, value[k], output[k]);
+    }
+    store_vec(dz + i, value);
+  }
+};
+
+}  // namespace
+
+void epilogue_backward(Cuda device, int64_t rows, int64_t K, Epilogue epilogue, const float* dy,
+                       const float* y, float* dz, float* dbias) {
+  if (dbias) {
+    column_sums<1>("epilogue_backward", device, {.rows = rows, .columns = static_cast<int>(K)},
+                   GradientOfSum{epilogue, K, dy, y, dz}, WriteBias{dbias});
+  } else if (dz) {
+    elementwise("epilogue_backward", device, rows * K, GradientOnly{epilogue, dy, y, dz}, dy, y,
+                dz);
+  }
+}
+
+}  // namespace fettle

@@ -1,0 +1,186 @@
+#include "kernels/column_sums.cuh"
+#include "kernels/elementwise_loop.cuh"
+#include "kernels/losses/formulas.h"
+
+namespace fettle {
+namespace {
+
+/// One thread: the loss, or the gradient, of one row of K logits. Rows are short, so that a warp's
+/// 32 of them lie in a few hundred bytes that the first-level cache keeps. Bytes a logit: 4 to
+/// read, 4 to write in the backward; limited by memory bandwidth.
+__global__ void __launch_bounds__(256)
+    categorical_cross_entropy_forward_kernel(CategoricalShape s, const float* __restrict__ logits,
+                                             const int32_t* __restrict__ labels,
+                                             const float* __restrict__ class_weights,
+                                             float* __restrict__ loss) {
+  for (int64_t n = strided_first(); n < s.N; n += strided_step()) {
+    loss[n] = categorical_loss<float>(s, logits + n * s.K, labels[n], class_weights);
+  }
+}
+
+__global__ void __launch_bounds__(256)
+    categorical_cross_entropy_backward_kernel(CategoricalShape s, const float* __restrict__ logits,
+                                              const int32_t* __restrict__ labels,
+                                              const float* __restrict__ class_weights,
+                                              const float* __restrict__ dloss,
+                                              float* __restrict__ dlogits) {
+  const float scale = dloss[0] / static_cast<float>(s.N);
+  for (int64_t n = strided_first(); n < s.N; n += strided_step()) {
+    categorical_gradient<float>(s, logits + n * s.K, labels[n], class_weights, scale,
+                                dlogits + n * s.K);
+  }
+}
+
+struct BinaryForward {
+  BinaryShape s;
+  const float *logits, *targets;
+  float* loss;
+  template <int V>
+  __device__ void at(int64_t i) const {
+    auto value = load_vec<V>(logits + i);
+    const auto target = load_vec<V>(targets + i);
+    for (int k = 0; k < V; ++k) value[k] = binary_loss<float>(s, value[k], target[k]);
+    store_vec(loss + i, value);
+  }
+};
+
+struct BinaryBackward {
+  BinaryShape s;
+  const float *logits, *targets, *dloss;
+  float* dlogits;
+  template <int V>
+  __device__ void at(int64_t i) const {
+    const float scale = dloss[0] / static_cast<float>(s.n);
+    auto value = load_vec<V>(logits + i);
+    const auto target = load_vec<V>(targets + i);
+    for (int k = 0; k < V; ++k) value[k] = scale * binary_gradient<float>(s, value[k], target[k]);
+    store_vec(dlogits + i, value);
+  }
+};
+
+// The groupings as sums over rows: every group is a batch or a column.
+ColumnSumsShape sums_shape(const TverskyShape& s) {
+  switch (s.grouping) {
+    case Grouping::batch:
+      return {1, s.N * s.pixels * s.C, 1};
+    case Grouping::picture:
+      return {s.N, s.pixels * s.C, 1};
+    case Grouping::channel:
+      return {1, s.N * s.pixels, static_cast<int>(s.C)};
+  }
+  return {};
+}
+
+struct Overlap {
+  const float *probabilities, *targets;
+  int64_t rows, columns;
+  __device__ void operator()(int64_t batch, int64_t row, int column, float (&values)[3]) const {
+    const int64_t i = (batch * rows + row) * columns + column;
+    const float p = probabilities[i], t = targets[i];
+    values[0] = p * t;
+    values[1] = p;
+    values[2] = t;
+  }
+};
+
+struct WriteSums {
+  float* sums;
+  __device__ void operator()(int64_t batch, int column, const double (&total)[3]) const {
+    for (int i = 0; i < 3; ++i) sums[(batch + column) * 3 + i] = static_cast<float>(total[i]);
+  }
+};
+
+/// The one warp: the mean of the groups' losses.
+__global__ void __launch_bounds__(32)
+    tversky_loss_kernel(TverskyShape s, int64_t groups, const float* __restrict__ sums,
+                        float* __restrict__ loss) {
+  double total = 0;
+  for (int64_t g = threadIdx.x; g < groups; g += 32) {
+    total += Tversky{sums[3 * g], sums[3 * g + 1], sums[3 * g + 2]}.loss(s);
+  }
+  total = warp_sum(total);
+  if (threadIdx.x == 0) loss[0] = static_cast<float>(total / static_cast<double>(groups));
+}
+
+/// One thread: the two slopes of one group, times dloss / groups.
+__global__ void __launch_bounds__(256)
+    tversky_slopes_kernel(TverskyShape s, int64_t groups, const float* __restrict__ sums,
+                          const float* __restrict__ dloss, float* __restrict__ slopes) {
+  for (int64_t g = strided_first(); g < groups; g += strided_step()) {
+    const TverskySlope slope =
+        tversky_slope(s, Tversky{sums[3 * g], sums[3 * g + 1], sums[3 * g + 2]});
+    const double scale = dloss[0] / static_cast<double>(groups);
+    slopes[2 * g] = static_cast<float>(scale * slope.hit);
+    slopes[2 * g + 1] = static_cast<float>(scale * slope.miss);
+  }
+}
+
+struct TverskyBackward {
+  Grouping grouping;
+  int64_t a_picture, C;
+  const float *targets, *slopes;
+  float* dprobabilities;
+  template <int V>
+  __device__ void at(int64_t i) const {
+    auto value = load_vec<V>(targets + i);
+    for (int k = 0; k < V; ++k) {
+      const int64_t group = grouping == Grouping::batch     ? 0
+                            : grouping == Grouping::picture ? (i + k) / a_picture
+                                                            : (i + k) % C;
+      value[k] = slopes[2 * group] * value[k] + slopes[2 * group + 1] * (1 - value[k]);
+    }
+    store_vec(dprobabilities + i, value);
+  }
+};
+
+}  // namespace
+
+void categorical_cross_entropy_forward(Cuda device, const CategoricalShape& shape,
+                                       const float* logits, const int32_t* labels,
+                                       const float* class_weights, float* loss) {
+  launch("categorical_cross_entropy_forward", categorical_cross_entropy_forward_kernel,
+         strided_blocks(shape.N, 256), 256, 0, device, shape, logits, labels, class_weights, loss);
+}
+
+void categorical_cross_entropy_backward(Cuda device, const CategoricalShape& shape,
+                                        const float* logits, const int32_t* labels,
+                                        const float* class_weights, const float* dloss,
+                                        float* dlogits) {
+  launch("categorical_cross_entropy_backward", categorical_cross_entropy_backward_kernel,
+         strided_blocks(shape.N, 256), 256, 0, device, shape, logits, labels, class_weights, dloss,
+         dlogits);
+}
+
+void binary_cross_entropy_forward(Cuda device, const BinaryShape& shape, const float* logits,
+                                  const float* targets, float* loss) {
+  elementwise("binary_cross_entropy_forward", device, shape.n,
+              BinaryForward{shape, logits, targets, loss}, logits, targets, loss);
+}
+
+void binary_cross_entropy_backward(Cuda device, const BinaryShape& shape, const float* logits,
+                                   const float* targets, const float* dloss, float* dlogits) {
+  elementwise("binary_cross_entropy_backward", device, shape.n,
+              BinaryBackward{shape, logits, targets, dloss, dlogits}, logits, targets, dlogits);
+}
+
+void tversky_forward(Cuda device, const TverskyShape& shape, const float* probabilities,
+                     const float* targets, float* sums, float* loss) {
+  const ColumnSumsShape by_group = sums_shape(shape);
+  column_sums<3>("tversky_forward", device, by_group,
+                 Overlap{probabilities, targets, by_group.rows, by_group.columns}, WriteSums{sums});
+  launch("tversky_forward", tversky_loss_kernel, 1, 32, 0, device, shape, shape.groups(), sums,
+         loss);
+}
+
+void tversky_backward(Cuda device, const TverskyShape& shape, const float* targets,
+                      const float* sums, const float* dloss, float* dprobabilities) {
+  float* slopes = scratch<float>(device, 2 * shape.groups());
+  launch("tversky_backward", tversky_slopes_kernel, strided_blocks(shape.groups(), 256), 256, 0,
+         device, shape, shape.groups(), sums, dloss, slopes);
+  elementwise("tversky_backward", device, shape.N * shape.pixels * shape.C,
+              TverskyBackward{shape.grouping, shape.pixels * shape.C, shape.C, targets, slopes,
+                              dprobabilities},
+              targets, dprobabilities);
+}
+
+}  // namespace fettle

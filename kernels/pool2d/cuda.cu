@@ -1,0 +1,281 @@
+#include <algorithm>
+
+#include "kernels/cu.h"
+#include "kernels/divider.h"
+#include "kernels/pool2d/pool2d.h"
+
+namespace fettle {
+namespace {
+
+/// Pool2dShape in 32 bits, for as many pictures as one launch takes.
+struct Geometry {
+  int N, H, W, C, R, S, P, Q, stride_h, stride_w, pad_top, pad_left;
+  Divider by_C, by_Q, by_P, by_W, by_H;
+
+  Geometry(const Pool2dShape& s, int64_t pictures)
+      : N(static_cast<int>(pictures)),
+        H(static_cast<int>(s.H)),
+        W(static_cast<int>(s.W)),
+        C(static_cast<int>(s.C)),
+        R(static_cast<int>(s.R)),
+        S(static_cast<int>(s.S)),
+        P(static_cast<int>(s.P)),
+        Q(static_cast<int>(s.Q)),
+        stride_h(static_cast<int>(s.stride_h)),
+        stride_w(static_cast<int>(s.stride_w)),
+        pad_top(static_cast<int>(s.pad_top)),
+        pad_left(static_cast<int>(s.pad_left)),
+        by_C(s.C),
+        by_Q(s.Q),
+        by_P(s.P),
+        by_W(s.W),
+        by_H(s.H) {}
+};
+
+struct Place {
+  int n, row, column, c;
+};
+__device__ __forceinline__ Place place_of(int i, const Divider& by_C, const Divider& by_columns,
+                                          const Divider& by_rows) {
+  const int pixel = by_C.quotient(i), line = by_columns.quotient(pixel);
+  const int n = by_rows.quotient(line);
+  return {n, by_rows.remainder(line, n), by_columns.remainder(pixel, line),
+          by_C.remainder(i, pixel)};
+}
+
+/// The part of a window that lies inside the picture.
+struct Window {
+  int top, bottom, left, right;
+  __device__ int pixels() const { return (bottom - top) * (right - left); }
+};
+__device__ __forceinline__ Window window_of(const Geometry& g, int p, int q) {
+  const int h = p * g.stride_h - g.pad_top, w = q * g.stride_w - g.pad_left;
+  return {h > 0 ? h : 0, h + g.R < g.H ? h + g.R : g.H, w > 0 ? w : 0,
+          w + g.S < g.W ? w + g.S : g.W};
+}
+
+/// The windows that cover a pixel, along one axis.
+struct Covering {
+  int first, end;
+};
+__device__ __forceinline__ Covering covering(int at, int pad, int kernel, int stride, int windows) {
+  const int last = (at + pad) / stride;
+  const int before = at + pad - kernel;  // the first window begins after this
+  return {before < 0 ? 0 : before / stride + 1, last + 1 < windows ? last + 1 : windows};
+}
+
+/// A maximum and the pixel (row * W + column) where it stands first.
+struct Best {
+  float value;
+  int pixel;
+  __device__ void take(float other, int at) {
+    if (pixel < 0 || other > value || (other == value && at < pixel)) {
+      value = other;
+      pixel = at;
+    }
+  }
+};
+
+// A thread goes over a window's pixels, neighbours over neighbouring channels, so that a warp reads
+// 128 bytes in a row. Bytes an output: 4 * R * S / (stride_h * stride_w) from memory, the rest from
+// the caches, and 4 to write; limited by memory bandwidth.
+
+/// One thread: one output. `best` may be nullptr, or receives the pixel of each maximum.
+__global__ void __launch_bounds__(256)
+    max_pool2d_kernel(Geometry g, const float* __restrict__ x, float* __restrict__ y,
+                      int* __restrict__ best_pixel) {
+  const int outputs = g.N * g.P * g.Q * g.C;
+  for (int64_t i = strided_first(); i < outputs; i += strided_step()) {
+    const Place at = place_of(static_cast<int>(i), g.by_C, g.by_Q, g.by_P);
+    const Window window = window_of(g, at.row, at.column);
+    const float* picture = x + int64_t{at.n} * g.H * g.W * g.C + at.c;
+    Best best = {0, -1};
+    for (int h = window.top; h < window.bottom; ++h) {
+      for (int w = window.left; w < window.right; ++w) {
+        best.take(picture[(int64_t{h} * g.W + w) * g.C], h * g.W + w);
+      }
+    }
+    if (y) y[i] = best.value;
+    if (best_pixel) best_pixel[i] = best.pixel;
+  }
+}
+
+__global__ void __launch_bounds__(256)
+    average_pool2d_kernel(Geometry g, const float* __restrict__ x, float* __restrict__ y) {
+  const int outputs = g.N * g.P * g.Q * g.C;
+  for (int64_t i = strided_first(); i < outputs; i += strided_step()) {
+    const Place at = place_of(static_cast<int>(i), g.by_C, g.by_Q, g.by_P);
+    const Window window = window_of(g, at.row, at.column);
+    const float* picture = x + int64_t{at.n} * g.H * g.W * g.C + at.c;
+    float sum = 0;
+    for (int h = window.top; h < window.bottom; ++h) {
+      for (int w = window.left; w < window.right; ++w) {
+        sum += picture[(int64_t{h} * g.W + w) * g.C];
+      }
+    }
+    y[i] = sum / static_cast<float>(window.pixels());
+  }
+}
+
+// Large windows, as of global pooling, would leave most of the GPU idle that way. A block takes 32
+// channels of one window, each of its eight warps every eighth pixel; the eight results meet in
+// shared memory (2 KiB).
+
+struct LargeWindowShared {
+  float value[8][32];
+  int pixel[8][32];
+};
+
+/// One block: 32 channels of one output pixel.
+template <bool Max>
+__global__ void __launch_bounds__(256)
+    large_window_kernel(Geometry g, const float* __restrict__ x, float* __restrict__ y,
+                        int* __restrict__ best_pixel) {
+  LargeWindowShared& s = shared<LargeWindowShared>();
+  const int tx = static_cast<int>(threadIdx.x), ty = static_cast<int>(threadIdx.y);
+  const int c = static_cast<int>(blockIdx.y) * 32 + tx;
+  const int output = static_cast<int>(blockIdx.x), line = g.by_Q.quotient(output);
+  const int n = g.by_P.quotient(line);
+  const Window window = window_of(g, g.by_P.remainder(line, n), g.by_Q.remainder(output, line));
+  const int width = window.right - window.left;
+  const float* picture = x + int64_t{n} * g.H * g.W * g.C + c;
+
+  Best best = {0, -1};
+  float sum = 0;
+  if (c < g.C) {
+    for (int i = ty; i < window.pixels(); i += 8) {
+      const int pixel = (window.top + i / width) * g.W + window.left + i % width;
+      const float value = picture[int64_t{pixel} * g.C];
+      if (Max) {
+        best.take(value, pixel);
+      } else {
+        sum += value;
+      }
+    }
+  }
+  s.value[ty][tx] = Max ? best.value : sum;
+  s.pixel[ty][tx] = best.pixel;
+  __syncthreads();
+  if (ty == 0 && c < g.C) {
+    const int64_t i = int64_t{output} * g.C + c;
+    for (int k = 1; k < 8; ++k) {
+      if (!Max) {
+        sum += s.value[k][tx];
+      } else if (s.pixel[k][tx] >= 0) {
+        best.take(s.value[k][tx], s.pixel[k][tx]);
+      }
+    }
+    if (y) y[i] = Max ? best.value : sum / static_cast<float>(window.pixels());
+    if (best_pixel) best_pixel[i] = best.pixel;
+  }
+}
+
+/// One thread: one input, which gathers from the windows that cover it in their order. Bytes an
+/// input: 4 to write, 8 / (stride_h * stride_w) to read; limited by memory bandwidth.
+__global__ void __launch_bounds__(256)
+    max_pool2d_backward_kernel(Geometry g, const int* __restrict__ best_pixel,
+                               const float* __restrict__ dy, float* __restrict__ dx) {
+  const int inputs = g.N * g.H * g.W * g.C;
+  for (int64_t i = strided_first(); i < inputs; i += strided_step()) {
+    const Place at = place_of(static_cast<int>(i), g.by_C, g.by_W, g.by_H);
+    const Covering rows = covering(at.row, g.pad_top, g.R, g.stride_h, g.P);
+    const Covering columns = covering(at.column, g.pad_left, g.S, g.stride_w, g.Q);
+    const int pixel = at.row * g.W + at.column;
+    float sum = 0;
+    for (int p = rows.first; p < rows.end; ++p) {
+      for (int q = columns.first; q < columns.end; ++q) {
+        const int64_t output = ((int64_t{at.n} * g.P + p) * g.Q + q) * g.C + at.c;
+        if (best_pixel[output] == pixel) sum += dy[output];
+      }
+    }
+    dx[i] = sum;
+  }
+}
+
+__global__ void __launch_bounds__(256)
+    average_pool2d_backward_kernel(Geometry g, const float* __restrict__ dy,
+                                   float* __restrict__ dx) {
+  const int inputs = g.N * g.H * g.W * g.C;
+  for (int64_t i = strided_first(); i < inputs; i += strided_step()) {
+    const Place at = place_of(static_cast<int>(i), g.by_C, g.by_W, g.by_H);
+    const Covering rows = covering(at.row, g.pad_top, g.R, g.stride_h, g.P);
+    const Covering columns = covering(at.column, g.pad_left, g.S, g.stride_w, g.Q);
+    float sum = 0;
+    for (int p = rows.first; p < rows.end; ++p) {
+      for (int q = columns.first; q < columns.end; ++q) {
+        sum += dy[((int64_t{at.n} * g.P + p) * g.Q + q) * g.C + at.c] /
+               static_cast<float>(window_of(g, p, q).pixels());
+      }
+    }
+    dx[i] = sum;
+  }
+}
+
+/// Calls f(geometry, first picture) for groups of pictures whose elements count in 32 bits.
+template <class F>
+void for_each_part(const Pool2dShape& s, const F& f) {
+  const int64_t a_picture = std::max<int64_t>({s.H * s.W * s.C, s.P * s.Q * s.C, 1});
+  const int64_t pictures = std::max<int64_t>(((int64_t{1} << 31) - 1) / a_picture, 1);
+  for (int64_t n = 0; n < s.N; n += pictures) f(Geometry(s, std::min(pictures, s.N - n)), n);
+}
+
+constexpr int64_t large_window = 64;
+
+/// y or the pixels of the maxima, or both.
+void maxima(const char* name, Cuda device, const Pool2dShape& s, const Geometry& g, const float* x,
+            float* y, int* best_pixel) {
+  const int64_t pixels = int64_t{g.N} * g.P * g.Q;
+  if (s.R * s.S >= large_window) {
+    launch(name, large_window_kernel<true>, dim3(blocks_for(pixels, 1), blocks_for(g.C, 32)),
+           dim3(32, 8), 0, device, g, x, y, best_pixel);
+  } else {
+    launch(name, max_pool2d_kernel, strided_blocks(pixels * g.C, 256), 256, 0, device, g, x, y,
+           best_pixel);
+  }
+}
+
+}  // namespace
+
+void max_pool2d_forward(Cuda device, const Pool2dShape& s, const float* x, float* y) {
+  for_each_part(s, [&](const Geometry& g, int64_t n) {
+    maxima("max_pool2d_forward", device, s, g, x + n * s.H * s.W * s.C, y + n * s.P * s.Q * s.C,
+           nullptr);
+  });
+}
+
+void max_pool2d_backward(Cuda device, const Pool2dShape& s, const float* x, const float* dy,
+                         float* dx) {
+  for_each_part(s, [&](const Geometry& g, int64_t n) {
+    const int64_t inputs = s.H * s.W * s.C, outputs = s.P * s.Q * s.C;
+    int* best_pixel = scratch<int>(device, g.N * outputs);
+    maxima("max_pool2d_backward", device, s, g, x + n * inputs, nullptr, best_pixel);
+    launch("max_pool2d_backward", max_pool2d_backward_kernel, strided_blocks(g.N * inputs, 256),
+           256, 0, device, g, best_pixel, dy + n * outputs, dx + n * inputs);
+  });
+}
+
+void average_pool2d_forward(Cuda device, const Pool2dShape& s, const float* x, float* y) {
+  for_each_part(s, [&](const Geometry& g, int64_t n) {
+    const float* in = x + n * s.H * s.W * s.C;
+    float* out = y + n * s.P * s.Q * s.C;
+    const int64_t pixels = int64_t{g.N} * g.P * g.Q;
+    if (s.R * s.S >= large_window) {
+      launch("average_pool2d_forward", large_window_kernel<false>,
+             dim3(blocks_for(pixels, 1), blocks_for(g.C, 32)), dim3(32, 8), 0, device, g, in, out,
+             nullptr);
+    } else {
+      launch("average_pool2d_forward", average_pool2d_kernel, strided_blocks(pixels * g.C, 256),
+             256, 0, device, g, in, out);
+    }
+  });
+}
+
+void average_pool2d_backward(Cuda device, const Pool2dShape& s, const float* dy, float* dx) {
+  for_each_part(s, [&](const Geometry& g, int64_t n) {
+    launch("average_pool2d_backward", average_pool2d_backward_kernel,
+           strided_blocks(g.N * s.H * s.W * s.C, 256), 256, 0, device, g, dy + n * s.P * s.Q * s.C,
+           dx + n * s.H * s.W * s.C);
+  });
+}
+
+}  // namespace fettle

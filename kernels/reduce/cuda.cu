@@ -1,0 +1,27 @@
+#include "kernels/column_sums.cuh"
+#include "kernels/reduce/reduce.h"
+
+namespace fettle {
+namespace {
+
+struct ElementOfArray {
+  const float* x;
+  __device__ void operator()(int64_t, int64_t row, int, float (&values)[1]) const {
+    values[0] = x[row];
+  }
+};
+struct WriteScaled {
+  float scale;
+  float* y;
+  __device__ void operator()(int64_t, int, const double (&sums)[1]) const {
+    y[0] = static_cast<float>(scale * sums[0]);
+  }
+};
+
+}  // namespace
+
+void sum(Cuda device, int64_t n, float scale, const float* x, float* y) {
+  column_sums<1>("sum", device, {.rows = n}, ElementOfArray{x}, WriteScaled{scale, y});
+}
+
+}  // namespace fettle
