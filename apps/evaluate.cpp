@@ -7,6 +7,7 @@
 #include "apps/commands.h"
 #include "apps/options.h"
 #include "apps/progress.h"
+#include "engine/train/device_batches.h"
 #include "io/atomic_file.h"
 
 namespace fettle {
@@ -39,11 +40,13 @@ nlohmann::ordered_json json_of(const Metrics& m, const std::vector<std::string>&
 
 void evaluate_run(const Options& o) {
   Classifier classifier = load_classifier(o.run);
-  choose_device(o.device);
+  const Device device = choose_device(o.device);
+  move_to(classifier.model, device);
   const ClassFolder folder = read_class_folder(o.data, o.skip_broken);
   require(folder.class_names == classifier.config.class_names, "the classes of '", o.data,
           "' are not those of the run '", o.run, "'; the folder needs the same subfolders");
-  PictureSource source(folder.examples, prediction_options(classifier.config, o));
+  PictureSource pictures(folder.examples, prediction_options(classifier.config, o));
+  DeviceBatches source(pictures, device);
   Progress progress;
   const Metrics metrics =
       evaluate(classifier.function(), cross_entropy(), source,

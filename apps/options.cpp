@@ -58,10 +58,26 @@ void add_run_options(CLI::App& command, RunOptions& options) {
   add_device(command, options.device);
 }
 
-void choose_device(const std::string& device) {
-  require(device == "auto" || device == "cpu", "--device ", device,
-          ": this build of fettle computes on the CPU only; use --device cpu");
-  std::cerr << "Device: CPU, " << threads() << (threads() == 1 ? " thread\n" : " threads\n");
+Device choose_device(const std::string& device) {
+  if (device == "cpu" || (device == "auto" && cuda::gpus().empty())) {
+    std::cerr << "Device: CPU, " << threads() << (threads() == 1 ? " thread\n" : " threads\n");
+    return Device::cpu();
+  }
+  int index = 0;
+  if (device.starts_with("cuda:")) {
+    require(CLI::detail::lexical_cast(device.substr(5), index) && index >= 0, "--device ", device,
+            " is not auto, cpu, cuda or cuda:N with a number N");
+  } else {
+    require(device == "cuda" || device == "auto", "--device ", device,
+            " is not auto, cpu, cuda or cuda:N with a number N");
+  }
+  const std::vector<cuda::Gpu> gpus = cuda::gpus();
+  require(!gpus.empty(), "--device ", device, ": ", cuda::why_no_gpu());
+  require(static_cast<size_t>(index) < gpus.size(), "--device ", device, ": there ",
+          gpus.size() == 1 ? "is one GPU, cuda:0"
+                           : cat("are the GPUs cuda:0 to cuda:", gpus.size() - 1));
+  std::cerr << "Device: cuda:" << index << ", " << gpus[static_cast<size_t>(index)].name << "\n";
+  return Device::cuda(index);
 }
 
 }  // namespace fettle

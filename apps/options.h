@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "engine/device.h"
+
 namespace fettle {
 
 /// Largest height and width to which pictures are resized.
@@ -34,8 +36,8 @@ struct RunOptions {
 /// The run folder as an argument, --batch-size, --skip-broken, --threads and --device.
 void add_run_options(CLI::App& command, RunOptions& options);
 
-/// Prints which device computes. Throws Error when the chosen one is not there: there is no silent
-/// fall back.
-void choose_device(const std::string& device);
+/// The device that `--device` names; "auto" is the first GPU, or the CPU where there is none.
+/// Prints it. Throws Error when the chosen one is not there: there is no silent fall back.
+Device choose_device(const std::string& device);
 
 }  // namespace fettle

@@ -8,6 +8,7 @@
 #include "apps/options.h"
 #include "apps/progress.h"
 #include "engine/autograd.h"
+#include "engine/train/device_batches.h"
 #include "io/atomic_file.h"
 
 namespace fettle {
@@ -17,12 +18,13 @@ struct Options : RunOptions {
   std::vector<std::string> pictures;
 };
 
-std::vector<Prediction> predict(Classifier& classifier, PictureSource& source,
-                                const std::vector<Example>& examples) {
+std::vector<Prediction> predict(Classifier& classifier, PictureSource& pictures,
+                                const std::vector<Example>& examples, Device device) {
   const NoGrad no_grad;
   Progress progress;
   std::vector<std::vector<float>> rows;
   int64_t batches = 0;
+  DeviceBatches source(pictures, device);
   source.start_epoch(0);
   while (const std::optional<Batch> batch = source.next()) {
     for (std::vector<float>& row : probabilities_of(classifier.model(batch->x))) {
@@ -32,7 +34,7 @@ std::vector<Prediction> predict(Classifier& classifier, PictureSource& source,
   }
   progress.clear();
 
-  const auto skipped = source.skipped();
+  const auto skipped = pictures.skipped();
   for (const auto& [path, reason] : skipped) std::cerr << "Left out: " << reason << "\n";
   std::vector<Prediction> predictions;
   for (const Example& example : examples) {
@@ -47,13 +49,14 @@ std::vector<Prediction> predict(Classifier& classifier, PictureSource& source,
 
 void predict_run(const Options& o) {
   Classifier classifier = load_classifier(o.run);
-  choose_device(o.device);
+  const Device device = choose_device(o.device);
+  move_to(classifier.model, device);
   std::vector<Example> examples;
   for (const std::string& given : o.pictures) {
     for (const std::string& path : list_pictures(given)) examples.push_back({path, 0});
   }
   PictureSource source(examples, prediction_options(classifier.config, o));
-  const std::vector<Prediction> predictions = predict(classifier, source, examples);
+  const std::vector<Prediction> predictions = predict(classifier, source, examples, device);
   make_folder(o.out);
   const std::string file = (std::filesystem::path(o.out) / "predictions.csv").string();
   write_predictions(file, classifier.config.class_names, predictions);

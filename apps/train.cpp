@@ -9,6 +9,7 @@
 #include "apps/options.h"
 #include "apps/progress.h"
 #include "apps/table.h"
+#include "engine/train/device_batches.h"
 #include "io/checkpoint.h"
 #include "io/safetensors.h"
 
@@ -196,7 +197,7 @@ OptimizerOptions optimizer_options(const TrainOptions& o) {
 }
 
 /// Says how the training ended. Throws Error when it was interrupted.
-void report(const TrainOptions& o, const Trainer& trainer, FitEnd end) {
+void report(const TrainOptions& o, const Trainer& trainer, FitEnd end, Device device) {
   if (end == FitEnd::interrupted) {
     throw Error("training was interrupted after ", trainer.epochs_done(), " whole epochs; ",
                 trainer.epochs_done() > 0 ? "go on with: fettle train --resume --out " + o.out
@@ -208,7 +209,7 @@ void report(const TrainOptions& o, const Trainer& trainer, FitEnd end) {
     std::cerr << "Trained all epochs: " << trainer.epochs_done() << ".";
   }
   std::cerr << " The best weights are in " << RunFolder(o.out).weights()
-            << "\nPeak memory of tensors: " << (memory_stats().peak >> 20) << " MiB\n";
+            << "\nPeak memory of tensors: " << (memory_stats(device).peak >> 20) << " MiB\n";
 }
 
 void train(TrainOptions o, bool epochs_given) {
@@ -221,7 +222,7 @@ void train(TrainOptions o, bool epochs_given) {
     require(!o.model.empty() && !o.data.empty(),
             "--model and --data are needed to begin a run (a run goes on with --resume)");
   }
-  choose_device(o.device);
+  const Device device = choose_device(o.device);
   model_entry(o.model);  // a wrong name is told before the pictures are read
   const Data data = read_data(o);
   print_data(o, data);
@@ -232,6 +233,7 @@ void train(TrainOptions o, bool epochs_given) {
   }
 
   Classifier classifier = make_classifier(config);
+  move_to(classifier.model, device);
   const NamedTensors tensors = named_tensors(classifier.model);
   const auto optimizer = make_optimizer(optimizer_options(o), tensors);
 
@@ -241,6 +243,10 @@ void train(TrainOptions o, bool epochs_given) {
     validation_source =
         std::make_unique<PictureSource>(data.validation, source_options(o, config, false));
   }
+
+  DeviceBatches train_batches(train_source, device);
+  std::optional<DeviceBatches> validation_batches;
+  if (validation_source) validation_batches.emplace(*validation_source, device);
 
   Progress progress;
   std::optional<Trainer> trainer;
@@ -267,7 +273,8 @@ void train(TrainOptions o, bool epochs_given) {
   run.create();
   std::signal(SIGINT, request_stop);
   std::signal(SIGTERM, request_stop);
-  const FitEnd end = trainer->fit(train_source, validation_source.get());
+  const FitEnd end =
+      trainer->fit(train_batches, validation_batches ? &*validation_batches : nullptr);
   progress.clear();
   for (const auto& [path, reason] : train_source.skipped()) {
     std::cerr << "Left out: " << reason << "\n";
@@ -275,7 +282,7 @@ void train(TrainOptions o, bool epochs_given) {
   if (end != FitEnd::interrupted) {
     write_safetensors(run.weights(), tensors, {{"format", "fettle"}, {"layout", "KRSC"}});
   }
-  report(o, *trainer, end);
+  report(o, *trainer, end, device);
 }
 
 }  // namespace

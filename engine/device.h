@@ -3,7 +3,9 @@
 
 #include <string>
 
+#include "engine/cuda_runtime.h"
 #include "engine/error.h"
+#include "kernels/cuda_error.h"
 #include "kernels/device.h"
 
 namespace fettle {
@@ -19,6 +21,7 @@ struct Device {
   static Device cuda(int index = 0) { return {Kind::cuda, index}; }
   static Device meta() { return {Kind::meta, 0}; }
   bool is_meta() const { return kind == Kind::meta; }
+  bool is_cuda() const { return kind == Kind::cuda; }
   friend bool operator==(const Device&, const Device&) = default;
 };
 
@@ -28,7 +31,9 @@ inline std::string to_string(const Device& device) {
   return device.is_meta() ? "meta" : cat("cuda:", device.index);
 }
 
-/// Calls f with the tag of the device: f(Cpu{}). On meta nothing is computed.
+/// Calls f with the tag of the device: f(Cpu{}) or, with the GPU made current, f(Cuda{...}), which
+/// queues its kernels. On meta nothing is computed. Throws Error where a kernel cannot be started
+/// or the build has none.
 template <class F>
 void on(const Device& device, F&& f) {
   switch (device.kind) {
@@ -38,7 +43,16 @@ void on(const Device& device, F&& f) {
     case Device::Kind::meta:
       return;
     case Device::Kind::cuda:
-      throw Error("this build of fettle computes on the CPU only, not on ", to_string(device));
+#if defined(FETTLE_CUDA)
+      try {
+        f(cuda::use(device.index));
+      } catch (const CudaError& error) {
+        throw Error(error.what());
+      }
+      return;
+#else
+      throw Error(cuda::why_no_gpu());
+#endif
   }
 }
 

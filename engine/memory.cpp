@@ -1,15 +1,19 @@
 #include "engine/memory.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <vector>
 
 namespace fettle {
 namespace {
+
+std::atomic<bool> poison_all = false;
 
 // Sizes are rounded up to four classes an octave: at most 25 % waste, and a step that repeats
 // finds its own blocks again.
@@ -19,8 +23,14 @@ size_t size_class(size_t bytes) {
   return (bytes + quarter - 1) / quarter * quarter;
 }
 
+std::string mebibytes(size_t bytes) {
+  return cat((bytes + (size_t{1} << 19)) >> 20, " MiB");
+}
+
 class Pool {
  public:
+  explicit Pool(Device device) : device_(device) {}
+
   std::byte* take(size_t bytes) {
     const std::scoped_lock lock(mutex_);
     auto& free = free_[bytes];
@@ -34,7 +44,7 @@ class Pool {
     }
     stats_.current += static_cast<int64_t>(bytes);
     stats_.peak = std::max(stats_.peak, stats_.current);
-    if (poison_) std::memset(block, 0xFF, bytes);  // every float a NaN
+    if (poison_all) set_memory(block, device_, 0xFF, bytes);  // every float a NaN
     return block;
   }
 
@@ -52,68 +62,113 @@ class Pool {
     const std::scoped_lock lock(mutex_);
     stats_.peak = stats_.current;
   }
-  void set_poison(bool on) {
-    const std::scoped_lock lock(mutex_);
-    poison_ = on;
-  }
   void release() {
     const std::scoped_lock lock(mutex_);
     release_locked();
   }
 
  private:
+  std::byte* try_system(size_t bytes) {
+    if (device_.is_cuda()) return cuda::allocate(device_.index, bytes);
+    return static_cast<std::byte*>(std::aligned_alloc(64, bytes));
+  }
   std::byte* from_system(size_t bytes) {
-    void* block = std::aligned_alloc(64, bytes);
+    std::byte* block = try_system(bytes);
     if (!block) {  // what is cached in other sizes may be enough
       release_locked();
-      block = std::aligned_alloc(64, bytes);
+      block = try_system(bytes);
     }
-    require(block != nullptr, "out of memory: ", bytes >> 20, " MiB more were asked for while ",
-            stats_.current >> 20, " MiB are in use; take a smaller batch or smaller pictures");
-    return static_cast<std::byte*>(block);
+    if (!block) throw Error(out_of_memory(bytes));
+    return block;
+  }
+  std::string out_of_memory(size_t bytes) const {
+    std::string text = cat("out of memory on ", to_string(device_), ": ", mebibytes(bytes),
+                           " more were asked for while ",
+                           mebibytes(static_cast<size_t>(stats_.current)), " are in use");
+    if (device_.is_cuda()) {
+      const cuda::MemoryInfo info = cuda::memory_info(device_.index);
+      text += cat(" and ", mebibytes(info.free), " of ", mebibytes(info.total), " are free");
+    }
+    return text + "; take a smaller batch or smaller pictures";
   }
   void release_locked() {
     for (auto& [bytes, blocks] : free_) {
-      for (std::byte* block : blocks) std::free(block);
+      for (std::byte* block : blocks) {
+        if (device_.is_cuda()) {
+          cuda::release(device_.index, block);
+        } else {
+          std::free(block);
+        }
+      }
       stats_.reserved -= static_cast<int64_t>(bytes * blocks.size());
       blocks.clear();
     }
   }
 
+  Device device_;
   std::mutex mutex_;
   std::map<size_t, std::vector<std::byte*>> free_;
   MemoryStats stats_;
-  bool poison_ = false;
 };
 
-// Never destroyed: tensors may outlive every static object.
-Pool& pool() {
-  static Pool* const instance = new Pool;
-  return *instance;
+// Pools are never destroyed: tensors may outlive every static object.
+Pool& pool(Device device) {
+  static std::mutex mutex;
+  static std::map<int, std::unique_ptr<Pool>>* const pools =
+      new std::map<int, std::unique_ptr<Pool>>;
+  const std::scoped_lock lock(mutex);
+  std::unique_ptr<Pool>& mine = (*pools)[device.is_cuda() ? device.index : -1];
+  if (!mine) mine = std::make_unique<Pool>(device);
+  return *mine;
 }
 
 }  // namespace
 
 MemoryStats memory_stats(Device device) {
-  return device.is_meta() ? MemoryStats{} : pool().stats();
+  return device.is_meta() ? MemoryStats{} : pool(device).stats();
 }
-void reset_peak_memory(Device) {
-  pool().reset_peak();
+void reset_peak_memory(Device device) {
+  pool(device).reset_peak();
 }
-void release_cached_memory(Device) {
-  pool().release();
+void release_cached_memory(Device device) {
+  pool(device).release();
 }
 void set_memory_poison(bool on) {
-  pool().set_poison(on);
+  poison_all = on;
 }
 
 std::shared_ptr<std::byte> allocate(size_t bytes, Device device) {
   if (device.is_meta()) return nullptr;
-  require(device.kind == Device::Kind::cpu, "this build of fettle has no memory on ",
-          to_string(device));
   const size_t rounded = size_class(bytes);
-  std::byte* block = pool().take(rounded);
-  return {block, [rounded](std::byte* p) { pool().give(p, rounded); }};
+  Pool& mine = pool(device);
+  std::byte* block = mine.take(rounded);
+  return {block, [rounded, &mine](std::byte* p) { mine.give(p, rounded); }};
+}
+
+void copy_memory(std::byte* to, Device to_device, const std::byte* from, Device from_device,
+                 size_t bytes) {
+  require(!to_device.is_meta() && !from_device.is_meta(), "a meta tensor has no elements to copy");
+  if (bytes == 0) return;
+  if (!to_device.is_cuda() && !from_device.is_cuda()) {
+    std::memcpy(to, from, bytes);
+  } else if (!from_device.is_cuda()) {
+    cuda::copy_to_gpu(to_device.index, to, from, bytes);
+  } else if (!to_device.is_cuda()) {
+    cuda::copy_to_host(from_device.index, to, from, bytes);
+  } else {
+    if (to_device != from_device) cuda::synchronize(from_device.index);
+    cuda::copy_on_gpu(to_device.index, to, from, bytes);
+    if (to_device != from_device) cuda::synchronize(to_device.index);
+  }
+}
+
+void set_memory(std::byte* p, Device device, int value, size_t bytes) {
+  if (device.is_meta() || bytes == 0) return;
+  if (device.is_cuda()) {
+    cuda::set_bytes(device.index, p, value, bytes);
+  } else {
+    std::memset(p, value, bytes);
+  }
 }
 
 }  // namespace fettle

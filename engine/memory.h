@@ -1,4 +1,8 @@
-// Memory of tensors: a caching pool, so that a training step allocates from the system only once.
+// Memory of tensors: a caching pool for each device, so that a training step allocates from the
+// system only once.
+//
+// A GPU's block goes back to the pool while kernels in the queue may still use it. That is right
+// because whatever is given the block next runs on the same compute stream, after them.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +29,13 @@ void release_cached_memory(Device device = Device::cpu());
 void set_memory_poison(bool on);
 
 /// A block of the pool, 64-byte aligned; goes back to the pool when the last owner lets go.
-/// Throws Error with the figures when the system has no more memory. nullptr on meta.
+/// Throws Error with the figures when the device has no more memory. nullptr on meta.
 std::shared_ptr<std::byte> allocate(size_t bytes, Device device);
+
+/// Copies between any two devices; the host waits where it is one of them. Not for meta.
+void copy_memory(std::byte* to, Device to_device, const std::byte* from, Device from_device,
+                 size_t bytes);
+/// Sets every byte. On meta nothing happens.
+void set_memory(std::byte* p, Device device, int value, size_t bytes);
 
 }  // namespace fettle

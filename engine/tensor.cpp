@@ -1,9 +1,7 @@
 #include "engine/tensor.h"
 
-#include <algorithm>
-#include <cstring>
-
 #include "engine/autograd.h"
+#include "kernels/elementwise/elementwise.h"
 
 namespace fettle {
 
@@ -19,7 +17,7 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
   Tensor t = empty(shape, dtype, device);
-  on(device, [&](Cpu) { std::memset(t.raw(), 0, t.bytes()); });
+  set_memory(t.raw(), device, 0, t.bytes());
   return t;
 }
 
@@ -30,22 +28,27 @@ Tensor Tensor::full(const Shape& shape, float value, Device device) {
 }
 
 template <class T>
-Tensor Tensor::from(const Shape& shape, std::span<const T> values) {
+Tensor Tensor::from(const Shape& shape, std::span<const T> values, Device device) {
   require(static_cast<int64_t>(values.size()) == shape.size(), "a tensor of shape ", shape,
           " holds ", shape.size(), " elements, but ", values.size(), " were given");
-  Tensor t = empty(shape, dtype_of<T>());
-  std::copy(values.begin(), values.end(), t.data<T>());
+  Tensor t = empty(shape, dtype_of<T>(), device);
+  if (!device.is_meta()) {
+    copy_memory(t.raw(), device, reinterpret_cast<const std::byte*>(values.data()), Device::cpu(),
+                t.bytes());
+  }
   return t;
 }
-template Tensor Tensor::from(const Shape&, std::span<const float>);
-template Tensor Tensor::from(const Shape&, std::span<const int32_t>);
-template Tensor Tensor::from(const Shape&, std::span<const uint8_t>);
+template Tensor Tensor::from(const Shape&, std::span<const float>, Device);
+template Tensor Tensor::from(const Shape&, std::span<const int32_t>, Device);
+template Tensor Tensor::from(const Shape&, std::span<const uint8_t>, Device);
 
 template <class T>
 std::vector<T> Tensor::to_vector() const {
   require(!device_.is_meta(), "a meta tensor of shape ", shape_, " has no elements to read");
-  const T* first = data<T>();
-  return std::vector<T>(first, first + size());
+  check_type(dtype_of<T>());
+  std::vector<T> values(static_cast<size_t>(size()));
+  copy_memory(reinterpret_cast<std::byte*>(values.data()), Device::cpu(), raw(), device_, bytes());
+  return values;
 }
 template std::vector<float> Tensor::to_vector() const;
 template std::vector<int32_t> Tensor::to_vector() const;
@@ -76,16 +79,32 @@ Tensor Tensor::clone() const {
   return t;
 }
 
+Tensor Tensor::to(Device device) const {
+  if (!defined_ || device_ == device) return detach();
+  Tensor t = empty(shape_, dtype_, device);
+  if (!device.is_meta()) t.copy_from(*this);
+  return t;
+}
+
 void Tensor::copy_from(const Tensor& source) {
   require(source.shape_ == shape_ && source.dtype_ == dtype_, "a tensor of ",
           name_of(source.dtype_), source.shape_, " cannot be copied into one of ", name_of(dtype_),
           shape_);
-  on(device_, [&](Cpu) { std::memcpy(raw(), source.raw(), bytes()); });
+  if (!device_.is_meta()) copy_memory(raw(), device_, source.raw(), source.device_, bytes());
 }
 
 void Tensor::fill(float value) {
   float* first = data();
-  on(device_, [&](Cpu) { std::fill_n(first, size(), value); });
+  on(device_, [&](auto device) { fettle::fill(device, size(), value, first); });
+}
+
+void check_devices(const char* operation, const std::vector<Tensor>& tensors) {
+  const Device device = tensors.front().device();
+  for (const Tensor& tensor : tensors) {
+    require(device.is_meta() || !tensor.defined() || tensor.device() == device, operation,
+            ": one input is on ", to_string(device), " and another on ", to_string(tensor.device()),
+            "; move them to one device with Tensor::to");
+  }
 }
 
 void Tensor::set_requires_grad(bool on) {

@@ -26,10 +26,10 @@ class Tensor {
   static Tensor full(const Shape& shape, float value, Device device = {});
   /// Copies `values`, as many as the shape has elements.
   template <class T>
-  static Tensor from(const Shape& shape, std::span<const T> values);
+  static Tensor from(const Shape& shape, std::span<const T> values, Device device = {});
   template <class T>
-  static Tensor from(const Shape& shape, const std::vector<T>& values) {
-    return from(shape, std::span<const T>(values));
+  static Tensor from(const Shape& shape, const std::vector<T>& values, Device device = {}) {
+    return from(shape, std::span<const T>(values), device);
   }
 
   bool defined() const { return defined_; }
@@ -39,7 +39,8 @@ class Tensor {
   DType dtype() const { return dtype_; }
   Device device() const { return device_; }
 
-  /// The elements; nullptr on meta. T must be the tensor's type.
+  /// The elements, at an address of the tensor's device; nullptr on meta. T must be the tensor's
+  /// type.
   template <class T = float>
   T* data() {
     check_type(dtype_of<T>());
@@ -67,7 +68,9 @@ class Tensor {
   Tensor detach() const;
   /// A new tensor with equal elements, off the tape.
   Tensor clone() const;
-  /// Overwrites the elements with those of `source`, of the same shape and type.
+  /// This tensor on another device, off the tape: itself when it is there already, else a copy.
+  Tensor to(Device device) const;
+  /// Overwrites the elements with those of `source`, of the same shape and type, from any device.
   void copy_from(const Tensor& source);
   /// Sets every element of an f32 tensor.
   void fill(float value);
@@ -96,5 +99,9 @@ class Tensor {
   DType dtype_ = DType::f32;
   bool defined_ = false;
 };
+
+/// Throws Error naming the operation unless all defined tensors lie on the first one's device; a
+/// meta tensor goes with any.
+void check_devices(const char* operation, const std::vector<Tensor>& tensors);
 
 }  // namespace fettle

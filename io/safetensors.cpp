@@ -295,7 +295,10 @@ void write_safetensors(const std::string& path, const NamedTensors& tensors,
   AtomicFile file(path);
   file.write(&length, length_size);
   file.write(text);
-  for (const NamedTensor& named : tensors) file.write(named.tensor.raw(), named.tensor.bytes());
+  for (const NamedTensor& named : tensors) {
+    const Tensor here = named.tensor.to(Device::cpu());
+    file.write(here.raw(), here.bytes());
+  }
   file.commit();
 }
 

@@ -18,7 +18,7 @@ float draw(RandomKey key, int64_t n, int64_t which = 0, int64_t of = 1) {
 Tensor draws(const Tensor& x, RandomKey key, float base, float factor) {
   std::vector<float> values;
   for (int64_t n = 0; n < x.shape()[0]; ++n) values.push_back(base + factor * draw(key, n));
-  return Tensor::from({x.shape()[0]}, values);
+  return Tensor::from({x.shape()[0]}, values, x.device());
 }
 
 using Transform = std::array<float, 6>;
@@ -31,7 +31,7 @@ Tensor transforms(const Tensor& x, const F& transform_of) {
     const Transform t = transform_of(n);
     values.insert(values.end(), t.begin(), t.end());
   }
-  return Tensor::from({x.shape()[0], 6}, values);
+  return Tensor::from({x.shape()[0], 6}, values, x.device());
 }
 
 /// Index of the last row or column: twice the centre.

@@ -65,6 +65,18 @@ void Layer::set_trainable(bool trainable) {
   }
 }
 
+void move_to(Layer& model, Device device) {
+  for (const Members::Entry& entry : members_of(model)) {
+    if (entry.layer) {
+      move_to(*entry.layer, device);
+    } else if (entry.tensor->defined()) {
+      const bool trained = entry.tensor->requires_grad();
+      *entry.tensor = entry.tensor->to(device);
+      entry.tensor->set_requires_grad(trained);
+    }
+  }
+}
+
 NamedTensors named_tensors(Layer& model) {
   NamedTensors tensors;
   collect(model, "", tensors);

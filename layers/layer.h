@@ -58,6 +58,10 @@ class Layer {
   bool trainable_ = true;
 };
 
+/// Moves every parameter and buffer of a built model to a device. Handles from before, as those
+/// that named_tensors() gave, keep the old ones: ask again, and make the optimiser afterwards.
+void move_to(Layer& model, Device device);
+
 /// Every parameter and buffer of a built model, depth first, with dotted names.
 NamedTensors named_tensors(Layer& model);
 

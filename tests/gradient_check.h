@@ -22,9 +22,10 @@ inline void expect_gradients(const std::function<Tensor(const std::vector<Tensor
                              float step = 1e-2f) {
   for (Tensor& input : inputs) input.set_requires_grad(true);
   const Tensor y = f(inputs);
-  const std::vector<float> weights = random_values(y.size(), 99);
-  const Tensor r = Tensor::from(y.shape(), weights);
-  backward(record(Tensor::zeros({1}), {y}, [r](const Tensor&, Grads& grads) { grads.pass(0, r); }));
+  const Tensor r = random_tensor(y.shape(), 99);
+  const std::vector<float> weights = r.to_vector();
+  backward(record(Tensor::zeros({1}, DType::f32, y.device()), {y},
+                  [r](const Tensor&, Grads& grads) { grads.pass(0, r); }));
 
   const NoGrad no_grad;
   const auto value = [&] {
@@ -36,16 +37,16 @@ inline void expect_gradients(const std::function<Tensor(const std::vector<Tensor
   for (size_t k = 0; k < inputs.size(); ++k) {
     ASSERT_TRUE(inputs[k].grad().defined()) << "input " << k << " got no gradient";
     std::vector<float> numerical;
-    float* x = inputs[k].data();
-    for (int64_t i = 0; i < inputs[k].size(); ++i) {
-      const float before = x[i];
-      x[i] = before + step;
-      const float above = x[i];
-      const double high = value();
-      x[i] = before - step;
-      const float below = x[i];
-      const double low = value();
-      x[i] = before;
+    std::vector<float> x = inputs[k].to_vector();
+    const auto value_at = [&](size_t i, float changed) {
+      x[i] = changed;
+      inputs[k].copy_from(Tensor::from(inputs[k].shape(), x));
+      return value();
+    };
+    for (size_t i = 0; i < x.size(); ++i) {
+      const float before = x[i], above = before + step, below = before - step;
+      const double high = value_at(i, above), low = value_at(i, below);
+      value_at(i, before);
       numerical.push_back(static_cast<float>((high - low) / (double{above} - double{below})));
     }
     EXPECT_LT(relative_error(inputs[k].grad().to_vector(), numerical), tolerance)

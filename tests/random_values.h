@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cmath>
+#include <cstdlib>
 #include <random>
+#include <string_view>
 #include <vector>
 
 #include "engine/tensor.h"
@@ -23,8 +25,15 @@ inline Array<> random_values(int64_t count, uint32_t seed) {
   return values;
 }
 
+/// Where tests of operations compute: FETTLE_TEST_DEVICE=cuda chooses the GPU, or the executor.
+inline Device test_device() {
+  const char* name = std::getenv("FETTLE_TEST_DEVICE");
+  return name && std::string_view(name) == "cuda" ? Device::cuda() : Device::cpu();
+}
+
 inline Tensor random_tensor(const Shape& shape, uint32_t seed) {
-  return Tensor::from(shape, std::span<const float>(random_values(shape.size(), seed)));
+  return Tensor::from(shape, std::span<const float>(random_values(shape.size(), seed)),
+                      test_device());
 }
 
 /// ||a - b|| / ||b||; infinite where a holds NaN or the sizes differ.

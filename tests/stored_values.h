@@ -31,7 +31,7 @@ inline Shape stored_shape(const nlohmann::json& extents) {
 }
 
 inline Tensor stored_tensor(const nlohmann::json& extents, const nlohmann::json& values) {
-  return Tensor::from(stored_shape(extents), values.get<std::vector<float>>());
+  return Tensor::from(stored_shape(extents), values.get<std::vector<float>>(), test_device());
 }
 
 /// A parameter that collects a gradient.
@@ -42,7 +42,7 @@ inline Tensor leaf(Tensor tensor) {
 
 /// Runs the backward of y with dy as its gradient.
 inline void backward_with(const Tensor& y, const Tensor& dy) {
-  const Tensor loss = Tensor::zeros({1});
+  const Tensor loss = Tensor::zeros({1}, DType::f32, dy.device());
   backward(record(loss, {y}, [dy](const Tensor&, Grads& grads) { grads.pass(0, dy); }));
 }
 

@@ -9,6 +9,7 @@ namespace {
 void check_shapes(const char* operation, const Tensor& a, const Tensor& b) {
   require(a.shape() == b.shape(), operation, ": the shapes ", a.shape(), " and ", b.shape(),
           " differ");
+  check_devices(operation, {a, b});
 }
 
 Tensor product(const Tensor& a, const Tensor& b) {

@@ -10,6 +10,7 @@ PictureShape picture_shape(const char* operation, const Tensor& x, const Tensor&
   for (int64_t extent : a_picture) wanted.push_back(extent);
   require(drawn.shape() == wanted, operation, ": the parameters ", drawn.shape(),
           " do not fit the input ", x.shape());
+  check_devices(operation, {x, drawn});
   require(!x.requires_grad(), operation, ": has no gradient; apply it to pictures only");
   return {x.shape()[0], x.shape()[1], x.shape()[2], x.shape()[3]};
 }

@@ -9,6 +9,7 @@ namespace {
 BatchNormShape batch_norm_shape(const Tensor& x, const Tensor& gamma, const Tensor& beta) {
   require(x.shape().rank() >= 2 && x.size() > 0, "batch_norm: the input must be [...,C], not ",
           x.shape());
+  check_devices("batch_norm", {x, gamma, beta});
   const int64_t C = x.shape()[-1];
   require(gamma.shape() == Shape{C} && beta.shape() == Shape{C}, "batch_norm: gamma ",
           gamma.shape(), " and beta ", beta.shape(), " do not fit the input ", x.shape());

@@ -20,6 +20,7 @@ Tensor concatenate(const std::vector<Tensor>& parts) {
     widths.push_back(part.shape()[-1]);
     total += widths.back();
   }
+  check_devices("concatenate", parts);
   shape[-1] = total;
   Tensor y = Tensor::empty(shape, DType::f32, parts[0].device());
   const int64_t rows = total > 0 ? shape.size() / total : 0;

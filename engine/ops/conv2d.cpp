@@ -40,6 +40,7 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2d
   const Conv2dShape s = conv2d_shape(x, w, options);
   require(!bias.defined() || bias.shape() == Shape{s.K}, "conv2d: bias ", bias.shape(),
           " does not fit weight ", w.shape());
+  check_devices("conv2d", {x, w, bias});
   Tensor y = Tensor::empty({s.N, s.P, s.Q, s.K}, DType::f32, x.device());
   const Epilogue epilogue = options.epilogue;
   on(x.device(), [&](auto device) {

@@ -11,6 +11,7 @@ Tensor dense(const Tensor& x, const Tensor& w, const Tensor& bias, Epilogue epil
   const DenseShape s{x.shape()[0], x.shape()[1], w.shape()[0]};
   require(!bias.defined() || bias.shape() == Shape{s.K}, "dense: bias ", bias.shape(),
           " does not fit weight ", w.shape());
+  check_devices("dense", {x, w, bias});
   Tensor y = Tensor::empty({s.N, s.K}, DType::f32, x.device());
   on(x.device(), [&](auto device) {
     dense_forward(device, s, x.data(), w.data(), bias.data(), epilogue, y.data());

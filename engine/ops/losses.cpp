@@ -9,18 +9,22 @@
 namespace fettle {
 namespace {
 
+/// Labels that are on the host are looked at; those on a GPU are trusted, since reading them back
+/// would stop it at every step.
 void check_labels(const Tensor& labels, int64_t classes) {
+  if (labels.device().is_cuda()) return;
   for (const int32_t label : labels.to_vector<int32_t>()) {
     require(label >= 0 && label < classes, "sparse_categorical_cross_entropy: the label ", label,
             " is not one of the ", classes, " classes");
   }
 }
 
-/// i32 labels as f32 numbers of the logits' shape.
-Tensor as_targets(const Tensor& targets, const Shape& shape) {
-  if (targets.dtype() == DType::f32) return targets.detach();
+/// i32 labels as f32 numbers of the logits' shape, on their device.
+Tensor as_targets(const Tensor& targets, const Tensor& logits) {
+  if (targets.dtype() == DType::f32) return targets.to(logits.device());
   const std::vector<int32_t> labels = targets.to_vector<int32_t>();
-  return Tensor::from(shape, std::vector<float>(labels.begin(), labels.end()));
+  return Tensor::from(logits.shape(), std::vector<float>(labels.begin(), labels.end()),
+                      logits.device());
 }
 
 /// The mean of per-element losses, whose gradient by `logits` is one kernel.
@@ -33,19 +37,20 @@ Tensor mean_loss(const Tensor& losses, const Tensor& logits, const BackwardKerne
 
 }  // namespace
 
-Tensor sparse_categorical_cross_entropy(const Tensor& logits, const Tensor& labels,
+Tensor sparse_categorical_cross_entropy(const Tensor& logits, const Tensor& given_labels,
                                         const std::vector<float>& class_weights,
                                         float label_smoothing) {
-  require(logits.shape().rank() == 2 && labels.shape() == Shape{logits.shape()[0]},
+  require(logits.shape().rank() == 2 && given_labels.shape() == Shape{logits.shape()[0]},
           "sparse_categorical_cross_entropy: logits ", logits.shape(), " and labels ",
-          labels.shape(), " do not fit; they must be [N,K] and [N]");
+          given_labels.shape(), " do not fit; they must be [N,K] and [N]");
   const CategoricalShape s{logits.shape()[0], logits.shape()[1], label_smoothing};
   require(class_weights.empty() || static_cast<int64_t>(class_weights.size()) == s.K,
           "sparse_categorical_cross_entropy: ", class_weights.size(), " class weights for ", s.K,
           " classes");
-  check_labels(labels, s.K);
+  check_labels(given_labels, s.K);
   Tensor weights;
-  if (!class_weights.empty()) weights = Tensor::from({s.K}, class_weights);
+  if (!class_weights.empty()) weights = Tensor::from({s.K}, class_weights, logits.device());
+  const Tensor labels = given_labels.to(logits.device());
   const Tensor z = logits.detach();
   Tensor losses = Tensor::empty({s.N}, DType::f32, z.device());
   on(z.device(), [&](auto device) {
@@ -68,7 +73,7 @@ Tensor binary_cross_entropy(const Tensor& logits, const Tensor& targets,
           "binary_cross_entropy: takes two class weights, not ", class_weights.size());
   BinaryShape s{logits.size(), label_smoothing, {1, 1}};
   std::copy(class_weights.begin(), class_weights.end(), s.weight);
-  const Tensor z = logits.detach(), t = as_targets(targets, logits.shape());
+  const Tensor z = logits.detach(), t = as_targets(targets, logits);
   Tensor losses = Tensor::empty({s.n}, DType::f32, z.device());
   on(z.device(), [&](auto device) {
     binary_cross_entropy_forward(device, s, z.data(), t.data(), losses.data());
@@ -78,8 +83,9 @@ Tensor binary_cross_entropy(const Tensor& logits, const Tensor& targets,
   });
 }
 
-Tensor tversky_loss(const Tensor& probabilities, const Tensor& targets,
+Tensor tversky_loss(const Tensor& probabilities, const Tensor& given_targets,
                     const TverskyOptions& options) {
+  const Tensor targets = given_targets.to(probabilities.device());
   require(probabilities.shape() == targets.shape() && probabilities.shape().rank() >= 2,
           "tversky_loss: probabilities ", probabilities.shape(), " and targets ", targets.shape(),
           " do not fit; both must be [N,...,C]");
@@ -99,13 +105,12 @@ Tensor tversky_loss(const Tensor& probabilities, const Tensor& targets,
   on(device, [&](auto tag) {
     tversky_forward(tag, s, probabilities.data(), targets.data(), sums.data(), loss.data());
   });
-  return record(std::move(loss), {probabilities},
-                [s, sums, targets = targets.detach()](const Tensor& dy, Grads& grads) {
-                  on(dy.device(), [&](auto tag) {
-                    tversky_backward(tag, s, targets.data(), sums.data(), dy.data(),
-                                     grads.fresh(0));
-                  });
-                });
+  return record(
+      std::move(loss), {probabilities}, [s, sums, targets](const Tensor& dy, Grads& grads) {
+        on(dy.device(), [&](auto tag) {
+          tversky_backward(tag, s, targets.data(), sums.data(), dy.data(), grads.fresh(0));
+        });
+      });
 }
 
 Tensor focal_tversky_loss(const Tensor& probabilities, const Tensor& targets, float exponent,

@@ -10,7 +10,8 @@ Tensor scaled_sum(const Tensor& x, float scale) {
   Tensor y = Tensor::empty({1}, DType::f32, x.device());
   on(x.device(), [&](auto device) { sum(device, x.size(), scale, x.data(), y.data()); });
   return record(std::move(y), {x}, [shape = x.shape(), scale](const Tensor& dy, Grads& grads) {
-    grads.pass(0, Tensor::full(shape, scale * dy.item(), dy.device()));
+    on(dy.device(),
+       [&](auto device) { spread(device, shape.size(), scale, dy.data(), grads.fresh(0)); });
   });
 }
 

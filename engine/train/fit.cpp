@@ -72,12 +72,11 @@ constexpr const char* smaller_steps =
 void require_finite(const NamedTensors& tensors, int64_t epoch) {
   for (const NamedTensor& tensor : tensors) {
     if (tensor.tensor.dtype() != DType::f32) continue;
-    const float* first = tensor.tensor.data();
-    on(tensor.tensor.device(), [&](Cpu) {
-      require(std::all_of(first, first + tensor.tensor.size(),
-                          [](float value) { return std::isfinite(value); }),
-              tensor.name, " is no longer finite after epoch ", epoch, smaller_steps);
-    });
+    const Tensor here = tensor.tensor.to(Device::cpu());
+    const float* first = here.data();
+    require(
+        std::all_of(first, first + here.size(), [](float value) { return std::isfinite(value); }),
+        tensor.name, " is no longer finite after epoch ", epoch, smaller_steps);
   }
 }
 

@@ -1,5 +1,7 @@
 #include "kernels/elementwise/elementwise.h"
 
+#include <algorithm>
+
 #include "kernels/parallel.h"
 
 // The body below is compiled once for every instruction set and chosen at run time.
@@ -121,6 +123,9 @@ void chunks(int64_t n, const Range& range) {
 
 }  // namespace
 
+void fill(Cpu, int64_t n, float value, float* y) {
+  std::fill_n(y, n, value);
+}
 void add(Cpu, int64_t n, const float* a, const float* b, float* y) {
   const auto range = HWY_DYNAMIC_DISPATCH(add_range);
   chunks(n, [&](int64_t count, int64_t at) { range(count, a + at, b + at, y + at); });

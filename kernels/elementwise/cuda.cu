@@ -42,6 +42,17 @@ __device__ __forceinline__ float unary_derivative_of(Unary f, float x) {
   return x;
 }
 
+struct Fill {
+  float value;
+  float* y;
+  template <int V>
+  __device__ void at(int64_t i) const {
+    Vec<float, V> out;
+    for (int k = 0; k < V; ++k) out[k] = value;
+    store_vec(y + i, out);
+  }
+};
+
 struct Sum {
   const float *a, *b;
   float* y;
@@ -105,6 +116,9 @@ struct UnaryBackward {
 
 }  // namespace
 
+void fill(Cuda device, int64_t n, float value, float* y) {
+  elementwise("fill", device, n, Fill{value, y}, y);
+}
 void add(Cuda device, int64_t n, const float* a, const float* b, float* y) {
   elementwise("add", device, n, Sum{a, b, y}, a, b, y);
 }

@@ -7,6 +7,11 @@
 
 namespace fettle {
 
+/// y = value.
+void fill(Cpu, int64_t n, float value, float* y);
+void fill(Cuda, int64_t n, float value, float* y);
+void fill(Reference, int64_t n, float value, float* y);
+
 /// y = a + b.
 void add(Cpu, int64_t n, const float* a, const float* b, float* y);
 void add(Cuda, int64_t n, const float* a, const float* b, float* y);

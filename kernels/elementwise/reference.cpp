@@ -46,6 +46,9 @@ double derivative(Unary f, double x) {
 
 }  // namespace
 
+void fill(Reference, int64_t n, float value, float* y) {
+  each(n, y, [&](int64_t) { return double{value}; });
+}
 void add(Reference, int64_t n, const float* a, const float* b, float* y) {
   each(n, y, [&](int64_t i) { return double{a[i]} + b[i]; });
 }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <vector>
 
 #include "kernels/parallel.h"
@@ -20,6 +21,10 @@ void sum(Cpu, int64_t n, float scale, const float* x, float* y) {
   double total = 0;
   for (double part : partial) total += part;
   y[0] = static_cast<float>(scale * total);
+}
+
+void spread(Cpu, int64_t n, float scale, const float* x, float* y) {
+  std::fill_n(y, n, scale * x[0]);
 }
 
 }  // namespace fettle

@@ -1,4 +1,5 @@
 #include "kernels/column_sums.cuh"
+#include "kernels/elementwise_loop.cuh"
 #include "kernels/reduce/reduce.h"
 
 namespace fettle {
@@ -18,10 +19,26 @@ struct WriteScaled {
   }
 };
 
+struct Spread {
+  float scale;
+  const float* x;
+  float* y;
+  template <int V>
+  __device__ void at(int64_t i) const {
+    Vec<float, V> out;
+    for (int k = 0; k < V; ++k) out[k] = scale * x[0];
+    store_vec(y + i, out);
+  }
+};
+
 }  // namespace
 
 void sum(Cuda device, int64_t n, float scale, const float* x, float* y) {
   column_sums<1>("sum", device, {.rows = n}, ElementOfArray{x}, WriteScaled{scale, y});
+}
+
+void spread(Cuda device, int64_t n, float scale, const float* x, float* y) {
+  elementwise("spread", device, n, Spread{scale, x, y}, y);
 }
 
 }  // namespace fettle

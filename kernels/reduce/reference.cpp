@@ -8,4 +8,8 @@ void sum(Reference, int64_t n, float scale, const float* x, float* y) {
   y[0] = static_cast<float>(scale * total);
 }
 
+void spread(Reference, int64_t n, float scale, const float* x, float* y) {
+  for (int64_t i = 0; i < n; ++i) y[i] = static_cast<float>(double{scale} * x[0]);
+}
+
 }  // namespace fettle

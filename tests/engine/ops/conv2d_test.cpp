@@ -41,7 +41,7 @@ TEST(Dense, EqualsPyTorchForwardAndBackward) {
   const Tensor bias = leaf(stored_tensor({stored["w_shape"][0]}, stored["bias"]));
   const Tensor y = dense(x, w, bias);
   expect_equal(y, stored["y"], "y");
-  backward_with(y, Tensor::from(y.shape(), stored["dy"].get<std::vector<float>>()));
+  backward_with(y, Tensor::from(y.shape(), stored["dy"].get<std::vector<float>>(), y.device()));
   expect_equal(x.grad(), stored["dx"], "dx");
   expect_equal(w.grad(), stored["dw"], "dw");
   expect_equal(bias.grad(), stored["dbias"], "dbias");

@@ -89,25 +89,26 @@ TEST(Operations, BatchNormEqualsPyTorch) {
     const auto before_mean = stored["mean"].get<std::vector<double>>();
     const auto before_variance = stored["variance"].get<std::vector<double>>();
     for (size_t c = 0; c < 6; ++c) {
-      EXPECT_NEAR(0.9 * before_mean[c] + 0.1 * mean.data()[c],
+      EXPECT_NEAR(0.9 * before_mean[c] + 0.1 * mean.to_vector()[c],
                   stored["mean_after"][c].get<double>(), 1e-6);
-      EXPECT_NEAR(0.9 * before_variance[c] + 0.1 * variance.data()[c] * 60 / 59,
+      EXPECT_NEAR(0.9 * before_variance[c] + 0.1 * variance.to_vector()[c] * 60 / 59,
                   stored["variance_after"][c].get<double>(), 1e-6);
     }
   }
 }
 
 TEST(Operations, BatchNormStandsALargeMean) {
-  std::vector<float> values = random_values(4096 * 3, 1);
+  Array<> values = random_values(4096 * 3, 1);
   double sum = 0, squares = 0;
   for (float& value : values) value += 1e4f;
   for (size_t i = 0; i < values.size(); i += 3) sum += values[i];
   for (size_t i = 0; i < values.size(); i += 3) squares += std::pow(values[i] - sum / 4096, 2);
   Tensor mean, variance;
-  batch_norm_training(Tensor::from({4096, 3}, values), Tensor::full({3}, 1), Tensor::zeros({3}),
-                      1e-3f, mean, variance);
-  EXPECT_NEAR(mean.data()[0], sum / 4096, 1e-2);
-  EXPECT_NEAR(variance.data()[0] / (squares / 4096), 1, 1e-4);
+  batch_norm_training(Tensor::from({4096, 3}, std::span<const float>(values), test_device()),
+                      Tensor::full({3}, 1, test_device()),
+                      Tensor::zeros({3}, DType::f32, test_device()), 1e-3f, mean, variance);
+  EXPECT_NEAR(mean.to_vector()[0], sum / 4096, 1e-2);
+  EXPECT_NEAR(variance.to_vector()[0] / (squares / 4096), 1, 1e-4);
 }
 
 TEST(Operations, CrossEntropiesEqualPyTorch) {

@@ -1,0 +1,32 @@
+// Batches on the device that computes, the next one on its way there while this one is used.
+#pragma once
+
+#include <memory>
+
+#include "engine/train/batch.h"
+
+namespace fettle {
+
+/// Hands out the batches of another source with their pictures on `device`; the targets stay on the
+/// host, where metrics count them and losses check them. To a GPU, batch n+1 is copied through
+/// pinned memory while the kernels of batch n run. On the CPU the batches pass as they are.
+class DeviceBatches : public BatchSource {
+ public:
+  DeviceBatches(BatchSource& source, Device device);
+  ~DeviceBatches() override;
+
+  void start_epoch(uint32_t epoch) override;
+  std::optional<Batch> next() override;
+  int64_t batches() const override { return source_.batches(); }
+  int64_t examples() const override { return source_.examples(); }
+
+ private:
+  void start_next();
+
+  BatchSource& source_;
+  Device device_;
+  std::unique_ptr<cuda::Uploader> uploader_;
+  std::optional<Batch> travelling_;
+};
+
+}  // namespace fettle

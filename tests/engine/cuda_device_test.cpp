@@ -1,0 +1,149 @@
+// Tensors, memory and copies on a GPU, or on the executor.
+#if defined(FETTLE_CUDA)
+
+#include <gtest/gtest.h>
+
+#include "engine/autograd.h"
+#include "engine/ops/arithmetic.h"
+#include "engine/ops/losses.h"
+#include "engine/ops/reduce.h"
+#include "engine/train/device_batches.h"
+#include "tests/random_values.h"
+#include "tests/stored_values.h"
+
+namespace fettle {
+namespace {
+
+class OnGpu : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!gpu_is_there()) GTEST_SKIP() << cuda::why_no_gpu();
+  }
+  const Device gpu_ = Device::cuda();
+  const std::vector<float> values_ = {1, -2, 3, 0.5f, 7, -1};
+};
+
+TEST_F(OnGpu, ValuesComeBackAsTheyWent) {
+  const Tensor there = Tensor::from({2, 3}, values_, gpu_);
+  EXPECT_EQ(there.device(), gpu_);
+  EXPECT_EQ(there.to_vector(), values_);
+  EXPECT_EQ(there.to(Device::cpu()).to_vector(), values_);
+  EXPECT_EQ(there.to(gpu_).raw(), there.raw());
+  EXPECT_EQ(there.clone().to_vector(), values_);
+  Tensor here = Tensor::zeros({2, 3});
+  here.copy_from(there);
+  EXPECT_EQ(here.to_vector(), values_);
+  const std::vector<int32_t> labels = {4, 5};
+  EXPECT_EQ(Tensor::from({2}, labels, gpu_).to_vector<int32_t>(), labels);
+  EXPECT_EQ(Tensor::zeros({3}, DType::f32, gpu_).to_vector(), std::vector<float>(3, 0));
+  EXPECT_EQ(Tensor::full({3}, 2.5f, gpu_).to_vector(), std::vector<float>(3, 2.5f));
+  EXPECT_EQ(Tensor::full({1}, 3, gpu_).item(), 3);
+}
+
+TEST_F(OnGpu, MemoryIsReusedAndCounted) {
+  release_cached_memory(gpu_);
+  reset_peak_memory(gpu_);
+  const MemoryStats before = memory_stats(gpu_);
+  const std::byte* first = nullptr;
+  {
+    const Tensor t = Tensor::empty({1 << 18}, DType::f32, gpu_);
+    first = t.raw();
+    EXPECT_EQ(memory_stats(gpu_).current - before.current, 1 << 20);
+  }
+  EXPECT_EQ(memory_stats(gpu_).current, before.current);
+  EXPECT_GE(memory_stats(gpu_).peak, 1 << 20);
+  EXPECT_EQ(Tensor::empty({1 << 18}, DType::f32, gpu_).raw(), first);
+  const int64_t reserved = memory_stats(gpu_).reserved;
+  release_cached_memory(gpu_);
+  EXPECT_LT(memory_stats(gpu_).reserved, reserved);
+}
+
+TEST_F(OnGpu, SaysWhenThereIsNoMoreMemory) {
+  const std::string message =
+      message_of([&] { Tensor::empty({int64_t{1} << 40}, DType::f32, gpu_); });
+  EXPECT_NE(message.find("out of memory on cuda:0"), std::string::npos) << message;
+  EXPECT_NE(message.find("smaller batch"), std::string::npos) << message;
+  EXPECT_EQ(Tensor::full({4}, 1, gpu_).to_vector(), std::vector<float>(4, 1));  // goes on
+}
+
+TEST_F(OnGpu, PoisonMakesFreshMemoryNaN) {
+  set_memory_poison(true);
+  const Tensor t = Tensor::empty({5}, DType::f32, gpu_);
+  set_memory_poison(false);
+  for (const float value : t.to_vector()) EXPECT_TRUE(std::isnan(value));
+}
+
+TEST_F(OnGpu, MixedDevicesAreRefused) {
+  const Tensor here = Tensor::zeros({2}), there = Tensor::zeros({2}, DType::f32, gpu_);
+  const std::string message = message_of([&] { here + there; });
+  EXPECT_NE(message.find("add: one input is on cpu and another on cuda:0"), std::string::npos)
+      << message;
+}
+
+TEST_F(OnGpu, GradientsStayThere) {
+  const Tensor x = leaf(Tensor::from({6}, values_, gpu_));
+  backward(mean(x * x));
+  EXPECT_EQ(x.grad().device(), gpu_);
+  const std::vector<float> gradient = x.grad().to_vector();
+  for (size_t i = 0; i < values_.size(); ++i) EXPECT_FLOAT_EQ(gradient[i], values_[i] / 3);
+}
+
+TEST_F(OnGpu, LossesTakeLabelsFromTheHost) {
+  const std::vector<int32_t> labels = {1, 2};
+  const Tensor here = Tensor::from({2, 3}, values_);
+  const Tensor there = Tensor::from({2, 3}, values_, gpu_);
+  const Tensor targets = Tensor::from({2}, labels);
+  const std::vector<float> weights = {1, 2, 3};
+  EXPECT_FLOAT_EQ(sparse_categorical_cross_entropy(there, targets, weights).item(),
+                  sparse_categorical_cross_entropy(here, targets, weights).item());
+  EXPECT_FLOAT_EQ(
+      binary_cross_entropy(there.view({6}).clone().view({6, 1}),
+                           Tensor::from({6, 1}, std::vector<float>(6, 1)))
+          .item(),
+      binary_cross_entropy(here.view({6, 1}), Tensor::from({6, 1}, std::vector<float>(6, 1)))
+          .item());
+}
+
+/// Batches of one number, of growing size.
+class Growing : public BatchSource {
+ public:
+  void start_epoch(uint32_t) override { next_ = 0; }
+  std::optional<Batch> next() override {
+    if (next_ == 5) return {};
+    ++next_;
+    return Batch{Tensor::full({next_, 2}, static_cast<float>(next_)),
+                 Tensor::from({1}, std::vector<int32_t>{static_cast<int32_t>(next_)})};
+  }
+  int64_t batches() const override { return 5; }
+  int64_t examples() const override { return 15; }
+
+ private:
+  int64_t next_ = 0;
+};
+
+TEST_F(OnGpu, BatchesArriveInOrder) {
+  Growing source;
+  for (const Device device : {Device::cpu(), gpu_}) {
+    DeviceBatches batches(source, device);
+    for (uint32_t epoch = 0; epoch < 3; ++epoch) {
+      batches.start_epoch(epoch);
+      // The second epoch is left in its middle.
+      for (int64_t i = 1; i <= (epoch == 1 ? 2 : 5); ++i) {
+        const std::optional<Batch> batch = batches.next();
+        ASSERT_TRUE(batch);
+        EXPECT_EQ(batch->x.device(), device);
+        EXPECT_EQ(batch->y.device(), Device::cpu());
+        EXPECT_EQ(batch->x.to_vector(),
+                  std::vector<float>(static_cast<size_t>(2 * i), static_cast<float>(i)));
+      }
+      if (epoch != 1) {
+        EXPECT_FALSE(batches.next());
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fettle
+
+#endif
