@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdlib>
 #include <new>
 
 #if defined(FETTLE_CUDA)
@@ -15,6 +16,7 @@ namespace fettle {
 inline bool gpu_is_there() {
 #if defined(FETTLE_CUDA)
   static const bool there = [] {
+    setenv("CUDA_LAUNCH_BLOCKING", "1", 1);  // read when CUDA starts, which is now
     int count = 0;
     return cudaGetDeviceCount(&count) == cudaSuccess && count > 0;
   }();

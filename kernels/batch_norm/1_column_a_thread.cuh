@@ -17,6 +17,7 @@ __global__ void __launch_bounds__(256)
                                         float* __restrict__ mean, float* __restrict__ variance) {
   for (int64_t c = strided_first(); c < C; c += strided_step()) {
     float average = 0, squares = 0;
+#pragma unroll 1
     for (int64_t i = 0; i < rows; ++i) {
       const float delta = x[i * C + c] - average;
       average += delta / static_cast<float>(i + 1);
@@ -36,6 +37,7 @@ __global__ void __launch_bounds__(256)
   for (int64_t c = strided_first(); c < C; c += strided_step()) {
     const float inverse = 1.0f / std::sqrt(variance[c] + epsilon);
     double gamma = 0, beta = 0;
+#pragma unroll 1
     for (int64_t i = 0; i < rows; ++i) {
       const float gradient = dy[i * C + c];
       gamma += gradient * (x[i * C + c] - mean[c]);

@@ -71,9 +71,12 @@ __global__ void __launch_bounds__(direct_threads)
 __global__ void __launch_bounds__(direct_threads)
     conv2d_backward_weight_direct_kernel(Conv2dShape s, const float* __restrict__ dy,
                                          const float* __restrict__ x, float* __restrict__ dw) {
-  const int64_t Cg = s.C / s.groups, Kg = s.K / s.groups;
-  for (int64_t i = strided_first(); i < s.K * s.R * s.S * Cg; i += strided_step()) {
-    const int64_t c = i % Cg, t = i / Cg % s.S, r = i / Cg / s.S % s.R, k = i / Cg / s.S / s.R;
+  const int Cg = static_cast<int>(s.C / s.groups), Kg = static_cast<int>(s.K / s.groups);
+  const int R = static_cast<int>(s.R), S = static_cast<int>(s.S);  // weights count in 32 bits
+  const int64_t weights = s.K * s.R * s.S * Cg;
+  for (int64_t i = strided_first(); i < weights; i += strided_step()) {
+    const int tap = static_cast<int>(i) / Cg, c = static_cast<int>(i) % Cg;
+    const int t = tap % S, r = tap / S % R, k = tap / S / R;
     const int64_t channel = k / Kg * Cg + c;
     float sum = 0;
     for (int64_t n = 0; n < s.N; ++n) {

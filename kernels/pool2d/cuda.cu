@@ -183,6 +183,7 @@ __global__ void __launch_bounds__(256)
     const int pixel = at.row * g.W + at.column;
     float sum = 0;
     for (int p = rows.first; p < rows.end; ++p) {
+#pragma unroll 1
       for (int q = columns.first; q < columns.end; ++q) {
         const int64_t output = ((int64_t{at.n} * g.P + p) * g.Q + q) * g.C + at.c;
         if (best_pixel[output] == pixel) sum += dy[output];
@@ -202,6 +203,7 @@ __global__ void __launch_bounds__(256)
     const Covering columns = covering(at.column, g.pad_left, g.S, g.stride_w, g.Q);
     float sum = 0;
     for (int p = rows.first; p < rows.end; ++p) {
+#pragma unroll 1
       for (int q = columns.first; q < columns.end; ++q) {
         sum += dy[((int64_t{at.n} * g.P + p) * g.Q + q) * g.C + at.c] /
                static_cast<float>(window_of(g, p, q).pixels());

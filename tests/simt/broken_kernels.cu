@@ -321,6 +321,21 @@ __global__ void read_by_all_then_written(float* y) {
   y[threadIdx.x] = first + s.v[0];
 }
 
+__global__ void global_stride(int stride, const float* x, float* y) {
+  y[threadIdx.x] = x[static_cast<int>(threadIdx.x) * stride];
+}
+struct ThousandFloats {
+  alignas(16) float v[32 * 33 + 4];
+};
+template <int Width>
+__global__ void shared_stride(int stride, float* y) {
+  ThousandFloats& s = shared<ThousandFloats>();
+  for (int i = static_cast<int>(threadIdx.x); i < 32 * 33 + 4; i += 32) s.v[i] = 1;
+  __syncwarp();
+  const auto some = load_vec<Width>(s.v + static_cast<int>(threadIdx.x) * stride);
+  y[threadIdx.x] = some[0];
+}
+
 /// Memory of the executor's GPU: `count` elements, zeros or unwritten.
 template <class T>
 std::shared_ptr<T> gpu_array(int64_t count, bool written = true) {
@@ -420,6 +435,17 @@ std::vector<KernelCase> right_kernels() {
       CASE(read_by_all_then_written, {}, 1, 64, 0, y),
       CASE(nothing_wrong, {}, 1, 32, 0, y),
   };
+}
+
+void read_global_with_stride(int stride) {
+  const auto x = gpu_array<float>(32 * 33), y = gpu_array<float>(32);
+  launch("global_stride", global_stride, 1, 32, 0, Cuda{}, stride, x.get(), y.get());
+}
+
+void read_shared_with_stride(int stride, int width) {
+  const auto y = gpu_array<float>(32);
+  launch("shared_stride", width == 4 ? shared_stride<4> : shared_stride<1>, 1, 32, 0, Cuda{},
+         stride, y.get());
 }
 
 }  // namespace fettle

@@ -19,4 +19,9 @@ struct KernelCase {
 std::vector<KernelCase> broken_kernels();
 std::vector<KernelCase> right_kernels();
 
+/// One warp reads every `stride`-th float of global memory.
+void read_global_with_stride(int stride);
+/// One warp reads every `stride`-th float of shared memory, `width` floats each.
+void read_shared_with_stride(int stride, int width);
+
 }  // namespace fettle

@@ -84,6 +84,35 @@ TEST(Executor, ReportsNothingInRightKernels) {
   }
 }
 
+#if !defined(__SANITIZE_ADDRESS__)
+/// What the read of such a kernel takes: sectors of global memory or passes over the banks.
+int64_t counted(bool shared, const std::function<void()>& kernel) {
+  simt::options().count = true;
+  kernel();
+  simt::options() = {};
+  int64_t count = 0;
+  for (const simt::LineCounts& line : simt::take_counts()) {
+    if (line.shared == shared && !line.write) count += shared ? line.wavefronts : line.sectors;
+  }
+  return count;
+}
+
+TEST(Executor, CountsSectorsAndBankConflicts) {
+  EXPECT_EQ(counted(false, [] { read_global_with_stride(1); }), 4);
+  EXPECT_EQ(counted(false, [] { read_global_with_stride(2); }), 8);
+  EXPECT_EQ(counted(false, [] { read_global_with_stride(8); }), 32);
+  EXPECT_EQ(counted(false, [] { read_global_with_stride(0); }), 1);
+  EXPECT_EQ(counted(true, [] { read_shared_with_stride(1, 1); }), 1);
+  EXPECT_EQ(counted(true, [] { read_shared_with_stride(0, 1); }), 1);  // one word for all
+  EXPECT_EQ(counted(true, [] { read_shared_with_stride(2, 1); }), 2);
+  EXPECT_EQ(counted(true, [] { read_shared_with_stride(32, 1); }), 32);
+  EXPECT_EQ(counted(true, [] { read_shared_with_stride(33, 1); }), 1);
+  EXPECT_EQ(counted(true, [] { read_shared_with_stride(4, 4); }), 4);  // 512 bytes
+  EXPECT_EQ(counted(true, [] { read_shared_with_stride(32, 4); }), 32);
+  EXPECT_EQ(counted(true, [] { read_shared_with_stride(20, 4); }), 4);
+}
+#endif
+
 TEST(Executor, ThrowsTheFindingsOfALaunch) {
   const std::vector<KernelCase> cases = broken_kernels();
   try {
