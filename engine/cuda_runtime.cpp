@@ -1,6 +1,7 @@
 #include "engine/cuda_runtime.h"
 
 #include "engine/error.h"
+#include "kernels/cuda_error.h"
 
 #if defined(FETTLE_CUDA)
 

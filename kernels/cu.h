@@ -195,6 +195,7 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 blo
         static_cast<Parameters>(arguments)...);
     error = cudaGetLastError();
   }
+  last_cuda_kernel = name;
   if (error == cudaSuccess) return;
   const auto extent = [](dim3 d) {
     return std::to_string(d.x) + "x" + std::to_string(d.y) + "x" + std::to_string(d.z);

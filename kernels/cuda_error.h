@@ -10,4 +10,7 @@ struct CudaError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// The kernel that this thread started last, for errors that come to light only later.
+inline thread_local const char* last_cuda_kernel = "none";
+
 }  // namespace fettle

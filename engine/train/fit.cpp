@@ -127,7 +127,7 @@ bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
   int64_t batches = 0, pictures = 0;
   double loss_sum = 0;
   while (const std::optional<Batch> batch = source.next()) {
-    double loss_value = 0;
+    double loss_value = 0, accuracy = 0;
     {
       const TrainingScope training(options_.seed, static_cast<uint32_t>(step_));
       const Tensor logits = model_(batch->x);
@@ -135,9 +135,12 @@ bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
       loss_value = loss.item();
       require(std::isfinite(loss_value), "the loss became ", loss_value, " in epoch ",
               epochs_done_ + 1, ", batch ", batches + 1, smaller_steps);
+      // Counted while the device has nothing queued yet, so that the next batch is prepared while
+      // it works on the gradients.
+      metrics.add(logits, batch->y, loss_value);
+      accuracy = options_.on_batch ? metrics.accuracy() : 0;
       backward(loss);
       optimizer_.step();
-      metrics.add(logits, batch->y, loss_value);
     }
     ++step_;
     ++batches;
@@ -151,7 +154,7 @@ bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
                          .batch = batches,
                          .batches = source.batches(),
                          .loss = loss_sum / static_cast<double>(pictures),
-                         .accuracy = metrics.accuracy(),
+                         .accuracy = accuracy,
                          .pictures_per_second = static_cast<double>(pictures) / seconds,
                          .seconds_left = seconds / static_cast<double>(batches) *
                                          static_cast<double>(source.batches() - batches)});

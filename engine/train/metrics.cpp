@@ -1,10 +1,11 @@
 #include "engine/train/metrics.h"
 
 #include <algorithm>
-#include <cmath>
+#include <utility>
 
 #include "engine/autograd.h"
 #include "engine/ops/activation.h"
+#include "kernels/metrics/metrics.h"
 
 namespace fettle {
 namespace {
@@ -47,50 +48,52 @@ std::vector<std::vector<float>> probabilities_of(const Tensor& logits) {
   return rows;
 }
 
-void MetricsCounter::add(const Tensor& logits, const Tensor& labels, double loss) {
-  const auto probabilities = probabilities_of(logits.detach());
-  const std::vector<int32_t> truth = labels.to_vector<int32_t>();
-  require(probabilities.size() == truth.size(), "metrics: logits ", logits.shape(), " and labels ",
-          labels.shape(), " do not fit");
-  if (truth.empty()) return;
-  const size_t classes = probabilities[0].size();
+void MetricsCounter::add(const Tensor& given_logits, const Tensor& given_labels, double loss) {
+  const NoGrad no_grad;
+  const Tensor logits = given_logits.detach();
+  require(logits.shape().rank() == 2 && given_labels.shape() == Shape{logits.shape()[0]},
+          "metrics: logits ", logits.shape(), " and labels ", given_labels.shape(),
+          " do not fit; they must be [N,K] and [N]");
+  const Device device = logits.device();
+  const int64_t N = logits.shape()[0];
+  if (N == 0) return;
   one_logit_ = logits.shape()[1] == 1;
-  if (confusion_.empty()) {
-    const std::vector<int64_t> buckets(threshold_count + 1);
-    confusion_.assign(classes, std::vector<int64_t>(classes));
-    scores_.assign(classes, {buckets, buckets});
-  }
-  for (size_t n = 0; n < truth.size(); ++n) {
-    const std::vector<float>& row = probabilities[n];
-    const size_t label = static_cast<size_t>(truth[n]);
-    require(label < classes, "metrics: the label ", truth[n], " is not one of the ", classes,
-            " classes");
-    const size_t predicted =
-        one_logit_ ? static_cast<size_t>(row[1] > 0.5f)
-                   : static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
-    ++confusion_[label][predicted];
-    for (size_t k = 0; k < classes; ++k) {
-      const auto below = std::lower_bound(thresholds().begin(), thresholds().end(), row[k]);
-      const auto bucket = static_cast<size_t>(below - thresholds().begin());
-      ++(k == label ? scores_[k].positive : scores_[k].negative)[bucket];
+  const CountShape s = {N, one_logit_ ? 2 : logits.shape()[1], one_logit_, threshold_count};
+  if (!given_labels.device().is_cuda()) {
+    for (const int32_t label : given_labels.to_vector<int32_t>()) {
+      require(label >= 0 && label < s.classes, "metrics: the label ", label, " is not one of the ",
+              s.classes, " classes");
     }
   }
-  examples_ += static_cast<int64_t>(truth.size());
-  loss_sum_ += loss * static_cast<double>(truth.size());
+  if (!confusion_.defined()) {
+    confusion_ = Tensor::zeros({s.classes, s.classes}, DType::i32, device);
+    scores_ = Tensor::zeros({s.classes, 2, threshold_count + 1}, DType::i32, device);
+    thresholds_ = Tensor::from({threshold_count}, thresholds(), device);
+  }
+  const Tensor labels = given_labels.to(device);
+  const Tensor p = one_logit_ ? sigmoid(logits) : softmax(logits);
+  on(device, [&](auto tag) {
+    count_predictions(tag, s, p.data(), labels.data<int32_t>(), std::as_const(thresholds_).data(),
+                      confusion_.data<int32_t>(), scores_.data<int32_t>());
+  });
+  examples_ += N;
+  loss_sum_ += loss * static_cast<double>(N);
 }
 
-double MetricsCounter::area(const ScoreCounts& counts) const {
+double MetricsCounter::area(const std::vector<int32_t>& scores, size_t k) const {
+  const int32_t* negative = scores.data() + 2 * k * (threshold_count + 1);
+  const int32_t* positive = negative + threshold_count + 1;
   double positives = 0, negatives = 0;
-  for (size_t i = 0; i < counts.positive.size(); ++i) {
-    positives += static_cast<double>(counts.positive[i]);
-    negatives += static_cast<double>(counts.negative[i]);
+  for (int i = 0; i <= threshold_count; ++i) {
+    positives += positive[i];
+    negatives += negative[i];
   }
   // From the lowest threshold, above which everything counts as positive, to the highest.
   double true_positives = positives, false_positives = negatives, total = 0;
   double last_tpr = 0, last_fpr = 0;
-  for (size_t i = 0; i < threshold_count; ++i) {
-    true_positives -= static_cast<double>(counts.positive[i]);
-    false_positives -= static_cast<double>(counts.negative[i]);
+  for (int i = 0; i < threshold_count; ++i) {
+    true_positives -= positive[i];
+    false_positives -= negative[i];
     const double tpr = ratio(true_positives, positives), fpr = ratio(false_positives, negatives);
     if (i > 0) total += (last_fpr - fpr) * (last_tpr + tpr) / 2;
     last_tpr = tpr;
@@ -100,8 +103,11 @@ double MetricsCounter::area(const ScoreCounts& counts) const {
 }
 
 double MetricsCounter::accuracy() const {
+  if (examples_ == 0) return 0;
+  const std::vector<int32_t> counts = confusion_.to_vector<int32_t>();
+  const auto classes = static_cast<size_t>(confusion_.shape()[0]);
   int64_t correct = 0;
-  for (size_t k = 0; k < confusion_.size(); ++k) correct += confusion_[k][k];
+  for (size_t k = 0; k < classes; ++k) correct += counts[k * classes + k];
   return ratio(static_cast<double>(correct), static_cast<double>(examples_));
 }
 
@@ -109,21 +115,27 @@ Metrics MetricsCounter::result() const {
   Metrics m;
   m.examples = examples_;
   m.loss = ratio(loss_sum_, static_cast<double>(examples_));
-  m.confusion = confusion_;
-  const size_t classes = confusion_.size();
+  if (examples_ == 0) return m;
+  const auto classes = static_cast<size_t>(confusion_.shape()[0]);
+  const std::vector<int32_t> counts = confusion_.to_vector<int32_t>();
+  const std::vector<int32_t> scores = scores_.to_vector<int32_t>();
+  for (size_t k = 0; k < classes; ++k) {
+    m.confusion.emplace_back(counts.begin() + static_cast<std::ptrdiff_t>(k * classes),
+                             counts.begin() + static_cast<std::ptrdiff_t>((k + 1) * classes));
+  }
   for (size_t k = 0; k < classes; ++k) {
     int64_t support = 0, predicted = 0;
     for (size_t j = 0; j < classes; ++j) {
-      support += confusion_[k][j];
-      predicted += confusion_[j][k];
+      support += m.confusion[k][j];
+      predicted += m.confusion[j][k];
     }
-    const auto hits = static_cast<double>(confusion_[k][k]);
+    const auto hits = static_cast<double>(m.confusion[k][k]);
     ClassMetrics c;
     c.support = support;
     c.precision = ratio(hits, static_cast<double>(predicted));
     c.recall = ratio(hits, static_cast<double>(support));
     c.f1 = ratio(2 * c.precision * c.recall, c.precision + c.recall);
-    c.auc = area(scores_[k]);
+    c.auc = area(scores, k);
     m.classes.push_back(c);
   }
   m.accuracy = accuracy();

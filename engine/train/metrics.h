@@ -21,7 +21,7 @@ struct Metrics {
   std::vector<std::vector<int64_t>> confusion;  ///< [true class][predicted class]
 };
 
-/// Gathers logits and labels; memory does not grow with the number of pictures.
+/// Gathers logits and labels, counting on the device of the logits; memory does not grow with the number of pictures.
 ///
 /// Logits [N,1] are one sigmoid: class 1 is predicted above probability 0.5, and precision, recall,
 /// F1 and AUC are those of class 1, as Keras's Precision, Recall and AUC give them.
@@ -40,17 +40,13 @@ class MetricsCounter {
   double accuracy() const;
 
  private:
-  struct ScoreCounts {
-    std::vector<int64_t> positive, negative;  // by the number of thresholds below the score
-  };
-
-  double area(const ScoreCounts& counts) const;
+  double area(const std::vector<int32_t>& scores, size_t k) const;
 
   bool one_logit_ = false;
   int64_t examples_ = 0;
   double loss_sum_ = 0;
-  std::vector<std::vector<int64_t>> confusion_;
-  std::vector<ScoreCounts> scores_;
+  // On the logits' device, in the layout of kernels/metrics/metrics.h; 2^31 examples are the end.
+  Tensor confusion_, scores_, thresholds_;
 };
 
 /// Probabilities from logits: [N,1] gives (1 - p, p), [N,K] the softmax; rows of the result are

@@ -8,7 +8,7 @@ namespace fettle {
 namespace {
 
 TEST(CrossEntropyKernels, EqualTheDefinition) {
-  const float dloss = 1.7f;
+  const Array<> dloss = {1.7f};
   for (const auto& [N, K] : {std::pair<int64_t, int64_t>{1, 2}, {7, 5}, {1000, 3}}) {
     const Array<> z = random_values(N * K, 1), t = random_values(N * K, 2);
     Array<int32_t> labels;
@@ -24,7 +24,7 @@ TEST(CrossEntropyKernels, EqualTheDefinition) {
             categorical_cross_entropy_forward(device, s, z.data(), labels.data(), weights.data(),
                                               out[1].data());
             categorical_cross_entropy_backward(device, s, z.data(), labels.data(), weights.data(),
-                                               &dloss, out[2].data());
+                                               dloss.data(), out[2].data());
             return out;
           },
           "categorical", 1e-6);
@@ -35,7 +35,7 @@ TEST(CrossEntropyKernels, EqualTheDefinition) {
           [&](auto device) {
             Arrays out = {unwritten(N * K), unwritten(N * K)};
             binary_cross_entropy_forward(device, b, z.data(), targets.data(), out[0].data());
-            binary_cross_entropy_backward(device, b, z.data(), targets.data(), &dloss,
+            binary_cross_entropy_backward(device, b, z.data(), targets.data(), dloss.data(),
                                           out[1].data());
             return out;
           },
@@ -45,7 +45,7 @@ TEST(CrossEntropyKernels, EqualTheDefinition) {
 }
 
 TEST(TverskyKernels, EqualTheDefinition) {
-  const float dloss = 0.6f;
+  const Array<> dloss = {0.6f};
   for (const int64_t pixels : {1, 35, 20000}) {
     for (const Grouping grouping : {Grouping::batch, Grouping::picture, Grouping::channel}) {
       const TverskyShape s{3, pixels, 4, grouping, 0.7f, 0.3f, 1e-6f, 0.75f};
@@ -56,7 +56,7 @@ TEST(TverskyKernels, EqualTheDefinition) {
           [&](auto device) {
             Arrays out = {unwritten(s.groups() * 3), unwritten(1), unwritten(3 * pixels * 4)};
             tversky_forward(device, s, p.data(), t.data(), out[0].data(), out[1].data());
-            tversky_backward(device, s, t.data(), out[0].data(), &dloss, out[2].data());
+            tversky_backward(device, s, t.data(), out[0].data(), dloss.data(), out[2].data());
             return out;
           },
           cat("pixels ", pixels), 1e-5);

@@ -1,0 +1,37 @@
+// One example of metrics.h, for every device.
+#pragma once
+
+#include "kernels/metrics/metrics.h"
+
+namespace fettle {
+
+/// The probability of class k.
+FETTLE_HOST_DEVICE inline float probability_of(const CountShape& s, const float* row, int64_t k) {
+  if (!s.one_column) return row[k];
+  return k == 1 ? row[0] : 1.0f - row[0];
+}
+
+FETTLE_HOST_DEVICE inline int64_t prediction_of(const CountShape& s, const float* row) {
+  if (s.one_column) return row[0] > 0.5f;
+  int64_t best = 0;
+  for (int64_t k = 1; k < s.classes; ++k) {
+    if (row[k] > row[best]) best = k;
+  }
+  return best;
+}
+
+/// How many of n rising thresholds lie below p.
+FETTLE_HOST_DEVICE inline int64_t thresholds_below(const float* thresholds, int64_t n, float p) {
+  int64_t low = 0, high = n;
+  while (low < high) {
+    const int64_t middle = (low + high) / 2;
+    if (thresholds[middle] < p) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+}  // namespace fettle

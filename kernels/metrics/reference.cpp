@@ -1,0 +1,30 @@
+#include <algorithm>
+#include <vector>
+
+#include "kernels/metrics/metrics.h"
+
+namespace fettle {
+
+void count_predictions(Reference, const CountShape& s, const float* probabilities,
+                       const int32_t* labels, const float* thresholds, int32_t* confusion,
+                       int32_t* scores) {
+  for (int64_t n = 0; n < s.N; ++n) {
+    std::vector<float> row;
+    if (s.one_column) {
+      row = {1 - probabilities[n], probabilities[n]};
+    } else {
+      row.assign(probabilities + n * s.classes, probabilities + (n + 1) * s.classes);
+    }
+    const int64_t predicted =
+        s.one_column ? row[1] > 0.5f : std::max_element(row.begin(), row.end()) - row.begin();
+    if (labels[n] < 0 || labels[n] >= s.classes) continue;
+    ++confusion[labels[n] * s.classes + predicted];
+    for (int64_t k = 0; k < s.classes; ++k) {
+      int64_t below = 0;
+      for (int64_t i = 0; i < s.thresholds; ++i) below += thresholds[i] < row[k];
+      ++scores[(k * 2 + (labels[n] == k)) * (s.thresholds + 1) + below];
+    }
+  }
+}
+
+}  // namespace fettle
