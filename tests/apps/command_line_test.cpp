@@ -40,12 +40,19 @@ class CommandLine : public testing::Test {
   std::string path(const std::string& name) { return folder_.path() + "/" + name; }
 
   /// Runs `fettle arguments`; {} in them stands for the folder.
-  Outcome fettle(std::string arguments, const std::string& before = "") {
+  Outcome fettle(const std::string& arguments, const std::string& before = "") {
+    return run(before + FETTLE_PROGRAM, arguments);
+  }
+  /// The same program with the executor of tests/simt as its GPU.
+  Outcome fettle_with_gpu(const std::string& arguments) {
+    return run(FETTLE_PROGRAM_WITH_GPU, arguments);
+  }
+  Outcome run(const std::string& program, std::string arguments) {
     for (size_t at; (at = arguments.find("{}")) != std::string::npos;) {
       arguments.replace(at, 2, folder_.path());
     }
-    const std::string command = cat(before, FETTLE_PROGRAM, " ", arguments, " >", path("out.txt"),
-                                    " 2>", path("err.txt"), " </dev/null");
+    const std::string command =
+        cat(program, " ", arguments, " >", path("out.txt"), " 2>", path("err.txt"), " </dev/null");
     const int status = std::system(command.c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(path("out.txt")),
             content(path("err.txt"))};
@@ -158,6 +165,38 @@ TEST_F(CommandLine, CtrlCLeavesAWholeCheckpointThatResumes) {
   ASSERT_EQ(resumed.code, 0) << resumed.err;
   EXPECT_EQ(content(out + "/model.safetensors"), content(path("whole/model.safetensors")));
   expect_nothing_half_written();
+}
+
+TEST_F(CommandLine, AGpuChangesNothingButTheDevice) {
+  const std::string arguments =
+      "train --model tyre_cnn --data {}/data --image-size 16 --batch-size 4 --validation-split "
+      "0.25 "
+      "--epochs 2 --device auto --out {}/";
+  const Outcome here = fettle(arguments + "cpu"), there = fettle_with_gpu(arguments + "gpu");
+  ASSERT_EQ(there.code, 0) << there.err;
+  EXPECT_NE(there.err.find("Device: cuda:0, SIMT executor"), std::string::npos) << there.err;
+  EXPECT_NE(here.err.find("Device: CPU"), std::string::npos);
+
+  // A run of the one evaluates and predicts on the other.
+  const auto loss = [&](const Outcome& outcome, const char* out) {
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return nlohmann::json::parse(content(path(cat(out, "/metrics.json"))))["loss"].get<double>();
+  };
+  const double on_cpu = loss(fettle("evaluate {}/gpu --data {}/data --out {}/a"), "a");
+  const double on_gpu = loss(fettle_with_gpu("evaluate {}/gpu --data {}/data --out {}/b"), "b");
+  EXPECT_NEAR(on_gpu / on_cpu, 1, 1e-4);
+  const Outcome predicted =
+      fettle_with_gpu("predict {}/cpu {}/data/good --out {}/c --device cuda:0");
+  EXPECT_EQ(predicted.code, 0) << predicted.err;
+  const Outcome resumed = fettle("train --resume --out {}/gpu --epochs 3 --device cpu");
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_NE(resumed.err.find("Going on after epoch 2"), std::string::npos) << resumed.err;
+
+  EXPECT_NE(fettle_with_gpu("devices").out.find("cuda:0  SIMT executor, compute capability 9.0"),
+            std::string::npos);
+  expect_refused(fettle_with_gpu("evaluate {}/gpu --data {}/data --device cuda:3"),
+                 {"cuda:3", "one GPU"});
+  expect_refused(fettle_with_gpu("evaluate {}/gpu --data {}/data --device gpu"), {"cuda:N"});
 }
 
 TEST_F(CommandLine, WrongArgumentsExitWith2) {
