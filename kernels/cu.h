@@ -47,9 +47,9 @@ template <class... Parameters, class... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
             size_t dynamic_shared_bytes, Cuda device, Arguments... arguments);
 
-/// Memory for intermediate sums: valid until the next scratch() of the same slot on the same stream,
-/// and ordered with that stream's kernels. column_sums.cuh uses slot 0. Throws CudaError when there
-/// is none.
+/// Memory for intermediate sums: valid until the next scratch() of the same slot on the same
+/// stream, and ordered with that stream's kernels. column_sums.cuh uses slot 0. Throws CudaError
+/// when there is none.
 void* scratch_bytes(Cuda device, size_t bytes, int slot);
 template <class T>
 T* scratch(Cuda device, int64_t count, int slot = 0) {
@@ -97,10 +97,16 @@ struct bf16 {
   uint16_t bits;
 };
 
+/// IEEE 754 binary16: 5 bits of exponent, 10 of mantissa; its largest number is 65504.
+struct fp16 {
+  uint16_t bits;
+};
+
 FETTLE_HOST_DEVICE inline float to_float(float x) {
   return x;
 }
 FETTLE_HOST_DEVICE inline float to_float(bf16 x);
+FETTLE_HOST_DEVICE inline float to_float(fp16 x);
 
 /// Rounds to nearest, ties to even.
 template <class T>
@@ -405,6 +411,13 @@ __forceinline__ uint32_t to_tf32(float x) {
 FETTLE_HOST_DEVICE inline float to_float(bf16 x) {
   return float_of(uint32_t{x.bits} << 16);
 }
+FETTLE_HOST_DEVICE inline float to_float(fp16 x) {
+  const uint32_t sign = uint32_t{x.bits} >> 15 << 31, exponent = x.bits >> 10 & 31u;
+  const uint32_t mantissa = x.bits & 1023u;
+  if (exponent == 31) return float_of(sign | 0x7F800000u | mantissa << 13);
+  if (exponent > 0) return float_of(sign | (exponent + 112) << 23 | mantissa << 13);
+  return float_of(sign | bits_of(static_cast<float>(mantissa) * 0x1p-24f));
+}
 template <>
 FETTLE_HOST_DEVICE inline float from_float<float>(float x) {
   return x;
@@ -414,6 +427,23 @@ FETTLE_HOST_DEVICE inline bf16 from_float<bf16>(float x) {
   const uint32_t bits = bits_of(x);
   if (x != x) return {static_cast<uint16_t>((bits >> 16) | 0x40u)};  // a NaN stays one
   return {static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16)};
+}
+
+template <>
+FETTLE_HOST_DEVICE inline fp16 from_float<fp16>(float x) {
+  const uint32_t sign = bits_of(x) >> 31 << 15, size = bits_of(x) & 0x7FFFFFFFu;
+  uint32_t bits = 0;
+  if (size > 0x7F800000u) {
+    bits = 0x7E00u;  // a NaN
+  } else if (size >= 0x477FF000u) {
+    bits = 0x7C00u;  // from 65520 on, infinity is nearer
+  } else if (size >= 0x38800000u) {
+    bits = ((size + 0xFFFu + (size >> 13 & 1u)) >> 13) - (112u << 10);
+  } else {
+    // Below 2^-14 the steps are 2^-24, as those of floats about 1/2 are: the addition rounds.
+    bits = bits_of(float_of(size) + 0.5f) - bits_of(0.5f);
+  }
+  return {static_cast<uint16_t>(sign | bits)};
 }
 
 }  // namespace fettle

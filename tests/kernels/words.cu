@@ -76,10 +76,18 @@ __global__ void cp_async_kernel(const float* x, float* y) {
   for (int i = 32 + lane; i < 32 * 7; i += 32) y[i] = s.v[i];
 }
 
-__global__ void round_kernel(int n, const float* x, uint32_t* tf32, uint16_t* half) {
+__global__ void round_kernel(int n, const float* x, uint32_t* tf32, uint16_t* brain,
+                             uint16_t* half) {
   for (int i = static_cast<int>(threadIdx.x); i < n; i += 32) {
     tf32[i] = to_tf32(x[i]);
-    half[i] = from_float<bf16>(x[i]).bits;
+    brain[i] = from_float<bf16>(x[i]).bits;
+    half[i] = from_float<fp16>(x[i]).bits;
+  }
+}
+
+__global__ void widen_kernel(float* y) {
+  for (int i = static_cast<int>(threadIdx.x); i < 65536; i += 256) {
+    y[i] = to_float(fp16{static_cast<uint16_t>(i)});
   }
 }
 
@@ -112,8 +120,12 @@ void word_ldmatrix(Cuda device, bool transposed, const uint16_t* matrices, uint3
 void word_cp_async(Cuda device, const float* x, float* y) {
   launch("cp_async", cp_async_kernel, 1, 32, 0, device, x, y);
 }
-void word_round(Cuda device, int n, const float* x, uint32_t* tf32, uint16_t* bf16) {
-  launch("round", round_kernel, 1, 32, 0, device, n, x, tf32, bf16);
+void word_round(Cuda device, int n, const float* x, uint32_t* tf32, uint16_t* brain,
+                uint16_t* half) {
+  launch("round", round_kernel, 1, 32, 0, device, n, x, tf32, brain, half);
+}
+void word_widen(Cuda device, float* y) {
+  launch("widen", widen_kernel, 1, 256, 0, device, y);
 }
 void word_exchange(Cuda device, const float* x, float* y) {
   launch("exchange", exchange_kernel, 1, 96, 0, device, x, y);

@@ -17,8 +17,10 @@ void word_ldmatrix(Cuda, bool transposed, const uint16_t* matrices, uint32_t* re
 /// y[i] = x[i] through cp_async of 4, 8 and 16 bytes (n = 32 * 7 floats), zeros in the second half
 /// of each kind.
 void word_cp_async(Cuda, const float* x, float* y);
-/// to_tf32 and from_float<bf16> of n numbers.
-void word_round(Cuda, int n, const float* x, uint32_t* tf32, uint16_t* bf16);
+/// to_tf32, and from_float of both short types, of n numbers.
+void word_round(Cuda, int n, const float* x, uint32_t* tf32, uint16_t* bf16, uint16_t* fp16);
+/// to_float of every fp16: y [65536].
+void word_widen(Cuda, float* y);
 /// Sums of a warp and of a block of 96, the largest of a warp, votes and shuffles: y [96,6].
 void word_exchange(Cuda, const float* x, float* y);
 

@@ -94,20 +94,39 @@ TEST(Words, Rounding) {
     x.push_back(tie);
     x.push_back(-tie);
   }
+  // The smallest and largest of fp16, and the ties beside them.
+  for (const float edge : {0x1p-14f, 0x1p-15f, 0x1p-24f, 0x1p-25f, 3 * 0x1p-25f, 1023.5f * 0x1p-24f,
+                           65504.0f, 65519.0f, 65520.0f, 1e-30f}) {
+    x.push_back(edge);
+    x.push_back(-edge);
+  }
   x.push_back(0.0f);
   const size_t finite = x.size();
   x.push_back(std::numeric_limits<float>::infinity());
   x.push_back(NAN);
   Array<uint32_t> tf32(x.size());
-  Array<uint16_t> half(x.size());
-  word_round(Cuda{}, static_cast<int>(x.size()), x.data(), tf32.data(), half.data());
+  Array<uint16_t> brain(x.size()), half(x.size());
+  word_round(Cuda{}, static_cast<int>(x.size()), x.data(), tf32.data(), brain.data(), half.data());
   for (size_t i = 0; i < finite; ++i) {
     // The lowest 13 bits of tf32 mean nothing.
     EXPECT_EQ(std::bit_cast<float>(tf32[i] & ~0x1FFFu), rounded(x[i], 10, false)) << x[i];
-    EXPECT_EQ(std::bit_cast<float>(uint32_t{half[i]} << 16), rounded(x[i], 7, true)) << x[i];
+    EXPECT_EQ(std::bit_cast<float>(uint32_t{brain[i]} << 16), rounded(x[i], 7, true)) << x[i];
+    EXPECT_EQ(half[i], std::bit_cast<uint16_t>(static_cast<_Float16>(x[i]))) << x[i];
   }
-  EXPECT_EQ(half[finite], 0x7F80);
-  EXPECT_TRUE(std::isnan(std::bit_cast<float>(uint32_t{half[finite + 1]} << 16)));
+  EXPECT_EQ(brain[finite], 0x7F80);
+  EXPECT_EQ(half[finite], 0x7C00);
+  EXPECT_TRUE(std::isnan(std::bit_cast<float>(uint32_t{brain[finite + 1]} << 16)));
+  EXPECT_TRUE(std::isnan(static_cast<float>(std::bit_cast<_Float16>(half[finite + 1]))));
+}
+
+TEST(Words, WideningFp16) {
+  SKIP_WITHOUT(75);
+  Array<> y = unwritten(65536);
+  word_widen(Cuda{}, y.data());
+  for (int i = 0; i < 65536; ++i) {
+    const auto expected = static_cast<float>(std::bit_cast<_Float16>(static_cast<uint16_t>(i)));
+    EXPECT_TRUE(y[i] == expected || (std::isnan(y[i]) && std::isnan(expected))) << i;
+  }
 }
 
 TEST(Words, Exchange) {
