@@ -83,21 +83,25 @@ struct Overlap {
   }
 };
 
-struct WriteSums {
+/// A group's loss comes from its sums before they are rounded: where the overlap is good it is the
+/// small difference of large numbers.
+struct WriteGroup {
+  TverskyShape s;
   float* sums;
+  double* losses;
   __device__ void operator()(int64_t batch, int column, const double (&total)[3]) const {
-    for (int i = 0; i < 3; ++i) sums[(batch + column) * 3 + i] = static_cast<float>(total[i]);
+    const int64_t group = batch + column;
+    for (int i = 0; i < 3; ++i) sums[group * 3 + i] = static_cast<float>(total[i]);
+    losses[group] = Tversky{total[0], total[1], total[2]}.loss(s);
   }
 };
 
 /// The one warp: the mean of the groups' losses.
 __global__ void __launch_bounds__(32)
-    tversky_loss_kernel(TverskyShape s, int64_t groups, const float* __restrict__ sums,
+    tversky_loss_kernel(int64_t groups, const double* __restrict__ losses,
                         float* __restrict__ loss) {
   double total = 0;
-  for (int64_t g = threadIdx.x; g < groups; g += 32) {
-    total += Tversky{sums[3 * g], sums[3 * g + 1], sums[3 * g + 2]}.loss(s);
-  }
+  for (int64_t g = threadIdx.x; g < groups; g += 32) total += losses[g];
   total = warp_sum(total);
   if (threadIdx.x == 0) loss[0] = static_cast<float>(total / static_cast<double>(groups));
 }
@@ -166,10 +170,11 @@ void binary_cross_entropy_backward(Cuda device, const BinaryShape& shape, const 
 void tversky_forward(Cuda device, const TverskyShape& shape, const float* probabilities,
                      const float* targets, float* sums, float* loss) {
   const ColumnSumsShape by_group = sums_shape(shape);
+  double* losses = scratch<double>(device, shape.groups(), 1);  // column_sums() has slot 0
   column_sums<3>("tversky_forward", device, by_group,
-                 Overlap{probabilities, targets, by_group.rows, by_group.columns}, WriteSums{sums});
-  launch("tversky_forward", tversky_loss_kernel, 1, 32, 0, device, shape, shape.groups(), sums,
-         loss);
+                 Overlap{probabilities, targets, by_group.rows, by_group.columns},
+                 WriteGroup{shape, sums, losses});
+  launch("tversky_forward", tversky_loss_kernel, 1, 32, 0, device, shape.groups(), losses, loss);
 }
 
 void tversky_backward(Cuda device, const TverskyShape& shape, const float* targets,

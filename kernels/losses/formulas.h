@@ -8,14 +8,24 @@
 
 namespace fettle {
 
-/// log of the sum of exponentials of a row.
+/// log softmax(z)[k] = z[k] - highest - log_total.
 template <class T>
-FETTLE_HOST_DEVICE inline T log_sum_exp(int64_t K, const float* z) {
+struct RowTotal {
+  T highest, log_total;
+
+  FETTLE_HOST_DEVICE T log_softmax(float z) const {
+    return (z - highest) -
+           log_total;  // highest + log_total would round the small one's digits away
+  }
+};
+
+template <class T>
+FETTLE_HOST_DEVICE inline RowTotal<T> row_total(int64_t K, const float* z) {
   T highest = z[0];
   for (int64_t k = 1; k < K; ++k) highest = z[k] > highest ? z[k] : highest;
   T total = 0;
   for (int64_t k = 0; k < K; ++k) total += std::exp(z[k] - highest);
-  return highest + std::log(total);
+  return {highest, std::log(total)};
 }
 
 template <class T>
@@ -26,9 +36,9 @@ FETTLE_HOST_DEVICE inline T smoothed(const CategoricalShape& s, bool hit) {
 template <class T>
 FETTLE_HOST_DEVICE inline T categorical_loss(const CategoricalShape& s, const float* z,
                                              int32_t label, const float* weights) {
-  const T log_total = log_sum_exp<T>(s.K, z);
+  const RowTotal<T> row = row_total<T>(s.K, z);
   T loss = 0;
-  for (int64_t k = 0; k < s.K; ++k) loss -= smoothed<T>(s, k == label) * (z[k] - log_total);
+  for (int64_t k = 0; k < s.K; ++k) loss -= smoothed<T>(s, k == label) * row.log_softmax(z[k]);
   return (weights ? weights[label] : T{1}) * loss;
 }
 
@@ -36,10 +46,11 @@ template <class T>
 FETTLE_HOST_DEVICE inline void categorical_gradient(const CategoricalShape& s, const float* z,
                                                     int32_t label, const float* weights, T scale,
                                                     float* dz) {
-  const T log_total = log_sum_exp<T>(s.K, z);
+  const RowTotal<T> row = row_total<T>(s.K, z);
   const T weight = scale * (weights ? weights[label] : T{1});
   for (int64_t k = 0; k < s.K; ++k) {
-    dz[k] = static_cast<float>(weight * (std::exp(z[k] - log_total) - smoothed<T>(s, k == label)));
+    dz[k] =
+        static_cast<float>(weight * (std::exp(row.log_softmax(z[k])) - smoothed<T>(s, k == label)));
   }
 }
 
@@ -48,15 +59,20 @@ FETTLE_HOST_DEVICE inline T smoothed(const BinaryShape& s, T t) {
   return t * (T{1} - s.label_smoothing) + T{0.5f} * s.label_smoothing;
 }
 
+/// A choice and no index, which would put the two weights into a GPU thread's local memory.
+FETTLE_HOST_DEVICE inline float weight_of(const BinaryShape& s, bool positive) {
+  return positive ? s.weight[1] : s.weight[0];
+}
+
 template <class T>
 FETTLE_HOST_DEVICE inline T binary_loss(const BinaryShape& s, T z, T t) {
   const T loss = (z > 0 ? z : T{0}) - z * smoothed(s, t) + std::log1p(std::exp(-std::fabs(z)));
-  return s.weight[t >= T{0.5f}] * loss;
+  return weight_of(s, t >= T{0.5f}) * loss;
 }
 
 template <class T>
 FETTLE_HOST_DEVICE inline T binary_gradient(const BinaryShape& s, T z, T t) {
-  return s.weight[t >= T{0.5f}] * (T{1} / (T{1} + std::exp(-z)) - smoothed(s, t));
+  return weight_of(s, t >= T{0.5f}) * (T{1} / (T{1} + std::exp(-z)) - smoothed(s, t));
 }
 
 /// A group's sums and what follows from them.
