@@ -14,7 +14,10 @@
 #include "tests/simt/state.h"
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#else
+#define ASAN_UNPOISON_MEMORY_REGION(begin, bytes) static_cast<void>(0)
 #endif
 
 namespace simt {
@@ -299,6 +302,7 @@ class Executor {
       new (&threads_[i].fiber) boost::context::fiber();
       new (&threads_[i].scheduler) boost::context::fiber();
     }
+    ASAN_UNPOISON_MEMORY_REGION(stacks_, max_threads * stack_bytes);  // their frames never end
   }
 
   std::mutex mutex_;
