@@ -12,7 +12,11 @@ namespace fettle {
 void add_devices(CLI::App& program) {
   CLI::App* command = program.add_subcommand("devices", "List what fettle can compute on");
   command->callback([] {
+#if defined(HWY_COMPILE_ONLY_STATIC)
+    const int64_t best = HWY_STATIC_TARGET;
+#else
     const int64_t best = hwy::SupportedTargets() & -hwy::SupportedTargets();
+#endif
     std::cout << "cpu   " << threads() << " threads, " << hwy::TargetName(best) << " kernels\n";
     const std::vector<cuda::Gpu> gpus = cuda::gpus();
     if (gpus.empty()) std::cout << "cuda  none: " << cuda::why_no_gpu() << "\n";

@@ -2,18 +2,21 @@
 // in the three directions of training. Every result is compared with rung 1 before it is timed.
 //
 //   cmake --preset gpu-machine && cmake --build --preset gpu-machine
-//   build/gpu-machine/bench/bench_conv2d_cuda --batch=32 --benchmark_out=conv2d_cuda.json
+//   build/gpu-machine/bench/bench_conv2d_cuda --batch 32 --out conv2d_cuda.json
 //
-// Times are those of CUDA events around eight launches; buffers rotate, so that no launch finds its
-// operands in the second-level cache. The counter FLOP/s counts a multiply and an add as two.
-#include <benchmark/benchmark.h>
+// Times are those of CUDA events around eight launches, 21 times: median, minimum and maximum.
+// Buffers rotate, so that no launch finds its operands in the second-level cache. A multiply and an
+// add count as two operations. No library of benchmarks: Debian has none to link statically.
 #include <cuda_runtime_api.h>
 
+#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <fstream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <random>
 #include <string>
 
@@ -111,24 +114,20 @@ std::vector<Buffers> rotating(const Conv2dShape& s) {
   return all;
 }
 
-void time_plan(benchmark::State& state, Conv2dDirection direction, const Conv2dPlan& plan,
-               const Conv2dShape& s) {
-  const std::vector<Buffers> buffers = rotating(s);
-  const double error = relative_error(result(direction, plan, s, buffers[0]),
-                                      result(direction, Conv2dPlan{}, s, buffers[0]));
-  const double allowed = plan.precision == Precision::fp32   ? 1e-5
-                         : plan.precision == Precision::tf32 ? 1e-3
-                                                             : 1e-2;
-  if (!(error < allowed)) {
-    state.SkipWithError(("wrong result, error " + std::to_string(error)).c_str());
-    return;
-  }
+/// Seconds a launch: median, minimum, maximum.
+struct Times {
+  double median, least, most;
+};
+
+Times time_plan(Conv2dDirection direction, const Conv2dPlan& plan, const Conv2dShape& s,
+                const std::vector<Buffers>& buffers) {
+  constexpr int launches = 8, repeats = 21;
   cudaEvent_t begin, end;
   CHECK(cudaEventCreate(&begin));
   CHECK(cudaEventCreate(&end));
-  constexpr int launches = 8;
+  std::vector<double> seconds;
   size_t next = 0;
-  for (auto _ : state) {
+  for (int repeat = -2; repeat < repeats; ++repeat) {  // two to warm up
     CHECK(cudaEventRecord(begin));
     for (int i = 0; i < launches; ++i) {
       compute(direction, plan, s, buffers[next++ % buffers.size()]);
@@ -137,38 +136,65 @@ void time_plan(benchmark::State& state, Conv2dDirection direction, const Conv2dP
     CHECK(cudaEventSynchronize(end));
     float milliseconds = 0;
     CHECK(cudaEventElapsedTime(&milliseconds, begin, end));
-    state.SetIterationTime(milliseconds / 1000 / launches);
+    if (repeat >= 0) seconds.push_back(milliseconds / 1000 / launches);
   }
   CHECK(cudaEventDestroy(begin));
   CHECK(cudaEventDestroy(end));
-  const double flops = 2.0 * static_cast<double>(s.N * s.P * s.Q * s.K) *
-                       static_cast<double>(s.R * s.S * s.C / s.groups);
-  state.counters["FLOP/s"] =
-      benchmark::Counter(flops, benchmark::Counter::kIsIterationInvariantRate);
+  std::sort(seconds.begin(), seconds.end());
+  return {seconds[repeats / 2], seconds.front(), seconds.back()};
 }
 
-void register_all(int64_t batch, int compute_capability) {
+double tolerance(Precision precision) {
+  return precision == Precision::fp32 ? 1e-5 : precision == Precision::tf32 ? 1e-3 : 1e-2;
+}
+
+/// Times every plan of every problem whose name holds `filter`.
+nlohmann::ordered_json run_all(int64_t batch, const std::string& filter, int compute_capability) {
   constexpr const char* directions[] = {"forward", "backward_input", "backward_weight"};
+  auto all = nlohmann::ordered_json::array();
+  std::printf("%-58s %-34s %10s %10s %10s %9s\n", "convolution", "plan", "median us", "min", "max",
+              "TFLOP/s");
   for (const Problem& problem : problems(batch)) {
+    const Conv2dShape& s = problem.shape;
     for (const auto direction : {Conv2dDirection::forward, Conv2dDirection::backward_input,
                                  Conv2dDirection::backward_weight}) {
-      for (Conv2dPlan plan : all_conv2d_plans(direction, problem.shape, compute_capability)) {
+      const std::string name = std::string(problem.network) + "/" +
+                               directions[static_cast<int>(direction)] + "/" + std::to_string(s.H) +
+                               "x" + std::to_string(s.C) + "_" + std::to_string(s.K) + "_" +
+                               std::to_string(s.R) + "_stride" + std::to_string(s.stride_h);
+      if (name.find(filter) == std::string::npos) continue;
+      const std::vector<Buffers> buffers = rotating(s);
+      const std::vector<float> expected = result(direction, Conv2dPlan{}, s, buffers[0]);
+      for (Conv2dPlan plan : all_conv2d_plans(direction, s, compute_capability)) {
         if (plan.splits > 1) continue;
         if (direction == Conv2dDirection::backward_weight && plan.rung != Conv2dRung::direct) {
           plan.splits = 32;  // few outputs, a long sum
         }
-        const Conv2dShape& s = problem.shape;
-        const std::string name =
-            std::string(problem.network) + "/" + directions[static_cast<int>(direction)] + "/" +
-            std::to_string(s.H) + "x" + std::to_string(s.C) + "_" + std::to_string(s.K) + "_" +
-            std::to_string(s.R) + "_stride" + std::to_string(s.stride_h) + "/" + to_string(plan);
-        benchmark::RegisterBenchmark(
-            name.c_str(), [=](benchmark::State& state) { time_plan(state, direction, plan, s); })
-            ->UseManualTime()
-            ->Unit(benchmark::kMicrosecond);
+        const double error = relative_error(result(direction, plan, s, buffers[0]), expected);
+        nlohmann::ordered_json row = {
+            {"convolution", name}, {"plan", to_string(plan)}, {"error", error}};
+        if (!(error < tolerance(plan.precision))) {
+          std::printf("%-58s %-34s wrong: error %g\n", name.c_str(), to_string(plan).c_str(),
+                      error);
+          row["wrong"] = true;
+          all.push_back(row);
+          continue;
+        }
+        const Times times = time_plan(direction, plan, s, buffers);
+        const double flops = 2.0 * static_cast<double>(s.N * s.P * s.Q * s.K) *
+                             static_cast<double>(s.R * s.S * s.C / s.groups);
+        row["median_seconds"] = times.median;
+        row["min_seconds"] = times.least;
+        row["max_seconds"] = times.most;
+        row["flops_per_second"] = flops / times.median;
+        std::printf("%-58s %-34s %10.1f %10.1f %10.1f %9.2f\n", name.c_str(),
+                    to_string(plan).c_str(), times.median * 1e6, times.least * 1e6,
+                    times.most * 1e6, flops / times.median / 1e12);
+        all.push_back(row);
       }
     }
   }
+  return all;
 }
 
 }  // namespace
@@ -176,20 +202,14 @@ void register_all(int64_t batch, int compute_capability) {
 
 int main(int argc, char** argv) {
   int64_t batch = 32;
-  for (int i = 1; i < argc; ++i) {
-    if (std::strncmp(argv[i], "--batch=", 8) == 0) {
-      batch = std::atoll(argv[i] + 8);
-      for (int j = i; j + 1 < argc; ++j) argv[j] = argv[j + 1];
-      --argc;
-      break;
-    }
-  }
-  if (batch < 1) {
-    std::fprintf(stderr, "bench_conv2d_cuda: --batch needs a number of pictures, 1 or more\n");
-    return 2;
-  }
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  std::string out, filter;
+  CLI::App program("Times every rung of the convolutions on a GPU");
+  program.add_option("--batch", batch, "Pictures")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  program.add_option("--filter", filter, "Only convolutions whose name holds this text");
+  program.add_option("--out", out, "JSON file to write");
+  CLI11_PARSE(program, argc, argv);
   cudaDeviceProp properties;
   int count = 0, driver = 0;
   if (cudaGetDeviceCount(&count) != cudaSuccess || count == 0) {
@@ -198,12 +218,15 @@ int main(int argc, char** argv) {
   }
   fettle::check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
   cudaDriverGetVersion(&driver);
-  benchmark::AddCustomContext("gpu", properties.name);
-  benchmark::AddCustomContext("cuda_driver", std::to_string(driver));
-  benchmark::AddCustomContext("batch", std::to_string(batch));
-  fettle::register_all(batch, properties.major * 10 + properties.minor);
   try {
-    benchmark::RunSpecifiedBenchmarks();
+    nlohmann::ordered_json report = {
+        {"gpu", properties.name}, {"cuda_driver", driver}, {"batch", batch}};
+    report["convolutions"] =
+        fettle::run_all(batch, filter, properties.major * 10 + properties.minor);
+    if (!out.empty() && !(std::ofstream(out) << report.dump(1) << "\n")) {
+      std::fprintf(stderr, "bench_conv2d_cuda: '%s' cannot be written\n", out.c_str());
+      return 1;
+    }
   } catch (const fettle::CudaError& error) {
     std::fprintf(stderr, "bench_conv2d_cuda: %s\n", error.what());
     return 1;
