@@ -21,7 +21,8 @@ struct Metrics {
   std::vector<std::vector<int64_t>> confusion;  ///< [true class][predicted class]
 };
 
-/// Gathers logits and labels, counting on the device of the logits; memory does not grow with the number of pictures.
+/// Gathers logits and labels, counting on the device of the logits; memory does not grow with the
+/// number of pictures.
 ///
 /// Logits [N,1] are one sigmoid: class 1 is predicted above probability 0.5, and precision, recall,
 /// F1 and AUC are those of class 1, as Keras's Precision, Recall and AUC give them.

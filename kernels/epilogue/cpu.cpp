@@ -35,6 +35,15 @@ void backward_rows(int64_t rows, int64_t K, bool relu, const float* dy, const fl
   }
 }
 
+void forward_rows(int64_t rows, int64_t K, bool relu, const float* z, const float* bias, float* y) {
+  for (int64_t i = 0; i < rows; ++i, z += K, y += K) {
+    for (int64_t k = 0; k < K; ++k) {
+      const float sum = z[k] + bias[k];
+      y[k] = relu && sum < 0.0f ? 0.0f : sum;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace fettle
@@ -44,6 +53,15 @@ HWY_AFTER_NAMESPACE();
 namespace fettle {
 
 HWY_EXPORT(backward_rows);
+HWY_EXPORT(forward_rows);
+
+void epilogue_forward(Cpu, int64_t rows, int64_t K, Epilogue epilogue, const float* z,
+                      const float* bias, float* y) {
+  const auto forward = HWY_DYNAMIC_DISPATCH(forward_rows);
+  parallel_for(rows, std::max<int64_t>(1, 16384 / K), [&](int64_t begin, int64_t end) {
+    forward(end - begin, K, epilogue == Epilogue::relu, z + begin * K, bias, y + begin * K);
+  });
+}
 
 void epilogue_backward(Cpu, int64_t rows, int64_t K, Epilogue epilogue, const float* dy,
                        const float* y, float* dz, float* dbias) {

@@ -1,3 +1,4 @@
+#include "kernels/channel_loop.cuh"
 #include "kernels/column_sums.cuh"
 #include "kernels/elementwise_loop.cuh"
 #include "kernels/epilogue/epilogue.h"
@@ -8,6 +9,28 @@ namespace {
 __device__ __forceinline__ float through(Epilogue epilogue, float dy, float y) {
   return epilogue == Epilogue::linear || y > 0.0f ? dy : 0.0f;
 }
+
+struct Forward {
+  Epilogue epilogue;
+  const float *z, *bias;
+  float* y;
+
+  template <int V>
+  __device__ Vec<float, V> columns(int k) const {
+    Vec<float, V> mine;
+    for (int i = 0; i < V; ++i) mine[i] = bias[k + i];
+    return mine;
+  }
+  template <int V>
+  __device__ void at(int64_t i, const Vec<float, V>& mine) const {
+    auto value = load_vec<V>(z + i);
+    for (int k = 0; k < V; ++k) {
+      value[k] += mine[k];
+      if (epilogue == Epilogue::relu && value[k] < 0) value[k] = 0;
+    }
+    store_vec(y + i, value);
+  }
+};
 
 /// Of the reduction for dbias, which writes dz on its way.
 struct GradientOfSum {
@@ -45,6 +68,11 @@ struct GradientOnly {
 };
 
 }  // namespace
+
+void epilogue_forward(Cuda device, int64_t rows, int64_t K, Epilogue epilogue, const float* z,
+                      const float* bias, float* y) {
+  channel_loop("epilogue_forward", device, rows, K, Forward{epilogue, z, bias, y}, z, y);
+}
 
 void epilogue_backward(Cuda device, int64_t rows, int64_t K, Epilogue epilogue, const float* dy,
                        const float* y, float* dz, float* dbias) {

@@ -15,6 +15,14 @@ namespace fettle {
 
 enum class Epilogue { linear, relu };
 
+/// y = f(z + bias) of z [rows,K], for sums that another kernel has written; y may be z.
+void epilogue_forward(Cpu, int64_t rows, int64_t K, Epilogue epilogue, const float* z,
+                      const float* bias, float* y);
+void epilogue_forward(Cuda, int64_t rows, int64_t K, Epilogue epilogue, const float* z,
+                      const float* bias, float* y);
+void epilogue_forward(Reference, int64_t rows, int64_t K, Epilogue epilogue, const float* z,
+                      const float* bias, float* y);
+
 /// dz [rows,K] from dy [rows,K] and, for ReLU, y [rows,K]; dbias [K]. For a linear epilogue dz
 /// equals dy and may be nullptr; dbias may be nullptr. dz may be dy.
 void epilogue_backward(Cpu, int64_t rows, int64_t K, Epilogue epilogue, const float* dy,

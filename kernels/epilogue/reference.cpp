@@ -4,6 +4,14 @@
 
 namespace fettle {
 
+void epilogue_forward(Reference, int64_t rows, int64_t K, Epilogue epilogue, const float* z,
+                      const float* bias, float* y) {
+  for (int64_t i = 0; i < rows * K; ++i) {
+    const double sum = double{z[i]} + bias[i % K];
+    y[i] = static_cast<float>(epilogue == Epilogue::relu && sum < 0 ? 0.0 : sum);
+  }
+}
+
 void epilogue_backward(Reference, int64_t rows, int64_t K, Epilogue epilogue, const float* dy,
                        const float* y, float* dz, float* dbias) {
   std::vector<double> sums(static_cast<size_t>(K));

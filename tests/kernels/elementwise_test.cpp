@@ -85,9 +85,10 @@ TEST(RowKernels, EqualTheDefinition) {
     for (const Epilogue epilogue : {Epilogue::linear, Epilogue::relu}) {
       expect_same(
           [&](auto device) {
-            Arrays out = {unwritten(rows * K), unwritten(K)};
+            Arrays out = {unwritten(rows * K), unwritten(K), unwritten(rows * K)};
             epilogue_backward(device, rows, K, epilogue, dy.data(), x.data(), out[0].data(),
                               out[1].data());
+            epilogue_forward(device, rows, K, epilogue, x.data(), dy.data(), out[2].data());
             return out;
           },
           cat("epilogue ", rows, "x", K), 1e-5);

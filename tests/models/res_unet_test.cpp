@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "engine/random.h"
+#include "tests/models/spread.h"
 #include "tests/stored_values.h"
 
 namespace fettle {
@@ -65,36 +66,6 @@ TEST(ResUnet, WidthOrderAndDropoutAreOptions) {
   EXPECT_NE(trained(1), trained(2));
 }
 
-/// The numbers of tests/values/make_res_unet.py.
-std::vector<float> spread(size_t index, int64_t count, double scale, double offset) {
-  std::vector<float> values;
-  for (int64_t i = 0; i < count; ++i) {
-    const double x = static_cast<double>(i) * 0.6180339887498949 +
-                     static_cast<double>(index) * 0.7548776662466927;
-    const double u = static_cast<float>(x - std::floor(x));
-    values.push_back(static_cast<float>(scale * u + offset));
-  }
-  return values;
-}
-
-void set_weights(ResUnet& model) {
-  const NamedTensors tensors = named_tensors(model);
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    Tensor tensor = tensors[i].tensor;
-    const std::string& name = tensors[i].name;
-    const bool around_one =
-        name.ends_with("running_var") || (name.ends_with("weight") && tensor.shape().rank() == 1);
-    double scale = 1, offset = around_one ? 0.5 : -0.5;
-    if (tensor.shape().rank() == 4) {
-      const int64_t fan = tensor.size() / tensor.shape()[0];
-      const double limit = std::sqrt(3.0 / static_cast<double>(fan));
-      scale = 2 * limit;
-      offset = -limit;
-    }
-    tensor.copy_from(Tensor::from(tensor.shape(), spread(i, tensor.size(), scale, offset)));
-  }
-}
-
 TEST(ResUnet, EqualsPyTorchForwardAndBackward) {
   const auto stored = stored_values("res_unet.json");
   ResUnet model({.classes = 3, .width = 2});
@@ -103,7 +74,9 @@ TEST(ResUnet, EqualsPyTorchForwardAndBackward) {
   std::vector<std::string> names;
   for (const NamedTensor& tensor : named_tensors(model)) names.push_back(tensor.name);
   ASSERT_EQ(names, stored["names"].get<std::vector<std::string>>());
-  set_weights(model);
+  set_spread_weights(named_tensors(model), [](const NamedTensor& named) {
+    return named.tensor.size() / named.tensor.shape()[0];
+  });
   const Tensor x = leaf(Tensor::from(shape, spread(1000, shape.size(), 4, -2)));
 
   expect_equal(model(x.detach()), stored["predicted"], "prediction", 1e-5);

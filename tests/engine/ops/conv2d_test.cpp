@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/autograd.h"
+#include "engine/ops/conv2d_transpose.h"
 #include "engine/ops/dense.h"
 #include "tests/gradient_check.h"
 #include "tests/random_values.h"
@@ -53,6 +54,36 @@ TEST(Conv2d, GradientsAreTheNumericalOnes) {
         return conv2d(in[0], in[1], in[2], {.strides = {2, 1}, .padding = Padding::same});
       },
       {random_tensor({2, 7, 5, 3}, 1), random_tensor({4, 3, 2, 3}, 2), random_tensor({4}, 3)});
+}
+
+TEST(Conv2d, TransposedIsTheWayBackOfAConvolution) {
+  // Numerical gradients, and the definition: <conv(u), x> = <u, transposed(x)> for any u and x.
+  for (const Padding padding : {Padding::same, Padding::valid}) {
+    for (const int64_t stride : {1, 2, 3}) {
+      const Tensor x = random_tensor({2, 3, 4, 5}, 1), w = random_tensor({5, 3, 2, 6}, 2);
+      const Conv2dTransposeOptions options = {.strides = {stride, 2}, .padding = padding};
+      const Tensor y = conv2d_transpose(x, w, {}, options);
+      const int64_t rows = padding == Padding::same ? 3 * stride : 2 * stride + 3;
+      EXPECT_EQ(y.shape(), (Shape{2, rows, 8, 6}));
+      const Tensor u = random_tensor(y.shape(), 3);
+      const Tensor back = conv2d(u, w, {}, {.strides = {stride, 2}, .padding = padding});
+      ASSERT_EQ(back.shape(), x.shape());
+      double here = 0, there = 0;
+      const auto a = back.to_vector(), b = x.to_vector(), c = u.to_vector(), d = y.to_vector();
+      for (size_t i = 0; i < a.size(); ++i) here += double{a[i]} * b[i];
+      for (size_t i = 0; i < c.size(); ++i) there += double{c[i]} * d[i];
+      EXPECT_NEAR(here, there, 1e-4 * std::abs(here) + 1e-4);
+    }
+  }
+  expect_gradients(
+      [](const std::vector<Tensor>& in) {
+        return conv2d_transpose(in[0], in[1], in[2], {.strides = {2, 1}, .padding = Padding::same});
+      },
+      {random_tensor({2, 3, 4, 3}, 1), random_tensor({3, 3, 2, 4}, 2), random_tensor({4}, 3)});
+  EXPECT_NE(message_of([] {
+              conv2d_transpose(Tensor::zeros({1, 2, 2, 3}), Tensor::zeros({4, 3, 3, 5}), {}, {});
+            }).find("conv2d_transpose: input [1, 2, 2, 3] and weight [4, 3, 3, 5]"),
+            std::string::npos);
 }
 
 TEST(Dense, GradientsAreTheNumericalOnes) {

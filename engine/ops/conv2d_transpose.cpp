@@ -1,0 +1,74 @@
+#include "engine/ops/conv2d_transpose.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/ops/epilogue.h"
+
+namespace fettle {
+namespace {
+
+/// The convolution whose gradient this is: from y's shape to x's.
+Conv2dShape transposed_shape(const Tensor& x, const Tensor& w,
+                             const Conv2dTransposeOptions& options) {
+  const auto check = [&](bool fits, const char* why) {
+    require(fits, "conv2d_transpose: input ", x.shape(), " and weight ", w.shape(),
+            " do not fit: ", why);
+  };
+  check(x.shape().rank() == 4, "the input must be [N,H,W,C]");
+  check(w.shape().rank() == 4, "the weight must be [C,R,S,K]");
+  check(w.shape()[0] == x.shape()[3], "the weight reads another number of channels");
+  Conv2dShape s;
+  s.N = x.shape()[0], s.P = x.shape()[1], s.Q = x.shape()[2], s.K = x.shape()[3];
+  s.R = w.shape()[1], s.S = w.shape()[2], s.C = w.shape()[3];
+  s.stride_h = options.strides[0], s.stride_w = options.strides[1];
+  check(s.stride_h > 0 && s.stride_w > 0, "strides must be at least 1");
+  if (options.padding == Padding::same) {
+    s.H = s.P * s.stride_h;
+    s.W = s.Q * s.stride_w;
+    s.pad_top = same_pads(s.H, s.R, s.stride_h).before;
+    s.pad_left = same_pads(s.W, s.S, s.stride_w).before;
+  } else {
+    s.H = s.stride_h * (s.P - 1) + std::max(s.R, s.stride_h);
+    s.W = s.stride_w * (s.Q - 1) + std::max(s.S, s.stride_w);
+  }
+  return s;
+}
+
+}  // namespace
+
+Tensor conv2d_transpose(const Tensor& x, const Tensor& w, const Tensor& bias,
+                        const Conv2dTransposeOptions& options) {
+  const Conv2dShape s = transposed_shape(x, w, options);
+  require(!bias.defined() || bias.shape() == Shape{s.C}, "conv2d_transpose: bias ", bias.shape(),
+          " does not fit weight ", w.shape());
+  check_devices("conv2d_transpose", {x, w, bias});
+  const Epilogue epilogue = options.epilogue;
+  require(bias.defined() || epilogue == Epilogue::linear,
+          "conv2d_transpose: an activation needs a bias");
+  Tensor y = Tensor::empty({s.N, s.H, s.W, s.C}, DType::f32, x.device());
+  on(x.device(), [&](auto device) {
+    conv2d_backward_input(device, s, x.data(), w.data(), y.data());
+    if (bias.defined()) {
+      epilogue_forward(device, s.N * s.H * s.W, s.C, epilogue, std::as_const(y).data(), bias.data(),
+                       y.data());
+    }
+  });
+  const Tensor output = epilogue == Epilogue::relu ? y.detach() : Tensor();
+  const Tensor input = w.requires_grad() ? x.detach() : Tensor();
+  const Tensor weight = x.requires_grad() ? w.detach() : Tensor();
+  return record(std::move(y), {x, w, bias}, [=](const Tensor& dy, Grads& grads) {
+    const Tensor dz = epilogue_gradient(epilogue, dy, output, 2, grads);
+    on(dy.device(), [&](auto device) {
+      if (grads.wants(0)) {
+        conv2d_forward(device, s, dz.data(), weight.data(), nullptr, Epilogue::linear,
+                       grads.fresh(0));
+      }
+      if (grads.wants(1)) {
+        conv2d_backward_weight(device, s, input.data(), dz.data(), grads.fresh(1));
+      }
+    });
+  });
+}
+
+}  // namespace fettle

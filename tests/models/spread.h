@@ -1,0 +1,42 @@
+// The numbers that the scripts make_res_unet.py and make_unet_xception.py give to weights and
+// inputs, so that only results are stored.
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include "engine/named_tensor.h"
+
+namespace fettle {
+
+/// offset + scale * u for `count` numbers u in [0, 1) that the golden ratio spreads.
+inline std::vector<float> spread(size_t index, int64_t count, double scale, double offset) {
+  std::vector<float> values;
+  for (int64_t i = 0; i < count; ++i) {
+    const double x = static_cast<double>(i) * 0.6180339887498949 +
+                     static_cast<double>(index) * 0.7548776662466927;
+    const double u = static_cast<float>(x - std::floor(x));
+    values.push_back(static_cast<float>(scale * u + offset));
+  }
+  return values;
+}
+
+/// Gives every tensor its numbers; fan(tensor) is the number of terms of a 4-axes weight's sums.
+template <class Fan>
+void set_spread_weights(const NamedTensors& tensors, const Fan& fan) {
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    Tensor tensor = tensors[i].tensor;
+    const std::string& name = tensors[i].name;
+    const bool around_one =
+        name.ends_with("running_var") || (name.ends_with("weight") && tensor.shape().rank() == 1);
+    double scale = 1, offset = around_one ? 0.5 : -0.5;
+    if (tensor.shape().rank() == 4) {
+      const double limit = std::sqrt(3.0 / static_cast<double>(fan(tensors[i])));
+      scale = 2 * limit;
+      offset = -limit;
+    }
+    tensor.copy_from(Tensor::from(tensor.shape(), spread(i, tensor.size(), scale, offset)));
+  }
+}
+
+}  // namespace fettle
