@@ -36,4 +36,41 @@ void elementwise(const char* name, Cuda device, int64_t n, const Formula& formul
          device, n, in_fours, formula);
 }
 
+/// y = f(x), and y = f(a, b).
+template <class F>
+struct Map1 {
+  F f;
+  const float* x;
+  float* y;
+  template <int V>
+  __device__ void at(int64_t i) const {
+    auto value = load_vec<V>(x + i);
+    for (int k = 0; k < V; ++k) value[k] = f(value[k]);
+    store_vec(y + i, value);
+  }
+};
+template <class F>
+struct Map2 {
+  F f;
+  const float *a, *b;
+  float* y;
+  template <int V>
+  __device__ void at(int64_t i) const {
+    auto value = load_vec<V>(a + i);
+    const auto other = load_vec<V>(b + i);
+    for (int k = 0; k < V; ++k) value[k] = f(value[k], other[k]);
+    store_vec(y + i, value);
+  }
+};
+
+template <class F>
+void map(const char* name, Cuda device, int64_t n, const F& f, const float* x, float* y) {
+  elementwise(name, device, n, Map1<F>{f, x, y}, x, y);
+}
+template <class F>
+void map(const char* name, Cuda device, int64_t n, const F& f, const float* a, const float* b,
+         float* y) {
+  elementwise(name, device, n, Map2<F>{f, a, b, y}, a, b, y);
+}
+
 }  // namespace fettle

@@ -46,17 +46,14 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2d
   on(x.device(), [&](auto device) {
     conv2d_forward(device, s, x.data(), w.data(), bias.data(), epilogue, y.data());
   });
-  // Each gradient needs the other factor, and a frozen factor's gradient is never asked for.
-  const Tensor output = epilogue == Epilogue::relu ? y.detach() : Tensor();
-  const Tensor input = w.requires_grad() ? x.detach() : Tensor();
-  const Tensor weight = x.requires_grad() ? w.detach() : Tensor();
+  const SavedFactors saved(epilogue, y, x, w);
   return record(std::move(y), {x, w, bias}, [=](const Tensor& dy, Grads& grads) {
-    const Tensor dz = epilogue_gradient(epilogue, dy, output, 2, grads);
+    const Tensor dz = epilogue_gradient(epilogue, dy, saved.output, 2, grads);
     on(dy.device(), [&](auto device) {
       if (grads.wants(0))
-        conv2d_backward_input(device, s, dz.data(), weight.data(), grads.fresh(0));
+        conv2d_backward_input(device, s, dz.data(), saved.weight.data(), grads.fresh(0));
       if (grads.wants(1))
-        conv2d_backward_weight(device, s, dz.data(), input.data(), grads.fresh(1));
+        conv2d_backward_weight(device, s, dz.data(), saved.input.data(), grads.fresh(1));
     });
   });
 }

@@ -54,18 +54,16 @@ Tensor conv2d_transpose(const Tensor& x, const Tensor& w, const Tensor& bias,
                        y.data());
     }
   });
-  const Tensor output = epilogue == Epilogue::relu ? y.detach() : Tensor();
-  const Tensor input = w.requires_grad() ? x.detach() : Tensor();
-  const Tensor weight = x.requires_grad() ? w.detach() : Tensor();
+  const SavedFactors saved(epilogue, y, x, w);
   return record(std::move(y), {x, w, bias}, [=](const Tensor& dy, Grads& grads) {
-    const Tensor dz = epilogue_gradient(epilogue, dy, output, 2, grads);
+    const Tensor dz = epilogue_gradient(epilogue, dy, saved.output, 2, grads);
     on(dy.device(), [&](auto device) {
       if (grads.wants(0)) {
-        conv2d_forward(device, s, dz.data(), weight.data(), nullptr, Epilogue::linear,
+        conv2d_forward(device, s, dz.data(), saved.weight.data(), nullptr, Epilogue::linear,
                        grads.fresh(0));
       }
       if (grads.wants(1)) {
-        conv2d_backward_weight(device, s, input.data(), dz.data(), grads.fresh(1));
+        conv2d_backward_weight(device, s, saved.input.data(), dz.data(), grads.fresh(1));
       }
     });
   });

@@ -21,4 +21,14 @@ inline Tensor epilogue_gradient(Epilogue epilogue, const Tensor& dy, const Tenso
   return dz;
 }
 
+/// What the backward of a product y = f(x * w) keeps: each gradient needs the other factor, and a
+/// frozen factor's gradient is never asked for.
+struct SavedFactors {
+  SavedFactors(Epilogue epilogue, const Tensor& y, const Tensor& x, const Tensor& w)
+      : output(epilogue == Epilogue::relu ? y.detach() : Tensor()),
+        input(w.requires_grad() ? x.detach() : Tensor()),
+        weight(x.requires_grad() ? w.detach() : Tensor()) {}
+  Tensor output, input, weight;
+};
+
 }  // namespace fettle

@@ -31,12 +31,7 @@ template <class A, class B>
 __global__ void __launch_bounds__(tiled_edge* tiled_edge) conv2d_tiled_kernel(Gemm<A, B> gemm) {
   TiledShared& tile = shared<TiledShared>();
   const int tx = static_cast<int>(threadIdx.x), ty = static_cast<int>(threadIdx.y);
-  const int m0 = static_cast<int>(blockIdx.x) * tiled_edge;
-  const int n0 = static_cast<int>(blockIdx.y) * tiled_edge;
-  const int group = static_cast<int>(blockIdx.z) / gemm.splits;
-  const int split = static_cast<int>(blockIdx.z) % gemm.splits;
-  const int k_begin = split * gemm.k_per_split;
-  const int k_end = min_of(k_begin + gemm.k_per_split, gemm.K);
+  const auto [m0, n0, group, split, k_begin, k_end] = gemm.block(tiled_edge, tiled_edge);
 
   float sum = 0;
   for (int k0 = k_begin; k0 < k_end; k0 += tiled_edge) {

@@ -67,18 +67,17 @@ template <class A, class B, class T, int V>
 __global__ void __launch_bounds__(gemm_threads) conv2d_implicit_gemm_kernel(Gemm<A, B> gemm) {
   auto& tiles = *dynamic_shared<ImplicitGemmShared<A, B, T>>();
   const int thread = static_cast<int>(threadIdx.x);
-  const int m0 = static_cast<int>(blockIdx.x) * T::M, n0 = static_cast<int>(blockIdx.y) * T::N;
-  const int group = static_cast<int>(blockIdx.z) / gemm.splits;
-  const int split = static_cast<int>(blockIdx.z) % gemm.splits;
-  const int k_begin = split * gemm.k_per_split;
-  const int k_end = min_of(k_begin + gemm.k_per_split, gemm.K);
+  const GemmBlock block = gemm.block(T::M, T::N);
   const int tm = thread / T::threads_n, tn = thread % T::threads_n;
 
-  const TileLoader<A, T::M, T::depth, T::pad, gemm_threads, V> load_a(gemm.a, m0, group, thread);
-  const TileLoader<B, T::N, T::depth, T::pad, gemm_threads, V> load_b(gemm.b, n0, group, thread);
+  const TileLoader<A, T::M, T::depth, T::pad, gemm_threads, V> load_a(gemm.a, block.m0, block.group,
+                                                                      thread);
+  const TileLoader<B, T::N, T::depth, T::pad, gemm_threads, V> load_b(gemm.b, block.n0, block.group,
+                                                                      thread);
   float sums[T::rows_each][T::columns_each] = {};
   gemm_main_loop<T::stages, T::depth>(
-      tiles.a, tiles.b, load_a, load_b, k_begin, k_end, [&](auto& tile_a, auto& tile_b) {
+      tiles.a, tiles.b, load_a, load_b, block.k_begin, block.k_end,
+      [&](auto& tile_a, auto& tile_b) {
 #pragma unroll
         for (int k = 0; k < T::depth; k += 4) {
           float a[T::rows_each][4], b[T::columns_each][4];
@@ -97,11 +96,12 @@ __global__ void __launch_bounds__(gemm_threads) conv2d_implicit_gemm_kernel(Gemm
 
 #pragma unroll
   for (int i = 0; i < T::rows_each; ++i) {
-    const int m = m0 + dealt_row<A::along_k, T::rows_each>(tm, i, T::threads_m);
+    const int m = block.m0 + dealt_row<A::along_k, T::rows_each>(tm, i, T::threads_m);
 #pragma unroll
     for (int j = 0; j < T::columns_each; ++j) {
-      const int n = n0 + dealt_row<B::along_k, T::columns_each>(tn, j, T::threads_n);
-      if (m < gemm.M && n < gemm.N) gemm.out.store(m, n, gemm.N, group, split, sums[i][j]);
+      const int n = block.n0 + dealt_row<B::along_k, T::columns_each>(tn, j, T::threads_n);
+      if (m < gemm.M && n < gemm.N)
+        gemm.out.store(m, n, gemm.N, block.group, block.split, sums[i][j]);
     }
   }
 }

@@ -103,23 +103,20 @@ template <class A, class B, class T, int V>
 __global__ void __launch_bounds__(T::threads) conv2d_tensor_core_kernel(Gemm<A, B> gemm) {
   auto& tiles = *dynamic_shared<TensorCoreShared<A, B, T>>();
   const int thread = static_cast<int>(threadIdx.x);
-  const int m0 = static_cast<int>(blockIdx.x) * T::M, n0 = static_cast<int>(blockIdx.y) * T::N;
-  const int group = static_cast<int>(blockIdx.z) / gemm.splits;
-  const int split = static_cast<int>(blockIdx.z) % gemm.splits;
-  const int k_begin = split * gemm.k_per_split;
-  const int k_end = min_of(k_begin + gemm.k_per_split, gemm.K);
+  const GemmBlock block = gemm.block(T::M, T::N);
   const int warp = thread / 32, g = thread % 32 / 4, t = thread % 4;
   const int row0 = warp / T::warps_n * T::warp_M, column0 = warp % T::warps_n * T::warp_N;
 
-  const TileLoader<A, T::M, T::depth, T::template pad<A>, T::threads, V> load_a(gemm.a, m0, group,
-                                                                                thread);
-  const TileLoader<B, T::N, T::depth, T::template pad<B>, T::threads, V> load_b(gemm.b, n0, group,
-                                                                                thread);
+  const TileLoader<A, T::M, T::depth, T::template pad<A>, T::threads, V> load_a(
+      gemm.a, block.m0, block.group, thread);
+  const TileLoader<B, T::N, T::depth, T::template pad<B>, T::threads, V> load_b(
+      gemm.b, block.n0, block.group, thread);
   float sums[T::words_m][T::words_n][4] = {};
-  gemm_main_loop<T::stages, T::depth>(
-      tiles.a, tiles.b, load_a, load_b, k_begin, k_end, [&](auto& tile_a, auto& tile_b) {
-        multiply_tiles<A, B, T>(tile_a, tile_b, row0, column0, g, t, sums);
-      });
+  gemm_main_loop<T::stages, T::depth>(tiles.a, tiles.b, load_a, load_b, block.k_begin, block.k_end,
+                                      [&](auto& tile_a, auto& tile_b) {
+                                        multiply_tiles<A, B, T>(tile_a, tile_b, row0, column0, g, t,
+                                                                sums);
+                                      });
 
 #pragma unroll
   for (int i = 0; i < T::words_m; ++i) {
@@ -127,9 +124,10 @@ __global__ void __launch_bounds__(T::threads) conv2d_tensor_core_kernel(Gemm<A, 
     for (int j = 0; j < T::words_n; ++j) {
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
-        const int m = m0 + row0 + i * 16 + g + e / 2 * 8;
-        const int n = n0 + column0 + j * 8 + 2 * t + e % 2;
-        if (m < gemm.M && n < gemm.N) gemm.out.store(m, n, gemm.N, group, split, sums[i][j][e]);
+        const int m = block.m0 + row0 + i * 16 + g + e / 2 * 8;
+        const int n = block.n0 + column0 + j * 8 + 2 * t + e % 2;
+        if (m < gemm.M && n < gemm.N)
+          gemm.out.store(m, n, gemm.N, block.group, block.split, sums[i][j][e]);
       }
     }
   }

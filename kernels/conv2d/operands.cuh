@@ -265,6 +265,11 @@ struct GemmOutput {
   }
 };
 
+/// What a block of threads computes: the outputs from (m0, n0) on of one group and one part of k.
+struct GemmBlock {
+  int m0, n0, group, split, k_begin, k_end;
+};
+
 /// A matrix product M x N x K for each group; the summed axis is cut into `splits` parts of
 /// `k_per_split`.
 template <class OperandA, class OperandB>
@@ -274,6 +279,16 @@ struct Gemm {
   GemmOutput out;
   int M, N, K;
   int groups, splits, k_per_split;
+
+  __device__ GemmBlock block(int tile_m, int tile_n) const {
+    const int z = static_cast<int>(blockIdx.z), split = z % splits, k_begin = split * k_per_split;
+    return {static_cast<int>(blockIdx.x) * tile_m,
+            static_cast<int>(blockIdx.y) * tile_n,
+            z / splits,
+            split,
+            k_begin,
+            min_of(k_begin + k_per_split, K)};
+  }
 };
 
 }  // namespace fettle

@@ -54,64 +54,22 @@ struct Fill {
 };
 
 struct Sum {
-  const float *a, *b;
-  float* y;
-  template <int V>
-  __device__ void at(int64_t i) const {
-    auto value = load_vec<V>(a + i);
-    const auto other = load_vec<V>(b + i);
-    for (int k = 0; k < V; ++k) value[k] += other[k];
-    store_vec(y + i, value);
-  }
+  __device__ float operator()(float a, float b) const { return a + b; }
 };
-
 struct Product {
-  const float *a, *b;
-  float* y;
-  template <int V>
-  __device__ void at(int64_t i) const {
-    auto value = load_vec<V>(a + i);
-    const auto other = load_vec<V>(b + i);
-    for (int k = 0; k < V; ++k) value[k] *= other[k];
-    store_vec(y + i, value);
-  }
+  __device__ float operator()(float a, float b) const { return a * b; }
 };
-
 struct ScaleOffset {
   float scale, offset;
-  const float* x;
-  float* y;
-  template <int V>
-  __device__ void at(int64_t i) const {
-    auto value = load_vec<V>(x + i);
-    for (int k = 0; k < V; ++k) value[k] = scale * value[k] + offset;
-    store_vec(y + i, value);
-  }
+  __device__ float operator()(float x) const { return scale * x + offset; }
 };
-
 struct UnaryForward {
   Unary f;
-  const float* x;
-  float* y;
-  template <int V>
-  __device__ void at(int64_t i) const {
-    auto value = load_vec<V>(x + i);
-    for (int k = 0; k < V; ++k) value[k] = unary_of(f, value[k]);
-    store_vec(y + i, value);
-  }
+  __device__ float operator()(float x) const { return unary_of(f, x); }
 };
-
 struct UnaryBackward {
   Unary f;
-  const float *x, *dy;
-  float* dx;
-  template <int V>
-  __device__ void at(int64_t i) const {
-    auto value = load_vec<V>(x + i);
-    const auto slope = load_vec<V>(dy + i);
-    for (int k = 0; k < V; ++k) value[k] = slope[k] * unary_derivative_of(f, value[k]);
-    store_vec(dx + i, value);
-  }
+  __device__ float operator()(float x, float dy) const { return dy * unary_derivative_of(f, x); }
 };
 
 }  // namespace
@@ -120,19 +78,19 @@ void fill(Cuda device, int64_t n, float value, float* y) {
   elementwise("fill", device, n, Fill{value, y}, y);
 }
 void add(Cuda device, int64_t n, const float* a, const float* b, float* y) {
-  elementwise("add", device, n, Sum{a, b, y}, a, b, y);
+  map("add", device, n, Sum{}, a, b, y);
 }
 void multiply(Cuda device, int64_t n, const float* a, const float* b, float* y) {
-  elementwise("multiply", device, n, Product{a, b, y}, a, b, y);
+  map("multiply", device, n, Product{}, a, b, y);
 }
 void scale_offset(Cuda device, int64_t n, float scale, float offset, const float* x, float* y) {
-  elementwise("scale_offset", device, n, ScaleOffset{scale, offset, x, y}, x, y);
+  map("scale_offset", device, n, ScaleOffset{scale, offset}, x, y);
 }
 void unary_forward(Cuda device, Unary f, int64_t n, const float* x, float* y) {
-  elementwise("unary_forward", device, n, UnaryForward{f, x, y}, x, y);
+  map("unary_forward", device, n, UnaryForward{f}, x, y);
 }
 void unary_backward(Cuda device, Unary f, int64_t n, const float* x, const float* dy, float* dx) {
-  elementwise("unary_backward", device, n, UnaryBackward{f, x, dy, dx}, x, dy, dx);
+  map("unary_backward", device, n, UnaryBackward{f}, x, dy, dx);
 }
 
 }  // namespace fettle

@@ -54,17 +54,7 @@ struct WriteBias {
 /// dz alone.
 struct GradientOnly {
   Epilogue epilogue;
-  const float *dy, *y;
-  float* dz;
-  template <int V>
-  __device__ void at(int64_t i) const {
-    auto value = load_vec<V>(dy + i);
-    if (epilogue != Epilogue::linear) {
-      const auto output = load_vec<V>(y + i);
-      for (int k = 0; k < V; ++k) value[k] = through(epilogue, value[k], output[k]);
-    }
-    store_vec(dz + i, value);
-  }
+  __device__ float operator()(float dy, float y) const { return through(epilogue, dy, y); }
 };
 
 }  // namespace
@@ -80,8 +70,9 @@ void epilogue_backward(Cuda device, int64_t rows, int64_t K, Epilogue epilogue, 
     column_sums<1>("epilogue_backward", device, {.rows = rows, .columns = static_cast<int>(K)},
                    GradientOfSum{epilogue, K, dy, y, dz}, WriteBias{dbias});
   } else if (dz) {
-    elementwise("epilogue_backward", device, rows * K, GradientOnly{epilogue, dy, y, dz}, dy, y,
-                dz);
+    // A linear epilogue does not look at y, which may be missing.
+    map("epilogue_backward", device, rows * K, GradientOnly{epilogue}, dy,
+        epilogue == Epilogue::linear ? dy : y, dz);
   }
 }
 

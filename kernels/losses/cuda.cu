@@ -33,28 +33,14 @@ __global__ void __launch_bounds__(256)
 
 struct BinaryForward {
   BinaryShape s;
-  const float *logits, *targets;
-  float* loss;
-  template <int V>
-  __device__ void at(int64_t i) const {
-    auto value = load_vec<V>(logits + i);
-    const auto target = load_vec<V>(targets + i);
-    for (int k = 0; k < V; ++k) value[k] = binary_loss<float>(s, value[k], target[k]);
-    store_vec(loss + i, value);
-  }
+  __device__ float operator()(float z, float t) const { return binary_loss<float>(s, z, t); }
 };
 
 struct BinaryBackward {
   BinaryShape s;
-  const float *logits, *targets, *dloss;
-  float* dlogits;
-  template <int V>
-  __device__ void at(int64_t i) const {
-    const float scale = dloss[0] / static_cast<float>(s.n);
-    auto value = load_vec<V>(logits + i);
-    const auto target = load_vec<V>(targets + i);
-    for (int k = 0; k < V; ++k) value[k] = scale * binary_gradient<float>(s, value[k], target[k]);
-    store_vec(dlogits + i, value);
+  const float* dloss;
+  __device__ float operator()(float z, float t) const {
+    return dloss[0] / static_cast<float>(s.n) * binary_gradient<float>(s, z, t);
   }
 };
 
@@ -157,14 +143,13 @@ void categorical_cross_entropy_backward(Cuda device, const CategoricalShape& sha
 
 void binary_cross_entropy_forward(Cuda device, const BinaryShape& shape, const float* logits,
                                   const float* targets, float* loss) {
-  elementwise("binary_cross_entropy_forward", device, shape.n,
-              BinaryForward{shape, logits, targets, loss}, logits, targets, loss);
+  map("binary_cross_entropy_forward", device, shape.n, BinaryForward{shape}, logits, targets, loss);
 }
 
 void binary_cross_entropy_backward(Cuda device, const BinaryShape& shape, const float* logits,
                                    const float* targets, const float* dloss, float* dlogits) {
-  elementwise("binary_cross_entropy_backward", device, shape.n,
-              BinaryBackward{shape, logits, targets, dloss, dlogits}, logits, targets, dlogits);
+  map("binary_cross_entropy_backward", device, shape.n, BinaryBackward{shape, dloss}, logits,
+      targets, dlogits);
 }
 
 void tversky_forward(Cuda device, const TverskyShape& shape, const float* probabilities,
