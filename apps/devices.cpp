@@ -5,9 +5,23 @@
 
 #include "apps/commands.h"
 #include "engine/cuda_runtime.h"
+#include "engine/error.h"
 #include "kernels/parallel.h"
 
 namespace fettle {
+namespace {
+
+/// A GPU that others have taken for themselves is still listed, with the reason.
+std::string free_memory(const cuda::Gpu& gpu) {
+  try {
+    const cuda::MemoryInfo memory = cuda::memory_info(gpu.index);
+    return cat(memory.free >> 20, " of ", memory.total >> 20, " MiB of memory free");
+  } catch (const Error& error) {
+    return cat(gpu.total_bytes >> 20, " MiB of memory; ", error.what());
+  }
+}
+
+}  // namespace
 
 void add_devices(CLI::App& program) {
   CLI::App* command = program.add_subcommand("devices", "List what fettle can compute on");
@@ -15,7 +29,8 @@ void add_devices(CLI::App& program) {
 #if defined(HWY_COMPILE_ONLY_STATIC)
     const int64_t best = HWY_STATIC_TARGET;
 #else
-    const int64_t best = hwy::SupportedTargets() & -hwy::SupportedTargets();
+    const int64_t targets = hwy::SupportedTargets() & HWY_TARGETS;
+    const int64_t best = targets & -targets;
 #endif
     std::cout << "cpu   " << threads() << " threads, " << hwy::TargetName(best) << " kernels\n";
     const std::vector<cuda::Gpu> gpus = cuda::gpus();
@@ -23,8 +38,7 @@ void add_devices(CLI::App& program) {
     for (const cuda::Gpu& gpu : gpus) {
       std::cout << "cuda:" << gpu.index << "  " << gpu.name << ", compute capability "
                 << gpu.compute_capability / 10 << "." << gpu.compute_capability % 10 << ", "
-                << (gpu.free_bytes >> 20) << " of " << (gpu.total_bytes >> 20)
-                << " MiB of memory free\n";
+                << free_memory(gpu) << "\n";
     }
   });
 }

@@ -59,24 +59,24 @@ void add_run_options(CLI::App& command, RunOptions& options) {
 }
 
 Device choose_device(const std::string& device) {
-  if (device == "cpu" || (device == "auto" && cuda::gpus().empty())) {
+  const bool any = device == "auto";
+  if (device == "cpu" || (any && cuda::gpus().empty())) {
     std::cerr << "Device: CPU, " << threads() << (threads() == 1 ? " thread\n" : " threads\n");
     return Device::cpu();
   }
   int index = 0;
-  if (device.starts_with("cuda:")) {
-    require(CLI::detail::lexical_cast(device.substr(5), index) && index >= 0, "--device ", device,
-            " is not auto, cpu, cuda or cuda:N with a number N");
-  } else {
-    require(device == "cuda" || device == "auto", "--device ", device,
-            " is not auto, cpu, cuda or cuda:N with a number N");
+  const bool numbered = device.starts_with("cuda:") &&
+                        CLI::detail::lexical_cast(device.substr(5), index) && index >= 0;
+  require(any || numbered || device == "cuda", "--device ", device,
+          " is not auto, cpu, cuda or cuda:N with a number N");
+  try {
+    cuda::require_gpu(index);
+  } catch (const Error& error) {
+    throw Error("--device ", device, ": ", error.what());
   }
-  const std::vector<cuda::Gpu> gpus = cuda::gpus();
-  require(!gpus.empty(), "--device ", device, ": ", cuda::why_no_gpu());
-  require(static_cast<size_t>(index) < gpus.size(), "--device ", device, ": there ",
-          gpus.size() == 1 ? "is one GPU, cuda:0"
-                           : cat("are the GPUs cuda:0 to cuda:", gpus.size() - 1));
-  std::cerr << "Device: cuda:" << index << ", " << gpus[static_cast<size_t>(index)].name << "\n";
+  const cuda::Gpu gpu = cuda::gpus()[static_cast<size_t>(index)];
+  std::cerr << "Device: cuda:" << index << ", " << gpu.name << ", " << (gpu.total_bytes >> 20)
+            << " MiB\n";
   return Device::cuda(index);
 }
 

@@ -7,9 +7,11 @@
 
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <utility>
 
 namespace fettle::cuda {
 namespace {
@@ -17,8 +19,13 @@ namespace {
 void check(cudaError_t error, const char* call) {
   if (error == cudaSuccess) return;
   cudaGetLastError();  // told here, so it must not be told again
+  const std::string kernel = last_cuda_kernel;
   throw Error("CUDA: ", call, " failed: ", cudaGetErrorString(error), " (", cudaGetErrorName(error),
-              ")");
+              ")",
+              kernel == "none" ? ""
+                               : "; the kernel started last was " + kernel +
+                                     ", and with CUDA_LAUNCH_BLOCKING=1 in the environment the one "
+                                     "that failed is named");
 }
 #define FETTLE_CHECK(call) check(call, #call)
 
@@ -26,26 +33,100 @@ std::string version_text(int version) {
   return cat(version / 1000, ".", version % 1000 / 10);
 }
 
-struct Streams {
-  cudaStream_t compute = nullptr, upload = nullptr;
-};
-
-/// Made at the first use of a GPU and never destroyed: tensors may outlive every static object.
-Streams& streams(int index) {
-  static std::mutex mutex;
-  static std::map<int, Streams>* const all = new std::map<int, Streams>;
-  const std::scoped_lock lock(mutex);
-  Streams& mine = (*all)[index];
-  if (!mine.compute) {
-    FETTLE_CHECK(cudaStreamCreateWithFlags(&mine.compute, cudaStreamNonBlocking));
-    FETTLE_CHECK(cudaStreamCreateWithFlags(&mine.upload, cudaStreamNonBlocking));
+void make_current(int index) {
+  const cudaError_t error = cudaSetDevice(index);
+  if (error == cudaErrorInvalidDevice || error == cudaErrorNoDevice ||
+      error == cudaErrorInsufficientDriver) {
+    cudaGetLastError();
+    require_gpu(index);
   }
-  return mine;
+  check(error, "cudaSetDevice");
 }
 
-Streams& streams_of_current(int index) {
-  FETTLE_CHECK(cudaSetDevice(index));
-  return streams(index);
+}  // namespace
+
+/// A pinned buffer that grows as needed, and the event of its last copy.
+class Staging {
+ public:
+  /// Belongs to the current GPU.
+  Staging() { FETTLE_CHECK(cudaEventCreateWithFlags(&sent_, cudaEventDisableTiming)); }
+  ~Staging() {
+    cudaEventSynchronize(sent_);
+    cudaEventDestroy(sent_);
+    cudaFreeHost(pinned_);
+  }
+  Staging(const Staging&) = delete;
+  Staging& operator=(const Staging&) = delete;
+
+  /// Waits until the copy before has left, and queues this one.
+  void send(std::byte* to, const void* from, size_t bytes, cudaStream_t stream) {
+    FETTLE_CHECK(cudaEventSynchronize(sent_));
+    if (bytes_ < bytes) grow(std::max(bytes, size_t{4096}));
+    std::memcpy(pinned_, from, bytes);
+    FETTLE_CHECK(cudaMemcpyAsync(to, pinned_, bytes, cudaMemcpyHostToDevice, stream));
+    FETTLE_CHECK(cudaEventRecord(sent_, stream));
+  }
+  /// What is queued on `stream` from now on waits for the last copy.
+  void hold(cudaStream_t stream) const { FETTLE_CHECK(cudaStreamWaitEvent(stream, sent_, 0)); }
+
+ private:
+  void grow(size_t bytes) {
+    bytes_ = 0;
+    FETTLE_CHECK(cudaFreeHost(std::exchange(pinned_, nullptr)));
+    const cudaError_t error = cudaMallocHost(&pinned_, bytes);
+    if (error == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
+      throw Error("the system gives no ", (bytes + (1 << 20) - 1) >> 20,
+                  " MiB of pinned memory for copies to the GPU; take a smaller batch");
+    }
+    check(error, "cudaMallocHost");
+    bytes_ = bytes;
+  }
+
+  void* pinned_ = nullptr;
+  size_t bytes_ = 0;
+  cudaEvent_t sent_ = nullptr;
+};
+
+namespace {
+
+/// What a GPU has from its first use on. Never destroyed: tensors may outlive every static object.
+struct Queue {
+  cudaStream_t compute = nullptr, upload = nullptr;
+
+  Queue() {
+    FETTLE_CHECK(cudaStreamCreateWithFlags(&compute, cudaStreamNonBlocking));
+    FETTLE_CHECK(cudaStreamCreateWithFlags(&upload, cudaStreamNonBlocking));
+    FETTLE_CHECK(cudaEventCreateWithFlags(&queued_, cudaEventDisableTiming));
+  }
+  /// Uploads from now on wait for the kernels that are queued.
+  void hold_uploads() const {
+    FETTLE_CHECK(cudaEventRecord(queued_, compute));
+    FETTLE_CHECK(cudaStreamWaitEvent(upload, queued_, 0));
+  }
+  /// Copies a few bytes in order with the kernels, without waiting for them.
+  void send(std::byte* to, const std::byte* from, size_t bytes) {
+    const std::scoped_lock lock(mutex_);
+    ring_[next_++ % ring_.size()].send(to, from, bytes, compute);
+  }
+
+ private:
+  cudaEvent_t queued_ = nullptr;
+  std::mutex mutex_;
+  std::array<Staging, 32> ring_;
+  size_t next_ = 0;
+};
+
+/// The GPU's queue; makes the GPU current.
+Queue& queue(int index) {
+  static std::mutex mutex;
+  static std::map<int, std::unique_ptr<Queue>>* const all =
+      new std::map<int, std::unique_ptr<Queue>>;
+  make_current(index);
+  const std::scoped_lock lock(mutex);
+  std::unique_ptr<Queue>& mine = (*all)[index];
+  if (!mine) mine = std::make_unique<Queue>();
+  return *mine;
 }
 
 }  // namespace
@@ -60,9 +141,8 @@ std::vector<Gpu> gpus() {
   for (int i = 0; i < count; ++i) {
     cudaDeviceProp properties;
     FETTLE_CHECK(cudaGetDeviceProperties(&properties, i));
-    const MemoryInfo memory = memory_info(i);
-    all.push_back({i, properties.name, static_cast<int64_t>(memory.total),
-                   static_cast<int64_t>(memory.free), properties.major * 10 + properties.minor});
+    all.push_back({i, properties.name, static_cast<int64_t>(properties.totalGlobalMem),
+                   properties.major * 10 + properties.minor});
   }
   return all;
 }
@@ -86,16 +166,23 @@ std::string why_no_gpu() {
   return cat("the NVIDIA driver answers: ", cudaGetErrorString(error), "; use --device cpu");
 }
 
+void require_gpu(int index) {
+  const size_t count = gpus().size();
+  require(count > 0, why_no_gpu());
+  require(index >= 0 && static_cast<size_t>(index) < count, "there is no cuda:", index, "; there ",
+          count == 1 ? "is one GPU, cuda:0" : cat("are the GPUs cuda:0 to cuda:", count - 1));
+}
+
 Cuda use(int index) {
-  return {streams_of_current(index).compute};
+  return {queue(index).compute};
 }
 
 void synchronize(int index) {
-  FETTLE_CHECK(cudaStreamSynchronize(streams_of_current(index).compute));
+  FETTLE_CHECK(cudaStreamSynchronize(queue(index).compute));
 }
 
 std::byte* allocate(int index, size_t bytes) {
-  FETTLE_CHECK(cudaSetDevice(index));
+  make_current(index);
   void* p = nullptr;
   const cudaError_t error = cudaMalloc(&p, bytes);
   if (error == cudaErrorMemoryAllocation) {
@@ -107,84 +194,56 @@ std::byte* allocate(int index, size_t bytes) {
 }
 
 void release(int index, std::byte* p) {
-  FETTLE_CHECK(cudaSetDevice(index));
+  make_current(index);
   FETTLE_CHECK(cudaFree(p));
 }
 
 MemoryInfo memory_info(int index) {
   MemoryInfo info;
-  FETTLE_CHECK(cudaSetDevice(index));
+  make_current(index);
   FETTLE_CHECK(cudaMemGetInfo(&info.free, &info.total));
   return info;
 }
 
 void copy_to_gpu(int index, std::byte* to, const std::byte* from, size_t bytes) {
-  const cudaStream_t stream = streams_of_current(index).compute;
-  FETTLE_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream));
-  FETTLE_CHECK(cudaStreamSynchronize(stream));
+  Queue& q = queue(index);
+  if (bytes <= (1 << 20)) {
+    q.send(to, from, bytes);
+    return;
+  }
+  FETTLE_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, q.compute));
+  FETTLE_CHECK(cudaStreamSynchronize(q.compute));
 }
 void copy_to_host(int index, std::byte* to, const std::byte* from, size_t bytes) {
-  const cudaStream_t stream = streams_of_current(index).compute;
+  const cudaStream_t stream = queue(index).compute;
   FETTLE_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream));
   FETTLE_CHECK(cudaStreamSynchronize(stream));
 }
 void copy_on_gpu(int index, std::byte* to, const std::byte* from, size_t bytes) {
-  FETTLE_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice,
-                               streams_of_current(index).compute));
+  FETTLE_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, queue(index).compute));
 }
 void set_bytes(int index, std::byte* p, int value, size_t bytes) {
-  FETTLE_CHECK(cudaMemsetAsync(p, value, bytes, streams_of_current(index).compute));
+  FETTLE_CHECK(cudaMemsetAsync(p, value, bytes, queue(index).compute));
 }
 
-/// A pinned buffer and the events of its last copy.
-struct Uploader::Lane {
-  void* pinned = nullptr;
-  size_t bytes = 0;
-  cudaEvent_t copied = nullptr, before = nullptr;
-
-  Lane() {
-    FETTLE_CHECK(cudaEventCreateWithFlags(&copied, cudaEventDisableTiming));
-    FETTLE_CHECK(cudaEventCreateWithFlags(&before, cudaEventDisableTiming));
-  }
-  ~Lane() {
-    cudaEventSynchronize(copied);
-    cudaFreeHost(pinned);
-    cudaEventDestroy(copied);
-    cudaEventDestroy(before);
-  }
-};
-
 Uploader::Uploader(int index) : index_(index) {
-  FETTLE_CHECK(cudaSetDevice(index));
-  for (auto& lane : lanes_) lane = std::make_unique<Lane>();
+  make_current(index);
+  for (auto& staging : staging_) staging = std::make_unique<Staging>();
 }
 Uploader::~Uploader() {
   cudaSetDevice(index_);
 }
 
 void Uploader::start(std::byte* to, const void* from, size_t bytes) {
-  const Streams& s = streams_of_current(index_);
-  Lane& lane = *lanes_[started_++ % lanes_.size()];
-  FETTLE_CHECK(cudaEventSynchronize(lane.copied));
-  if (lane.bytes < bytes) {
-    FETTLE_CHECK(cudaFreeHost(lane.pinned));
-    lane.pinned = nullptr;
-    lane.bytes = 0;
-    FETTLE_CHECK(cudaMallocHost(&lane.pinned, bytes));
-    lane.bytes = bytes;
-  }
-  std::memcpy(lane.pinned, from, bytes);
-  // Kernels in the queue may still use the memory that `to` is made of.
-  FETTLE_CHECK(cudaEventRecord(lane.before, s.compute));
-  FETTLE_CHECK(cudaStreamWaitEvent(s.upload, lane.before, 0));
-  FETTLE_CHECK(cudaMemcpyAsync(to, lane.pinned, bytes, cudaMemcpyHostToDevice, s.upload));
-  FETTLE_CHECK(cudaEventRecord(lane.copied, s.upload));
+  const Queue& q = queue(index_);
+  q.hold_uploads();  // kernels in the queue may still use the memory that `to` is made of
+  staging_[started_++ % staging_.size()]->send(to, from, bytes, q.upload);
 }
 
 void Uploader::finish() {
-  require(finished_ < started_, "Uploader: no copy is under way");
-  const Lane& lane = *lanes_[finished_++ % lanes_.size()];
-  FETTLE_CHECK(cudaStreamWaitEvent(streams_of_current(index_).compute, lane.copied, 0));
+  if (started_ == 0) return;
+  // Copies of one stream end in their order.
+  staging_[(started_ - 1) % staging_.size()]->hold(queue(index_).compute);
 }
 
 }  // namespace fettle::cuda
@@ -207,6 +266,9 @@ namespace {
 }
 }  // namespace
 
+void require_gpu(int) {
+  none();
+}
 Cuda use(int) {
   none();
 }
@@ -235,7 +297,7 @@ void set_bytes(int, std::byte*, int, size_t) {
   none();
 }
 
-struct Uploader::Lane {};
+class Staging {};
 Uploader::Uploader(int index) : index_(index) {
   none();
 }

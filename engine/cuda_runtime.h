@@ -1,6 +1,9 @@
 // The CUDA runtime as the engine uses it. For each GPU there is one compute stream, on which all
 // kernels run in the order in which they were queued, and one stream for uploads beside it. In a
 // build without CUDA there is no GPU, and everything but gpus() and why_no_gpu() throws Error.
+//
+// Kernels fail after they were started: the Error of whatever call meets the failure names the
+// kernel that was started last.
 #pragma once
 
 #include <array>
@@ -17,14 +20,17 @@ namespace fettle::cuda {
 struct Gpu {
   int index = 0;
   std::string name;
-  int64_t total_bytes = 0, free_bytes = 0;
+  int64_t total_bytes = 0;
   int compute_capability = 0;  ///< 90 for Hopper
 };
 
-/// The GPUs that this process can use; none without a driver.
+/// The GPUs that this process can use; none without a driver. Looks at them without starting work
+/// on any.
 std::vector<Gpu> gpus();
 /// One sentence that says why gpus() is empty, and what to do.
 std::string why_no_gpu();
+/// Throws Error saying which GPUs there are, unless this is one of them.
+void require_gpu(int index);
 
 /// Makes the GPU current and gives its compute stream.
 Cuda use(int index);
@@ -39,33 +45,38 @@ struct MemoryInfo {
 };
 MemoryInfo memory_info(int index);
 
-/// Ordered with the kernels of the compute stream; the host waits where it is an end of the copy.
+/// Ordered with the kernels of the compute stream. `from` can be reused at once; up to 1 MiB
+/// travels through pinned memory, so that the host does not wait for the kernels before it.
 void copy_to_gpu(int index, std::byte* to, const std::byte* from, size_t bytes);
+/// Ordered with the kernels of the compute stream; the host waits for the bytes.
 void copy_to_host(int index, std::byte* to, const std::byte* from, size_t bytes);
+/// Ordered with the kernels of the compute stream.
 void copy_on_gpu(int index, std::byte* to, const std::byte* from, size_t bytes);
-/// Sets every byte.
+/// Sets every byte, ordered with the kernels of the compute stream.
 void set_bytes(int index, std::byte* p, int value, size_t bytes);
 
-/// Copies from the host while kernels compute: through pinned memory, on the upload stream. Two may
-/// be under way, so that one batch travels while the one before is used.
+/// Pinned memory on the way to a GPU.
+class Staging;
+
+/// Copies from the host while kernels compute: through pinned memory, on the upload stream.
 class Uploader {
  public:
   explicit Uploader(int index);
+  /// Waits for the copies under way.
   ~Uploader();
   Uploader(const Uploader&) = delete;
   Uploader& operator=(const Uploader&) = delete;
 
   /// Starts a copy to `to`, which kernels queued until now may still use. `from` can be reused at
-  /// once.
+  /// once. The third copy under way makes the host wait for the first.
   void start(std::byte* to, const void* from, size_t bytes);
-  /// Kernels queued from now on wait for the oldest copy that was not finished.
+  /// Kernels queued from now on wait for all copies that were started.
   void finish();
 
  private:
-  struct Lane;
   int index_;
-  size_t started_ = 0, finished_ = 0;
-  std::array<std::unique_ptr<Lane>, 2> lanes_;
+  size_t started_ = 0;
+  std::array<std::unique_ptr<Staging>, 2> staging_;
 };
 
 }  // namespace fettle::cuda

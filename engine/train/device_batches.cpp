@@ -9,23 +9,29 @@ DeviceBatches::DeviceBatches(BatchSource& source, Device device)
   if (device.is_cuda()) uploader_ = std::make_unique<cuda::Uploader>(device.index);
 }
 
-DeviceBatches::~DeviceBatches() {
-  if (travelling_) uploader_->finish();  // its memory goes back to the pool of the compute stream
-}
-
 void DeviceBatches::start_next() {
-  travelling_ = source_.next();
-  if (!travelling_) return;
-  Tensor there = Tensor::empty(travelling_->x.shape(), travelling_->x.dtype(), device_);
-  uploader_->start(there.raw(), travelling_->x.raw(), there.bytes());
-  travelling_->x = std::move(there);
+  std::optional<Batch> batch = source_.next();
+  if (!batch) return;
+  const auto travels = [](const Tensor& t) {
+    return t.dtype() == DType::f32 && t.device() == Device::cpu();
+  };
+  // Both tensors are made before a copy starts, and kept until it has ended whatever happens.
+  const Batch here = *batch;
+  for (Tensor* t : {&batch->x, &batch->y}) {
+    if (travels(*t)) *t = Tensor::empty(t->shape(), t->dtype(), device_);
+  }
+  travelling_ = std::move(batch);
+  if (travels(here.x)) uploader_->start(travelling_->x.raw(), here.x.raw(), here.x.bytes());
+  if (travels(here.y)) uploader_->start(travelling_->y.raw(), here.y.raw(), here.y.bytes());
 }
 
 void DeviceBatches::start_epoch(uint32_t epoch) {
+  if (travelling_) {  // the epoch before was left in its middle
+    uploader_->finish();
+    travelling_.reset();
+  }
   source_.start_epoch(epoch);
-  if (!uploader_) return;
-  if (travelling_) uploader_->finish();
-  start_next();
+  if (uploader_) start_next();
 }
 
 std::optional<Batch> DeviceBatches::next() {

@@ -7,13 +7,15 @@
 
 namespace fettle {
 
-/// Hands out the batches of another source with their pictures on `device`; the targets stay on the
-/// host, where metrics count them and losses check them. To a GPU, batch n+1 is copied through
+/// Hands out the batches of another source with their pictures and masks on `device`; class numbers
+/// stay on the host, where losses and metrics check them. To a GPU, batch n+1 is copied through
 /// pinned memory while the kernels of batch n run. On the CPU the batches pass as they are.
+///
+/// Throws Error when the GPU has no memory for a batch, and whatever the source throws: to a GPU,
+/// one batch before it is due. After an Error only start_epoch() may follow.
 class DeviceBatches : public BatchSource {
  public:
   DeviceBatches(BatchSource& source, Device device);
-  ~DeviceBatches() override;
 
   void start_epoch(uint32_t epoch) override;
   std::optional<Batch> next() override;
@@ -25,8 +27,8 @@ class DeviceBatches : public BatchSource {
 
   BatchSource& source_;
   Device device_;
-  std::unique_ptr<cuda::Uploader> uploader_;
   std::optional<Batch> travelling_;
+  std::unique_ptr<cuda::Uploader> uploader_;  // is destroyed, and so waits, before what it fills
 };
 
 }  // namespace fettle

@@ -63,6 +63,27 @@ class CommandLine : public testing::Test {
                   " --image-size 16 --batch-size 4 --validation-split 0.25 " + more);
   }
 
+  /// 60 epochs, ended by SIGINT once there is a checkpoint.
+  Outcome interrupted_training(const char* program, const std::string& out) {
+    const std::string data = path("data"), err = path("err.txt");
+    const pid_t child = fork();
+    if (child == 0) {
+      if (!std::freopen(err.c_str(), "w", stderr)) _exit(9);
+      execl(program, "fettle", "train", "--model", "tyre_cnn", "--data", data.c_str(), "--out",
+            out.c_str(), "--image-size", "16", "--batch-size", "4", "--validation-split", "0.25",
+            "--epochs", "60", "--early-stopping", "0", nullptr);
+      _exit(9);
+    }
+    int status = 0;
+    while (!std::filesystem::exists(out + "/checkpoint/last.safetensors")) {
+      if (waitpid(child, &status, WNOHANG) != 0) return {WEXITSTATUS(status), "", content(err)};
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    kill(child, SIGINT);
+    waitpid(child, &status, 0);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, "", content(err)};
+  }
+
   /// Expects exit code 1 and a message that holds the parts in one line after "fettle: ".
   void expect_refused(const Outcome& outcome, const std::vector<std::string>& parts) {
     EXPECT_EQ(outcome.code, 1) << outcome.err;
@@ -144,26 +165,22 @@ TEST_F(CommandLine, AResumedRunAndAnotherNumberOfThreadsGiveTheSameBytes) {
 
 TEST_F(CommandLine, CtrlCLeavesAWholeCheckpointThatResumes) {
   ASSERT_EQ(train("--epochs 60 --early-stopping 0", "whole").code, 0);
-  const std::string out = path("stopped"), data = path("data"), err = path("err.txt");
-  const pid_t child = fork();
-  if (child == 0) {
-    if (!std::freopen(err.c_str(), "w", stderr)) _exit(9);
-    execl(FETTLE_PROGRAM, "fettle", "train", "--model", "tyre_cnn", "--data", data.c_str(), "--out",
-          out.c_str(), "--image-size", "16", "--batch-size", "4", "--validation-split", "0.25",
-          "--epochs", "60", "--early-stopping", "0", nullptr);
-    _exit(9);
-  }
-  while (!std::filesystem::exists(out + "/checkpoint/last.safetensors")) {
-    ASSERT_EQ(waitpid(child, nullptr, WNOHANG), 0) << content(err);
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  kill(child, SIGINT);
-  int status = 0;
-  waitpid(child, &status, 0);
-  expect_refused({WEXITSTATUS(status), "", content(err)}, {"interrupted", "--resume --out " + out});
+  const std::string out = path("stopped");
+  expect_refused(interrupted_training(FETTLE_PROGRAM, out),
+                 {"interrupted", "--resume --out " + out});
   const Outcome resumed = fettle("train --resume --out {}/stopped");
   ASSERT_EQ(resumed.code, 0) << resumed.err;
   EXPECT_EQ(content(out + "/model.safetensors"), content(path("whole/model.safetensors")));
+  expect_nothing_half_written();
+}
+
+TEST_F(CommandLine, CtrlCOnAGpuLeavesACheckpointForTheCpu) {
+  const std::string out = path("stopped");
+  expect_refused(interrupted_training(FETTLE_PROGRAM_WITH_GPU, out),
+                 {"interrupted", "--resume --out " + out});
+  const Outcome resumed = fettle("train --resume --out {}/stopped --device cpu");
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_NE(resumed.err.find("Going on after epoch"), std::string::npos) << resumed.err;
   expect_nothing_half_written();
 }
 

@@ -66,6 +66,38 @@ TEST_F(OnGpu, SaysWhenThereIsNoMoreMemory) {
   EXPECT_EQ(Tensor::full({4}, 1, gpu_).to_vector(), std::vector<float>(4, 1));  // goes on
 }
 
+TEST_F(OnGpu, SaysWhenThereIsNoMorePinnedMemory) {
+  Tensor there = Tensor::zeros({4}, DType::f32, gpu_);
+  cuda::Uploader uploader(0);
+  const std::string message =
+      message_of([&] { uploader.start(there.raw(), values_.data(), size_t{1} << 50); });
+  EXPECT_NE(message.find("pinned memory"), std::string::npos) << message;
+  EXPECT_NE(message.find("smaller batch"), std::string::npos) << message;
+  uploader.start(there.raw(), values_.data(), 4 * sizeof(float));
+  uploader.finish();
+  EXPECT_EQ(there.to_vector(), std::vector<float>(values_.begin(), values_.begin() + 4));
+}
+
+TEST_F(OnGpu, AKernelThatCannotStartIsAnErrorLikeOthers) {
+  EXPECT_EQ(message_of([&] { on(gpu_, [](auto) { throw CudaError("the kernel k failed"); }); }),
+            "the kernel k failed");
+}
+
+TEST_F(OnGpu, SmallCopiesKeepTheirOrderAndTheirBytes) {
+  std::vector<Tensor> there;
+  std::vector<float> values;
+  for (int i = 1; i <= 100; ++i) {
+    values.assign(static_cast<size_t>(37 * i), static_cast<float>(i));
+    there.push_back(Tensor::from({37 * i}, values, gpu_));
+  }
+  for (int i = 1; i <= 100; ++i) {
+    EXPECT_EQ(there[static_cast<size_t>(i - 1)].to_vector(),
+              std::vector<float>(static_cast<size_t>(37 * i), static_cast<float>(i)));
+  }
+  const std::vector<float> large(300'001, 3);  // more than what is copied aside
+  EXPECT_EQ(Tensor::from({300'001}, large, gpu_).to_vector(), large);
+}
+
 TEST_F(OnGpu, PoisonMakesFreshMemoryNaN) {
   set_memory_poison(true);
   const Tensor t = Tensor::empty({5}, DType::f32, gpu_);
@@ -140,6 +172,61 @@ TEST_F(OnGpu, BatchesArriveInOrder) {
         EXPECT_FALSE(batches.next());
       }
     }
+  }
+}
+
+/// One batch of `pictures` elements with a mask as large, or a broken picture instead of it.
+class Large : public BatchSource {
+ public:
+  explicit Large(int64_t pictures) : pictures_(pictures) {}
+  void start_epoch(uint32_t epoch) override {
+    require(epoch < 2, "a picture is broken");
+    left_ = 2;
+  }
+  std::optional<Batch> next() override {
+    if (left_-- == 0) return {};
+    return Batch{Tensor::full({pictures_, 1}, 1), Tensor::full({pictures_, 1}, 2)};
+  }
+  int64_t batches() const override { return 2; }
+  int64_t examples() const override { return 2 * pictures_; }
+
+ private:
+  int64_t pictures_, left_ = 0;
+};
+
+TEST_F(OnGpu, MasksTravelWithTheirPictures) {
+  Large source(1000);
+  DeviceBatches batches(source, gpu_);
+  batches.start_epoch(0);
+  for (int i = 0; i < 2; ++i) {
+    const std::optional<Batch> batch = batches.next();
+    ASSERT_TRUE(batch);
+    EXPECT_EQ(batch->y.device(), gpu_);
+    EXPECT_EQ(batch->x.to_vector(), std::vector<float>(1000, 1));
+    EXPECT_EQ(batch->y.to_vector(), std::vector<float>(1000, 2));
+  }
+  EXPECT_FALSE(batches.next());
+}
+
+TEST_F(OnGpu, ABatchThatCannotTravelIsAnErrorAndNoMore) {
+  constexpr int64_t MiB = 1 << 18;  // of f32
+  release_cached_memory(gpu_);
+  Large too_large(80 * MiB);
+  std::vector<Tensor> hog;
+  EXPECT_THROW(while (true) hog.push_back(Tensor::empty({64 * MiB}, DType::f32, gpu_)), Error);
+  {
+    DeviceBatches batches(too_large, gpu_);
+    EXPECT_NE(message_of([&] { batches.start_epoch(0); }).find("out of memory on cuda:0"),
+              std::string::npos);
+  }
+  hog.clear();
+  release_cached_memory(gpu_);
+  {
+    Large source(10);
+    DeviceBatches batches(source, gpu_);
+    batches.start_epoch(1);
+    batches.next();  // the second one is on its way
+    EXPECT_EQ(message_of([&] { batches.start_epoch(2); }), "a picture is broken");
   }
 }
 
