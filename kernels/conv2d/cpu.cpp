@@ -7,6 +7,7 @@
 // it needs are copied once, with their zero border, into a block that stays in the cache; in it,
 // neighbouring taps and their channels are neighbours in memory, so that the register tile runs
 // over long contiguous segments. Where there is no border (1x1), the input is read in place.
+// Depthwise convolutions go another way (cpu_depthwise.cpp).
 //
 // The box sizes and the order of every sum depend on the shape alone: any number of threads gives
 // the same bits.
@@ -14,6 +15,8 @@
 #include <vector>
 
 #include "kernels/conv2d/conv2d.h"
+#include "kernels/conv2d/cpu_depthwise.h"
+#include "kernels/conv2d/tap_sum.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
 
@@ -21,163 +24,6 @@
 #define FETTLE_CONV2D_ONCE
 namespace fettle {
 namespace {
-
-/// One tap: where it reads relative to its pixel, and where its weights begin.
-struct Tap {
-  int64_t h, w;
-  int64_t weight;
-};
-
-/// out[n,p,q,k] = epilogue(bias[k] + sum over taps t and c of
-///                in[n, p*step_h + t.h, q*step_w + t.w, c] * weights[t.weight + c*depth +
-///                k*column])
-struct TapSum {
-  const float* in;
-  int64_t N, H, W, C, in_pixel;  // in_pixel: floats from a pixel to the next
-  int64_t step_h, step_w;
-  std::vector<Tap> taps;  // ordered by h, then w
-  const float* weights;
-  int64_t depth, column;
-  const float* bias;
-  Epilogue epilogue;
-  float* out;
-  int64_t P, Q, K;
-  int64_t out_picture, out_row, out_pixel;
-};
-
-/// The part of a convolution's channels that one group sees.
-struct Group {
-  int64_t C, K;     // channels in and out
-  int64_t x, y, w;  // where they begin in a pixel of x, of y, and in the weights
-};
-
-Group group_of(const Conv2dShape& s, int64_t g) {
-  const int64_t C = s.C / s.groups, K = s.K / s.groups;
-  return {C, K, g * C, g * K, g * K * s.R * s.S * C};
-}
-
-TapSum forward_sum(const Conv2dShape& s, const Group& g, const float* x, const float* w,
-                   const float* bias, Epilogue epilogue, float* y) {
-  TapSum sum{.in = x + g.x,
-             .N = s.N,
-             .H = s.H,
-             .W = s.W,
-             .C = g.C,
-             .in_pixel = s.C,
-             .step_h = s.stride_h,
-             .step_w = s.stride_w,
-             .taps = {},
-             .weights = w + g.w,
-             .depth = 1,
-             .column = s.R * s.S * g.C,
-             .bias = bias ? bias + g.y : nullptr,
-             .epilogue = epilogue,
-             .out = y + g.y,
-             .P = s.P,
-             .Q = s.Q,
-             .K = g.K,
-             .out_picture = s.P * s.Q * s.K,
-             .out_row = s.Q * s.K,
-             .out_pixel = s.K};
-  for (int64_t r = 0; r < s.R; ++r)
-    for (int64_t t = 0; t < s.S; ++t)
-      sum.taps.push_back(
-          {r * s.dilation_h - s.pad_top, t * s.dilation_w - s.pad_left, (r * s.S + t) * g.C});
-  return sum;
-}
-
-/// The taps along one axis that reach the input pixels first, first + stride, ...: the numerator
-/// first + pad - r*dilation must be a multiple of the stride. Falling r gives rising offsets.
-struct AxisTap {
-  int64_t offset, r;
-};
-std::vector<AxisTap> phase_taps(int64_t first, int64_t pad, int64_t extent, int64_t dilation,
-                                int64_t stride) {
-  std::vector<AxisTap> taps;
-  for (int64_t r = extent - 1; r >= 0; --r) {
-    const int64_t numerator = first + pad - r * dilation;
-    if (numerator % stride == 0) taps.push_back({numerator / stride, r});
-  }
-  return taps;
-}
-
-TapSum backward_input_sum(const Conv2dShape& s, const Group& g, int64_t h0, int64_t w0,
-                          const float* dy, const float* w, float* dx) {
-  TapSum sum{.in = dy + g.y,
-             .N = s.N,
-             .H = s.P,
-             .W = s.Q,
-             .C = g.K,
-             .in_pixel = s.K,
-             .step_h = 1,
-             .step_w = 1,
-             .taps = {},
-             .weights = w + g.w,
-             .depth = s.R * s.S * g.C,
-             .column = 1,
-             .bias = nullptr,
-             .epilogue = Epilogue::linear,
-             .out = dx + (h0 * s.W + w0) * s.C + g.x,
-             .P = (s.H - h0 + s.stride_h - 1) / s.stride_h,
-             .Q = (s.W - w0 + s.stride_w - 1) / s.stride_w,
-             .K = g.C,
-             .out_picture = s.H * s.W * s.C,
-             .out_row = s.stride_h * s.W * s.C,
-             .out_pixel = s.stride_w * s.C};
-  for (const AxisTap& r : phase_taps(h0, s.pad_top, s.R, s.dilation_h, s.stride_h))
-    for (const AxisTap& t : phase_taps(w0, s.pad_left, s.S, s.dilation_w, s.stride_w))
-      sum.taps.push_back({r.offset, t.offset, (r.r * s.S + t.r) * g.C});
-  return sum;
-}
-
-/// Output pixels [p0,p1) x [q0,q1) of picture n.
-struct Box {
-  int64_t n, p0, p1, q0, q1;
-};
-
-/// How the output is cut into boxes whose input block fits half the L2 cache.
-struct Boxes {
-  int64_t N, P, Q, rows, columns;  // rows and columns of a whole box
-  int64_t down() const { return (P + rows - 1) / rows; }
-  int64_t across() const { return (Q + columns - 1) / columns; }
-  int64_t count() const { return N * down() * across(); }
-  Box operator[](int64_t i) const {
-    const int64_t q0 = i % across() * columns, p0 = i / across() % down() * rows;
-    return {i / (across() * down()), p0, std::min(P, p0 + rows), q0, std::min(Q, q0 + columns)};
-  }
-};
-
-constexpr int64_t block_floats = 48 * 1024;  // 192 KiB of input
-constexpr int64_t box_pixels = 1024;         // enough to amortise the loads of weights
-
-/// The window of input that the taps of one output pixel span.
-struct Window {
-  int64_t h0, w0, h, w;  // first offset and extent
-};
-
-Window window_of(const std::vector<Tap>& taps) {
-  if (taps.empty()) return {0, 0, 1, 1};
-  const auto [top, bottom] = std::ranges::minmax(taps, {}, &Tap::h);
-  const auto [left, right] = std::ranges::minmax(taps, {}, &Tap::w);
-  return {top.h, left.w, bottom.h - top.h + 1, right.w - left.w + 1};
-}
-
-Boxes cut(int64_t N, int64_t P, int64_t Q, int64_t C, int64_t step_h, int64_t step_w,
-          const Window& window) {
-  Boxes boxes{N, P, Q, 1, Q};
-  const auto floats = [&](int64_t rows, int64_t columns) {
-    return ((rows - 1) * step_h + window.h) * ((columns - 1) * step_w + window.w) * C;
-  };
-  while (boxes.columns > 32 &&
-         (floats(1, boxes.columns) > block_floats || boxes.columns > box_pixels)) {
-    boxes.columns = (boxes.columns + 1) / 2;
-  }
-  while (boxes.rows < P && floats(boxes.rows + 1, boxes.columns) <= block_floats &&
-         (boxes.rows + 1) * boxes.columns <= box_pixels) {
-    ++boxes.rows;
-  }
-  return boxes;
-}
 
 /// A block of input pixels as the register tile reads it.
 struct Block {
@@ -487,12 +333,14 @@ HWY_EXPORT(run_backward_weight);
 
 void conv2d_forward(Cpu, const Conv2dShape& s, const float* x, const float* w, const float* bias,
                     Epilogue epilogue, float* y) {
+  if (is_depthwise(s)) return depthwise_forward(s, x, w, bias, epilogue, y);
   for (int64_t g = 0; g < s.groups; ++g) {
     HWY_DYNAMIC_DISPATCH(run_tap_sum)(forward_sum(s, group_of(s, g), x, w, bias, epilogue, y));
   }
 }
 
 void conv2d_backward_input(Cpu, const Conv2dShape& s, const float* dy, const float* w, float* dx) {
+  if (is_depthwise(s)) return depthwise_backward_input(s, dy, w, dx);
   for (int64_t g = 0; g < s.groups; ++g) {
     for (int64_t h0 = 0; h0 < std::min(s.stride_h, s.H); ++h0) {
       for (int64_t w0 = 0; w0 < std::min(s.stride_w, s.W); ++w0) {
@@ -503,6 +351,7 @@ void conv2d_backward_input(Cpu, const Conv2dShape& s, const float* dy, const flo
 }
 
 void conv2d_backward_weight(Cpu, const Conv2dShape& s, const float* dy, const float* x, float* dw) {
+  if (is_depthwise(s)) return depthwise_backward_weight(s, dy, x, dw);
   for (int64_t g = 0; g < s.groups; ++g) {
     HWY_DYNAMIC_DISPATCH(run_backward_weight)(s, group_of(s, g), dy, x, dw);
   }

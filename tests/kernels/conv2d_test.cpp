@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <random>
 
 #include "tests/cases/conv2d.h"
 #include "tests/kernel_check.h"
@@ -41,6 +42,35 @@ TEST_P(Conv2dKernel, EqualsTheDefinitionWithAnyNumberOfThreads) {
 
 INSTANTIATE_TEST_SUITE_P(Cases, Conv2dKernel, testing::ValuesIn(conv2d_cases()),
                          [](const auto& info) { return info.param.name; });
+
+/// Kernels, strides and borders that meet in ways that no case above names.
+TEST(Conv2dKernelFuzzed, Depthwise) {
+  std::mt19937 random(11);
+  const auto pick = [&](int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(random);
+  };
+  for (int i = 0; i < 40; ++i) {
+    const int64_t groups = pick(2, 40);
+    Conv2dShape s = {.N = pick(1, 2),
+                     .H = pick(1, 12),
+                     .W = pick(1, 25),
+                     .C = groups,
+                     .K = groups * (i % 4 == 3 ? pick(2, 3) : 1),
+                     .R = pick(1, 4),
+                     .S = pick(1, 5),
+                     .stride_h = pick(1, 3),
+                     .stride_w = pick(1, 3),
+                     .dilation_h = pick(1, 3),
+                     .dilation_w = pick(1, 2),
+                     .groups = groups};
+    s.pad_top = pick(0, s.R * s.dilation_h);
+    s.pad_left = pick(0, s.S * s.dilation_w);
+    const Conv2dCase c = conv2d_case("fuzzed " + std::to_string(i), s, s.R * s.dilation_h,
+                                     pick(s.S * s.dilation_w, s.S * s.dilation_w + 3));
+    const Inputs inputs(c.shape);
+    expect_same([&](auto device) { return all_directions(device, c.shape, inputs); }, c.name);
+  }
+}
 
 }  // namespace
 }  // namespace fettle
