@@ -7,12 +7,10 @@
 #include <vector>
 
 #include "engine/named_tensor.h"
+#include "engine/train/metrics.h"
 #include "engine/train/optimizer.h"
 
 namespace fettle {
-
-/// The figures of one epoch in the order of history.csv: loss, accuracy, ..., val_loss, ...
-using EpochLog = std::vector<std::pair<std::string, double>>;
 
 /// The figure of that name. Throws Error listing the names when there is none.
 double figure(const EpochLog& log, const std::string& name);

@@ -23,13 +23,8 @@ class Clock {
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
-void append(EpochLog& log, const std::string& prefix, const Metrics& m) {
-  log.emplace_back(prefix + "loss", m.loss);
-  log.emplace_back(prefix + "accuracy", m.accuracy);
-  log.emplace_back(prefix + "precision", m.precision);
-  log.emplace_back(prefix + "recall", m.recall);
-  log.emplace_back(prefix + "f1", m.f1);
-  log.emplace_back(prefix + "auc", m.auc);
+void append(EpochLog& log, const std::string& prefix, const MetricsCounter& metrics) {
+  for (const auto& [name, value] : metrics.figures()) log.emplace_back(prefix + name, value);
 }
 
 // History as text: a line an epoch, "name=value" separated by spaces.
@@ -94,20 +89,24 @@ Trainer::Trainer(ModelFunction model, NamedTensors tensors, LossFunction loss, O
 FitEnd Trainer::fit(BatchSource& train, BatchSource* validation) {
   TrainingControl control{optimizer_, tensors_, stopped_};
   EpochLog names;
-  append(names, "", {});
-  if (validation) append(names, "val_", {});
+  append(names, "", *options_.counter());
+  if (validation) append(names, "val_", *options_.counter());
   for (const auto& callback : callbacks_) callback->check(names);
   while (epochs_done_ < options_.epochs && !control.stop) {
     for (const auto& callback : callbacks_) callback->on_epoch_begin(epochs_done_, control);
     const Clock clock;
     const double learning_rate = optimizer_.learning_rate();
-    MetricsCounter metrics;
-    if (!train_epoch(train, metrics)) return FitEnd::interrupted;
+    const std::unique_ptr<MetricsCounter> metrics = options_.counter();
+    if (!train_epoch(train, *metrics)) return FitEnd::interrupted;
     require_finite(state_tensors(), epochs_done_ + 1);
 
     EpochLog log;
-    append(log, "", metrics.result());
-    if (validation) append(log, "val_", evaluate(model_, loss_, *validation));
+    append(log, "", *metrics);
+    if (validation) {
+      const std::unique_ptr<MetricsCounter> validated = options_.counter();
+      evaluate(model_, loss_, *validation, *validated);
+      append(log, "val_", *validated);
+    }
     log.emplace_back("learning_rate", learning_rate);
     for (const auto& callback : callbacks_) callback->on_epoch_end(epochs_done_, log, control);
     ++epochs_done_;
@@ -126,10 +125,12 @@ bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
   source.start_epoch(static_cast<uint32_t>(epochs_done_));
   int64_t batches = 0, pictures = 0;
   double loss_sum = 0;
-  while (const std::optional<Batch> batch = source.next()) {
-    double loss_value = 0, accuracy = 0;
+  while (std::optional<Batch> batch = source.next()) {
+    double loss_value = 0;
+    std::pair<std::string, double> headline;
     {
       const TrainingScope training(options_.seed, static_cast<uint32_t>(step_));
+      if (options_.augment) options_.augment(*batch);
       const Tensor logits = model_(batch->x);
       const Tensor loss = loss_(logits, batch->y);
       loss_value = loss.item();
@@ -138,7 +139,7 @@ bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
       // Counted while the device has nothing queued yet, so that the next batch is prepared while
       // it works on the gradients.
       metrics.add(logits, batch->y, loss_value);
-      accuracy = options_.on_batch ? metrics.accuracy() : 0;
+      if (options_.on_batch) headline = metrics.headline();
       backward(loss);
       optimizer_.step();
     }
@@ -154,7 +155,7 @@ bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
                          .batch = batches,
                          .batches = source.batches(),
                          .loss = loss_sum / static_cast<double>(pictures),
-                         .accuracy = accuracy,
+                         .headline = headline,
                          .pictures_per_second = static_cast<double>(pictures) / seconds,
                          .seconds_left = seconds / static_cast<double>(batches) *
                                          static_cast<double>(source.batches() - batches)});
@@ -241,20 +242,18 @@ void Trainer::restore(const TrainingState& state) {
   }
 }
 
-Metrics evaluate(const ModelFunction& model, const LossFunction& loss, BatchSource& source,
-                 const std::function<void(int64_t)>& on_batch) {
+void evaluate(const ModelFunction& model, const LossFunction& loss, BatchSource& source,
+              MetricsCounter& counter, const std::function<void(int64_t)>& on_batch) {
   const NoGrad no_grad;
-  MetricsCounter metrics;
   int64_t batches = 0;
   source.start_epoch(0);
   while (const std::optional<Batch> batch = source.next()) {
     const Tensor logits = model(batch->x);
-    metrics.add(logits, batch->y, loss(logits, batch->y).item());
+    counter.add(logits, batch->y, loss(logits, batch->y).item());
     ++batches;
     if (on_batch) on_batch(batches);
   }
   require(batches > 0, "there is no picture to evaluate");
-  return metrics.result();
 }
 
 std::vector<float> balanced_class_weights(const std::vector<int64_t>& counts) {

@@ -19,12 +19,14 @@ namespace fettle {
 
 using ModelFunction = std::function<Tensor(const Tensor& x)>;
 using LossFunction = std::function<Tensor(const Tensor& logits, const Tensor& targets)>;
+using MakeCounter = std::function<std::unique_ptr<MetricsCounter>()>;
 
 /// What is known in the middle of an epoch.
 struct BatchProgress {
   int64_t epoch = 0, epochs = 0;  ///< epoch counts from 1
   int64_t batch = 0, batches = 0;
-  double loss = 0, accuracy = 0;  ///< since the epoch's beginning
+  double loss = 0;  ///< since the epoch's beginning, as the headline
+  std::pair<std::string, double> headline;
   double pictures_per_second = 0;
   double seconds_left = 0;  ///< of this epoch's training part
 };
@@ -32,7 +34,10 @@ struct BatchProgress {
 struct FitOptions {
   int64_t epochs = 1;
   uint64_t seed = 0;
-  std::function<void(const BatchProgress&)> on_batch;  ///< after every batch
+  MakeCounter counter = [] { return std::make_unique<ClassMetricsCounter>(); };
+  std::function<void(Batch&)> augment =
+      {};  ///< changes training batches; draws by the step's random keys
+  std::function<void(const BatchProgress&)> on_batch = {};  ///< after every batch
   std::function<void(int64_t epoch, const EpochLog&)>
       on_epoch;                                          ///< after every epoch, which counts from 1
   std::function<void(const TrainingState&)> checkpoint;  ///< after every epoch, before on_epoch
@@ -75,10 +80,10 @@ class Trainer {
   std::vector<EpochLog> history_;
 };
 
-/// The figures of a model over one epoch of a source, in prediction mode. `on_batch` may be empty.
+/// Adds what a model says of one epoch of a source, in prediction mode. `on_batch` may be empty.
 /// Throws Error when the source hands out nothing.
-Metrics evaluate(const ModelFunction& model, const LossFunction& loss, BatchSource& source,
-                 const std::function<void(int64_t batch)>& on_batch = {});
+void evaluate(const ModelFunction& model, const LossFunction& loss, BatchSource& source,
+              MetricsCounter& counter, const std::function<void(int64_t batch)>& on_batch = {});
 
 /// Weights n / (K * count) that give every class the same share of the loss (scikit-learn's
 /// "balanced"). Throws Error when a class has no example.

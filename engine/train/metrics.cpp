@@ -48,7 +48,7 @@ std::vector<std::vector<float>> probabilities_of(const Tensor& logits) {
   return rows;
 }
 
-void MetricsCounter::add(const Tensor& given_logits, const Tensor& given_labels, double loss) {
+void ClassMetricsCounter::add(const Tensor& given_logits, const Tensor& given_labels, double loss) {
   const NoGrad no_grad;
   const Tensor logits = given_logits.detach();
   require(logits.shape().rank() == 2 && given_labels.shape() == Shape{logits.shape()[0]},
@@ -80,7 +80,7 @@ void MetricsCounter::add(const Tensor& given_logits, const Tensor& given_labels,
   loss_sum_ += loss * static_cast<double>(N);
 }
 
-double MetricsCounter::area(const std::vector<int32_t>& scores, size_t k) const {
+double ClassMetricsCounter::area(const std::vector<int32_t>& scores, size_t k) const {
   const int32_t* negative = scores.data() + 2 * k * (threshold_count + 1);
   const int32_t* positive = negative + threshold_count + 1;
   double positives = 0, negatives = 0;
@@ -102,7 +102,7 @@ double MetricsCounter::area(const std::vector<int32_t>& scores, size_t k) const 
   return total;
 }
 
-double MetricsCounter::accuracy() const {
+double ClassMetricsCounter::accuracy() const {
   if (examples_ == 0) return 0;
   const std::vector<int32_t> counts = confusion_.to_vector<int32_t>();
   const auto classes = static_cast<size_t>(confusion_.shape()[0]);
@@ -111,7 +111,17 @@ double MetricsCounter::accuracy() const {
   return ratio(static_cast<double>(correct), static_cast<double>(examples_));
 }
 
-Metrics MetricsCounter::result() const {
+EpochLog ClassMetricsCounter::figures() const {
+  const Metrics m = result();
+  return {{"loss", m.loss},
+          {"accuracy", m.accuracy},
+          {"precision", m.precision},
+          {"recall", m.recall},
+          {"f1", m.f1},
+          {"auc", m.auc}};
+}
+
+Metrics ClassMetricsCounter::result() const {
   Metrics m;
   m.examples = examples_;
   m.loss = ratio(loss_sum_, static_cast<double>(examples_));

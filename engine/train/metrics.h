@@ -1,12 +1,30 @@
-// Figures of a classifier, gathered batch by batch.
+// Figures of a classifier or a segmenter, gathered batch by batch.
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/tensor.h"
 
 namespace fettle {
+
+/// The figures of one epoch in the order of history.csv: loss, accuracy, ..., val_loss, ...
+using EpochLog = std::vector<std::pair<std::string, double>>;
+
+/// What gathers a model's output and the targets, counting on the device of the logits; memory does
+/// not grow with the number of pictures.
+class MetricsCounter {
+ public:
+  virtual ~MetricsCounter() = default;
+  /// Adds a batch and the mean loss over it.
+  virtual void add(const Tensor& logits, const Tensor& targets, double loss) = 0;
+  /// The figures so far, by their names; the names are the same before the first batch.
+  virtual EpochLog figures() const = 0;
+  /// The one figure to watch, without the cost of the others.
+  virtual std::pair<std::string, double> headline() const = 0;
+};
 
 struct ClassMetrics {
   double precision = 0, recall = 0, f1 = 0, auc = 0;
@@ -21,8 +39,7 @@ struct Metrics {
   std::vector<std::vector<int64_t>> confusion;  ///< [true class][predicted class]
 };
 
-/// Gathers logits and labels, counting on the device of the logits; memory does not grow with the
-/// number of pictures.
+/// Labels i32 [N].
 ///
 /// Logits [N,1] are one sigmoid: class 1 is predicted above probability 0.5, and precision, recall,
 /// F1 and AUC are those of class 1, as Keras's Precision, Recall and AUC give them.
@@ -32,10 +49,11 @@ struct Metrics {
 /// rest.
 /// AUC is the area under the ROC curve by trapezoids over Keras's 200 thresholds: 198 evenly spaced
 /// in (0, 1) and one beyond either end. A ratio whose denominator is 0 is 0.
-class MetricsCounter {
+class ClassMetricsCounter : public MetricsCounter {
  public:
-  /// Adds a batch and the mean loss over it.
-  void add(const Tensor& logits, const Tensor& labels, double loss);
+  void add(const Tensor& logits, const Tensor& labels, double loss) override;
+  EpochLog figures() const override;
+  std::pair<std::string, double> headline() const override { return {"accuracy", accuracy()}; }
   Metrics result() const;
   /// The accuracy so far, without the rest.
   double accuracy() const;

@@ -1,4 +1,8 @@
+#include <algorithm>
+#include <vector>
+
 #include "kernels/metrics/example.h"
+#include "kernels/parallel.h"
 
 namespace fettle {
 
@@ -14,6 +18,22 @@ void count_predictions(Cpu, const CountShape& s, const float* probabilities, con
       ++scores[(k * 2 + (k == label)) * (s.thresholds + 1) + bucket];
     }
   }
+}
+
+void count_pixels(Cpu, const PixelCountShape& s, const float* probabilities, const float* targets,
+                  int32_t* counts) {
+  const int64_t table = s.kinds * 2 * s.bins, parts = std::min<int64_t>(s.pixels, 16);
+  if (parts == 0) return;
+  const int64_t grain = (s.pixels + parts - 1) / parts;
+  std::vector<int32_t> tables(static_cast<size_t>(parts * table));
+  parallel_for(s.pixels, grain, [&](int64_t begin, int64_t end) {
+    int32_t* mine = tables.data() + begin / grain * table;
+    for (int64_t i = begin * s.kinds; i < end * s.kinds; ++i) {
+      const int64_t kind = i % s.kinds;
+      ++mine[kind * 2 * s.bins + pixel_bin(s.bins, probabilities[i], targets[i])];
+    }
+  });
+  for (size_t i = 0; i < tables.size(); ++i) counts[i % table] += tables[i];
 }
 
 }  // namespace fettle

@@ -1,4 +1,4 @@
-// One example of metrics.h, for every device.
+// One example or pixel of metrics.h, for every device.
 #pragma once
 
 #include "kernels/metrics/metrics.h"
@@ -32,6 +32,12 @@ FETTLE_HOST_DEVICE inline int64_t thresholds_below(const float* thresholds, int6
     }
   }
   return low;
+}
+
+/// Where a pixel counts in a kind's [2,bins].
+FETTLE_HOST_DEVICE inline int64_t pixel_bin(int64_t bins, float probability, float target) {
+  const auto bin = static_cast<int64_t>(probability * static_cast<float>(bins));
+  return (target >= 0.5f ? bins : 0) + (bin < bins ? bin : bins - 1);
 }
 
 }  // namespace fettle

@@ -1,4 +1,5 @@
-// Counting what a classifier got right, in integers, so that the order does not matter.
+// Counting what a classifier or a segmenter got right, in integers, so that the order does not
+// matter.
 #pragma once
 
 #include <cstdint>
@@ -29,5 +30,20 @@ void count_predictions(Cuda, const CountShape& shape, const float* probabilities
 void count_predictions(Reference, const CountShape& shape, const float* probabilities,
                        const int32_t* labels, const float* thresholds, int32_t* confusion,
                        int32_t* scores);
+
+struct PixelCountShape {
+  int64_t pixels = 1, kinds = 1;
+  int64_t bins = 200;
+};
+
+/// Adds pixels to counts [kinds,2,bins]: for each kind, whether its target is at least 1/2, and the
+/// bin floor(probability * bins), the last one for probability 1. So every threshold i / bins can
+/// be judged afterwards. probabilities and targets [pixels,kinds], 0 to 1.
+void count_pixels(Cpu, const PixelCountShape& shape, const float* probabilities,
+                  const float* targets, int32_t* counts);
+void count_pixels(Cuda, const PixelCountShape& shape, const float* probabilities,
+                  const float* targets, int32_t* counts);
+void count_pixels(Reference, const PixelCountShape& shape, const float* probabilities,
+                  const float* targets, int32_t* counts);
 
 }  // namespace fettle

@@ -27,4 +27,19 @@ void count_predictions(Reference, const CountShape& s, const float* probabilitie
   }
 }
 
+void count_pixels(Reference, const PixelCountShape& s, const float* probabilities,
+                  const float* targets, int32_t* counts) {
+  for (int64_t k = 0; k < s.kinds; ++k) {
+    for (int64_t i = 0; i < s.pixels; ++i) {
+      int64_t bin = s.bins - 1;  // the last i / bins that the probability reaches
+      while (bin > 0 && probabilities[i * s.kinds + k] * static_cast<float>(s.bins) <
+                            static_cast<float>(bin)) {
+        --bin;
+      }
+      const bool is_set = targets[i * s.kinds + k] >= 0.5f;
+      ++counts[(k * 2 + is_set) * s.bins + bin];
+    }
+  }
+}
+
 }  // namespace fettle

@@ -51,7 +51,7 @@ TEST(Metrics, EqualKerasForOneLogit) {
   const auto stored = stored_values("operations.json", "metrics");
   const auto logits = stored["logits"].get<std::vector<float>>();
   const auto labels = stored["labels"].get<std::vector<int32_t>>();
-  MetricsCounter counter;
+  ClassMetricsCounter counter;
   for (size_t first = 0; first < logits.size(); first += 20) {  // in batches
     const std::vector<float> z(logits.begin() + first, logits.begin() + first + 20);
     const std::vector<int32_t> y(labels.begin() + first, labels.begin() + first + 20);
@@ -70,7 +70,7 @@ TEST(Metrics, OfSeveralClassesAreWeightedBySupport) {
   // Predicted classes 0 0 1 2 2 against the true 0 1 1 2 0.
   const Tensor logits =
       Tensor::from({5, 3}, std::vector<float>{9, 0, 0, 9, 0, 0, 0, 9, 0, 0, 0, 9, 0, 0, 9});
-  MetricsCounter counter;
+  ClassMetricsCounter counter;
   counter.add(logits, Tensor::from({5}, std::vector<int32_t>{0, 1, 1, 2, 0}), 1);
   const Metrics m = counter.result();
   EXPECT_EQ(m.confusion, (std::vector<std::vector<int64_t>>{{1, 0, 1}, {1, 1, 0}, {0, 0, 1}}));
@@ -92,7 +92,7 @@ TEST(Metrics, OfTwoLogitsHaveTheAucOfOne) {
   for (const float z : stored["logits"].get<std::vector<float>>()) {
     pairs.insert(pairs.end(), {-z / 2, z / 2});
   }
-  MetricsCounter counter;
+  ClassMetricsCounter counter;
   counter.add(Tensor::from({60, 2}, pairs),
               Tensor::from({60}, stored["labels"].get<std::vector<int32_t>>()), 0.5);
   const Metrics m = counter.result();
