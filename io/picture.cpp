@@ -4,6 +4,7 @@
 #include <stb_image_write.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <memory>
 
@@ -51,7 +52,7 @@ void append(void* bytes, void* piece, int size) {
 
 }  // namespace
 
-void check_picture(const std::string& path, Bytes file) {
+PictureSize picture_size(const std::string& path, Bytes file) {
   const PictureFormat format = picture_format(file);
   require(format != PictureFormat::none, "'", path, "' is not a JPEG, PNG, BMP or GIF picture");
   require(is_complete(format, file), "the picture '", path, "' is cut off before its end");
@@ -66,11 +67,20 @@ void check_picture(const std::string& path, Bytes file) {
           " million pixels that are accepted: mend it or make it smaller");
   require(int64_t{width} * height <= max_picture_pixels, "the picture '", path, "' has ", width,
           " x ", height, " pixels; at most ", million, " million are accepted: make it smaller");
+  if (exif_orientation(file) >= 5) std::swap(width, height);
+  return {height, width};
+}
+
+void check_picture(const std::string& path, Bytes file) {
+  picture_size(path, file);
 }
 
 Picture read_picture(const std::string& path, int channels) {
+  return decode_picture(path, read_file(path), channels);
+}
+
+Picture decode_picture(const std::string& path, Bytes file, int channels) {
   require(channels == 1 || channels == 3, "pictures are read with 1 or 3 channels, not ", channels);
-  const std::vector<uint8_t> file = read_file(path);
   check_picture(path, file);
   Picture picture{0, 0, channels, {}};
   int stored_channels = 0;
@@ -82,6 +92,19 @@ Picture read_picture(const std::string& path, int channels) {
   picture.pixels.assign(pixels.get(),
                         pixels.get() + size_t{1} * picture.height * picture.width * channels);
   return turn_upright(std::move(picture), exif_orientation(file));
+}
+
+Scaling standardization(const Picture& picture) {
+  int64_t sum = 0, squares = 0;
+  for (const uint8_t pixel : picture.pixels) {
+    sum += pixel;
+    squares += pixel * pixel;
+  }
+  const auto count = static_cast<double>(picture.pixels.size());
+  const double mean = static_cast<double>(sum) / count;
+  const double variance = static_cast<double>(squares) / count - mean * mean;
+  return {static_cast<float>(mean),
+          variance > 0 ? static_cast<float>(1 / std::sqrt(variance)) : 1.0f};
 }
 
 void write_png(const std::string& path, const Picture& picture) {

@@ -21,6 +21,14 @@ constexpr int64_t max_picture_pixels = 100'000'000;
 /// PNG, BMP or GIF by its content, is cut off, or has more than max_picture_pixels pixels.
 void check_picture(const std::string& path, Bytes file);
 
+/// Height and width of a picture file as read_picture() would give it, from its header. Throws as
+/// check_picture().
+struct PictureSize {
+  int64_t height = 0, width = 0;
+  bool operator==(const PictureSize&) const = default;
+};
+PictureSize picture_size(const std::string& path, Bytes file);
+
 /// Reads a picture as `channels` 1 (grey) or 3 (RGB) of 8 bits.
 ///
 /// The content decides the format, never the extension: JPEG (baseline, progressive, grey, CMYK),
@@ -30,6 +38,8 @@ void check_picture(const std::string& path, Bytes file);
 /// JPEG's EXIF orientation is applied, which tf.io.decode_jpeg leaves to the caller.
 /// Throws Error naming the file as check_picture() does, and when the data cannot be decoded.
 Picture read_picture(const std::string& path, int channels = 3);
+/// The same of a file's bytes; `path` is for messages.
+Picture decode_picture(const std::string& path, Bytes file, int channels = 3);
 
 /// Bilinear resizing with antialiasing: shrinking averages with a triangle as wide as two output
 /// pixels, as PIL's BILINEAR and tf.image.resize(antialias=True) do. tf.image.resize as Keras's
@@ -37,6 +47,15 @@ Picture read_picture(const std::string& path, int channels = 3);
 /// picture shrinks, and so lets fine texture alias. Enlarging is the same in all of them:
 /// half-pixel centres, edges repeated.
 Picture resize(const Picture& picture, int height, int width);
+
+/// (pixel - mean) * factor.
+struct Scaling {
+  float mean = 0, factor = 1;
+};
+
+/// What gives a picture the mean 0 and the standard deviation 1 over all its channels; a picture of
+/// one colour becomes 0.
+Scaling standardization(const Picture& picture);
 
 /// Writes a picture of 1 or 3 channels, whole or not at all; see io/atomic_file.h.
 void write_png(const std::string& path, const Picture& picture);

@@ -16,8 +16,9 @@
 namespace fettle {
 namespace {
 
-// Far above the streams of a model's random layers, so that the order is independent of them.
-constexpr uint32_t shuffle_stream = 0xFFFFFFFFu;
+// Far above the streams of a model's random layers, so that order and crops are independent of
+// them.
+constexpr uint32_t shuffle_stream = 0xFFFFFFFFu, crop_stream = 0xFFFFFFFEu;
 
 // Fisher and Yates; multiplying instead of rejecting favours no place by more than count / 2^32.
 void shuffle(std::vector<int64_t>& order, uint64_t seed, uint32_t epoch) {
@@ -28,17 +29,84 @@ void shuffle(std::vector<int64_t>& order, uint64_t seed, uint32_t epoch) {
   }
 }
 
+/// A picture as it stays in the cache.
+struct Decoded {
+  Picture picture;
+  std::vector<uint8_t> masks = {};  // [H,W,kinds] of 0 and 1
+};
+
+/// The masks of one size, side by side, at another: each pixel takes the one that its centre meets.
+std::vector<uint8_t> resize_nearest(const std::vector<Mask>& masks, int64_t height, int64_t width) {
+  std::vector<uint8_t> resized;
+  resized.reserve(static_cast<size_t>(height * width) * masks.size());
+  const Mask& first = masks.front();
+  for (int64_t row = 0; row < height; ++row) {
+    const int64_t from_row = (2 * row + 1) * first.height / (2 * height);
+    for (int64_t column = 0; column < width; ++column) {
+      const int64_t from_column = (2 * column + 1) * first.width / (2 * width);
+      for (const Mask& mask : masks) resized.push_back(mask.at(from_row, from_column));
+    }
+  }
+  return resized;
+}
+
+/// What of a picture is handed out.
+struct Window {
+  int64_t top = 0, left = 0, height = 0, width = 0;
+};
+
+/// A window of that size, drawn by `key` and the picture's index.
+Window draw_window(const Decoded& decoded, int64_t height, int64_t width, RandomKey key,
+                   int64_t index, bool prefer_defects) {
+  const int64_t rows = decoded.picture.height, columns = decoded.picture.width;
+  const Philox4 draw = philox4x32(key, static_cast<uint64_t>(index));
+  const auto below = [&](int place, int64_t count) {
+    return static_cast<int64_t>(uint64_t{draw.v[place]} * static_cast<uint64_t>(count) >> 32);
+  };
+  int64_t first_row = 0, last_row = rows - height;
+  int64_t first_column = 0, last_column = columns - width;
+  if (prefer_defects && (draw.v[0] & 1) != 0) {
+    const size_t kinds = decoded.masks.size() / static_cast<size_t>(rows * columns);
+    const auto is_set = [](uint8_t value) { return value != 0; };
+    const auto set = std::count_if(decoded.masks.begin(), decoded.masks.end(), is_set);
+    if (set > 0) {
+      auto at = std::find_if(decoded.masks.begin(), decoded.masks.end(), is_set);
+      for (int64_t skip = below(1, set); skip > 0; --skip)
+        at = std::find_if(at + 1, decoded.masks.end(), is_set);
+      const int64_t pixel = (at - decoded.masks.begin()) / static_cast<int64_t>(kinds);
+      const int64_t row = pixel / columns, column = pixel % columns;
+      first_row = std::max(first_row, row - height + 1);
+      last_row = std::min(last_row, row);
+      first_column = std::max(first_column, column - width + 1);
+      last_column = std::min(last_column, column);
+    }
+  }
+  return {first_row + below(2, last_row - first_row + 1),
+          first_column + below(3, last_column - first_column + 1), height, width};
+}
+
 }  // namespace
 
 // Threads take the epoch's examples one by one, so that all of them work on the batch that is due
 // next, but never beyond the batches that the consumer has opened.
 class PictureSource::Loader {
  public:
-  Loader(std::vector<Example> examples, const PictureSourceOptions& options)
+  /// `data` is nullptr where the examples' labels are the targets.
+  Loader(std::vector<Example> examples, std::unique_ptr<MaskData> data,
+         const PictureSourceOptions& options)
       : examples_(std::move(examples)),
+        data_(std::move(data)),
+        kinds_(data_ ? std::ssize(data_->kinds) : 0),
         options_(options),
+        cropped_(options.crop_height > 0),
+        height_(cropped_ ? options.crop_height : options.height),
+        width_(cropped_ ? options.crop_width : options.width),
         cache_(options.cache ? examples_.size() : 0) {
     require(!examples_.empty(), "there are no pictures to read");
+    require(height_ > 0 && width_ > 0 && (options.height <= 0 || options.height >= height_) &&
+                (options.width <= 0 || options.width >= width_),
+            "crops of ", height_, "x", width_, " do not fit into pictures of ", options.height, "x",
+            options.width);
     require(options_.batch_size > 0 && options_.prefetch > 0, "the batch size is ",
             options_.batch_size, " and the number of batches prepared ahead ", options_.prefetch,
             ", but both must be at least 1");
@@ -51,6 +119,8 @@ class PictureSource::Loader {
     order_.resize(examples_.size());
     std::iota(order_.begin(), order_.end(), 0);
     if (options_.shuffle) shuffle(order_, options_.seed, epoch);
+    // Without a new order each epoch the crops stay, too: what is measured on them compares.
+    crop_key_ = {options_.seed, options_.shuffle ? epoch : 0, crop_stream};
     slots_.clear();
     opened_ = taken_ = 0;
     stopping_ = false;
@@ -80,7 +150,7 @@ class PictureSource::Loader {
   // A batch under way.
   struct Slot {
     int64_t begin = 0;  // its first example's place in order_
-    Tensor x;
+    Tensor x, y;
     std::vector<std::exception_ptr> errors;  // one a row, empty for a good picture
     int64_t unfinished = 0;
   };
@@ -91,7 +161,9 @@ class PictureSource::Loader {
   void open_slot() {
     const int64_t begin = opened_, count = std::min(options_.batch_size, examples() - begin);
     if (count == 0) return;
-    Slot slot{begin, Tensor::empty({count, options_.height, options_.width, options_.channels}),
+    Slot slot{begin, Tensor::empty({count, height_, width_, options_.channels}),
+              data_ ? Tensor::empty({count, height_, width_, kinds_})
+                    : Tensor::empty({count}, DType::i32),
               std::vector<std::exception_ptr>(static_cast<size_t>(count)), count};
     const std::scoped_lock lock(mutex_);
     slots_.push_back(std::move(slot));
@@ -117,11 +189,11 @@ class PictureSource::Loader {
       const int64_t position = taken_++;
       Slot& slot = slots_[(position - slots_.front().begin) / options_.batch_size];
       const int64_t row = position - slot.begin;
-      float* const x = slot.x.data() + row * row_size();
+      const Tensor x = slot.x, y = slot.y;
       lock.unlock();
       std::exception_ptr error;
       try {
-        load(order_[position], x);
+        load(order_[position], row, x, y);
       } catch (...) {
         error = std::current_exception();
       }
@@ -131,42 +203,71 @@ class PictureSource::Loader {
     }
   }
 
-  void load(int64_t index, float* x) {
-    const auto decode = [&] {
-      const Picture picture =
-          read_picture(examples_[index].path, static_cast<int>(options_.channels));
-      return resize(picture, static_cast<int>(options_.height), static_cast<int>(options_.width))
-          .pixels;
+  Decoded decode(int64_t index) const {
+    const Picture stored = read_picture(examples_[index].path, static_cast<int>(options_.channels));
+    const auto extent = [&](int64_t wanted, int64_t crop, int own) {
+      return static_cast<int>(wanted > 0 ? wanted : std::max<int64_t>(crop, own));
     };
-    std::vector<uint8_t> fresh;
-    std::vector<uint8_t>& pixels = options_.cache ? cache_[index] : fresh;
-    if (pixels.empty()) pixels = decode();
-    std::copy(pixels.begin(), pixels.end(), x);
+    Decoded decoded{resize(stored, extent(options_.height, height_, stored.height),
+                           extent(options_.width, width_, stored.width))};
+    if (data_) {
+      decoded.masks = resize_nearest(masks_of(*data_, data_->pictures[index]),
+                                     decoded.picture.height, decoded.picture.width);
+    }
+    return decoded;
+  }
+
+  // Fills one row of a batch.
+  void load(int64_t index, int64_t row, Tensor x, Tensor y) {
+    Decoded fresh;
+    Decoded& decoded = options_.cache ? cache_[index] : fresh;
+    if (decoded.picture.pixels.empty()) decoded = decode(index);
+    const Picture& picture = decoded.picture;
+    const Window window =
+        cropped_ ? draw_window(decoded, height_, width_, crop_key_, index, options_.shuffle)
+                 : Window{0, 0, height_, width_};
+    const Scaling scaling = options_.standardize ? standardization(picture) : Scaling{};
+    const int64_t channels = options_.channels;
+    float* out = x.data() + row * height_ * width_ * channels;
+    float* mask_out = data_ ? y.data() + row * height_ * width_ * kinds_ : nullptr;
+    for (int64_t i = window.top; i < window.top + window.height; ++i) {
+      const int64_t first = i * picture.width + window.left;
+      const uint8_t* in = picture.pixels.data() + first * channels;
+      for (int64_t j = 0; j < window.width * channels; ++j)
+        *out++ = (static_cast<float>(in[j]) - scaling.mean) * scaling.factor;
+      if (data_) {
+        const uint8_t* mask = decoded.masks.data() + first * kinds_;
+        mask_out = std::copy(mask, mask + window.width * kinds_, mask_out);
+      }
+    }
+    if (!data_) y.data<int32_t>()[row] = examples_[index].label;
   }
 
   // The rows of the good pictures. Undefined when there is none.
   Batch to_batch(const Slot& slot) {
     std::vector<int64_t> good;
-    std::vector<int32_t> labels;
     for (int64_t row = 0; row < slot.x.shape()[0]; ++row) {
-      const Example& example = example_at(slot.begin + row);
       if (slot.errors[row]) {
-        note_broken(example, slot.errors[row]);
-        continue;
+        note_broken(example_at(slot.begin + row), slot.errors[row]);
+      } else {
+        good.push_back(row);
       }
-      good.push_back(row);
-      labels.push_back(example.label);
     }
     if (good.empty()) return {};
-    Shape shape = slot.x.shape();
-    Tensor x = slot.x;
-    if (static_cast<int64_t>(good.size()) < shape[0]) {
-      shape[0] = static_cast<int64_t>(good.size());
-      x = Tensor::empty(shape);
-      for (size_t i = 0; i < good.size(); ++i)
-        std::copy_n(slot.x.data() + good[i] * row_size(), row_size(), x.data() + i * row_size());
-    }
-    return {x, Tensor::from({shape[0]}, labels)};
+    if (std::ssize(good) == slot.x.shape()[0]) return {slot.x, slot.y};
+    return {rows_of<float>(slot.x, good),
+            data_ ? rows_of<float>(slot.y, good) : rows_of<int32_t>(slot.y, good)};
+  }
+
+  template <class T>
+  static Tensor rows_of(const Tensor& all, const std::vector<int64_t>& rows) {
+    Shape shape = all.shape();
+    const int64_t size = all.size() / shape[0];
+    shape[0] = std::ssize(rows);
+    Tensor some = Tensor::empty(shape, all.dtype());
+    for (size_t i = 0; i < rows.size(); ++i)
+      std::copy_n(all.data<T>() + rows[i] * size, size, some.data<T>() + i * size);
+    return some;
   }
 
   void note_broken(const Example& example, const std::exception_ptr& error) {
@@ -179,11 +280,14 @@ class PictureSource::Loader {
     }
   }
 
-  int64_t row_size() const { return options_.height * options_.width * options_.channels; }
-
   const std::vector<Example> examples_;
+  const std::unique_ptr<const MaskData> data_;
+  const int64_t kinds_;
   PictureSourceOptions options_;
-  std::vector<std::vector<uint8_t>> cache_;     // by example; written by one thread an epoch
+  const bool cropped_;
+  const int64_t height_, width_;  // of what is handed out
+  RandomKey crop_key_;
+  std::vector<Decoded> cache_;                  // by example; written by one thread an epoch
   std::map<std::string, std::string> skipped_;  // touched by the consumer only
   std::vector<int64_t> order_;                  // constant during an epoch
 
@@ -197,8 +301,12 @@ class PictureSource::Loader {
 };
 
 PictureSource::PictureSource(std::vector<Example> examples, const PictureSourceOptions& options)
-    : loader_(std::make_unique<Loader>(std::move(examples), options)) {}
+    : loader_(std::make_unique<Loader>(std::move(examples), nullptr, options)) {}
+PictureSource::PictureSource(const MaskData& data, const PictureSourceOptions& options)
+    : loader_(std::make_unique<Loader>(good_or_defective(data), std::make_unique<MaskData>(data),
+                                       options)) {}
 PictureSource::~PictureSource() = default;
+PictureSource::PictureSource(PictureSource&&) noexcept = default;
 void PictureSource::start_epoch(uint32_t epoch) {
   loader_->start_epoch(epoch);
 }

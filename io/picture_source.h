@@ -1,4 +1,4 @@
-// The batches of a list of pictures, decoded ahead of training.
+// The batches of a list of pictures, with their classes or their masks, decoded ahead of training.
 #pragma once
 
 #include <map>
@@ -7,15 +7,21 @@
 #include <vector>
 
 #include "engine/train/batch.h"
-#include "io/class_folder.h"
+#include "io/data_sets/mask_data.h"
 
 namespace fettle {
 
 struct PictureSourceOptions {
-  int64_t height = 224, width = 224;  ///< every picture is resized to this
-  int64_t channels = 3;               ///< 1 or 3
+  /// Every picture is resized to this, bilinear, and its masks nearest; 0: to the crop's size where
+  /// it is smaller, else not at all.
+  int64_t height = 224, width = 224;
+  int64_t channels = 3;  ///< 1 or 3
   int64_t batch_size = 32;
-  bool shuffle = false;  ///< a new order each epoch, given by (seed, epoch) alone
+  /// What of a resized picture is handed out, a new part each epoch; 0: all of it. Half of the
+  /// crops of a picture with defects are laid around one of their pixels.
+  int64_t crop_height = 0, crop_width = 0;
+  bool standardize = false;  ///< pixels minus their picture's mean, by its standard deviation
+  bool shuffle = false;      ///< a new order each epoch, given by (seed, epoch) alone
   uint64_t seed = 0;
   bool cache = false;        ///< keep the resized pictures (8 bits a channel) for later epochs
   bool skip_broken = false;  ///< leave out pictures that cannot be decoded, see skipped()
@@ -24,15 +30,18 @@ struct PictureSourceOptions {
 };
 
 /// Reads, decodes and resizes pictures in threads of its own while the batches before are used; at
-/// most `prefetch` batches are in memory, unless cached. Batches hold x f32 [N,H,W,C] from 0 to 255
-/// and y i32 [N], the same whatever the number of threads.
+/// most `prefetch` batches are in memory, unless cached. Batches hold x f32 [N,H,W,C], from 0 to
+/// 255 or standardised, and y, class numbers i32 [N] or masks f32 [N,H,W,kinds] of 0 and 1; the
+/// same whatever the number of threads.
 ///
 /// A picture that cannot be read makes next() throw its Error when its batch is due or, with
 /// skip_broken, is left out of its batch, which becomes smaller.
 class PictureSource : public BatchSource {
  public:
   PictureSource(std::vector<Example> examples, const PictureSourceOptions& options);
+  PictureSource(const MaskData& data, const PictureSourceOptions& options);
   ~PictureSource() override;
+  PictureSource(PictureSource&&) noexcept;
 
   void start_epoch(uint32_t epoch) override;
   std::optional<Batch> next() override;

@@ -16,9 +16,14 @@ void RunFolder::create() const {
 
 void write_config(const RunFolder& run, const RunConfig& config) {
   const nlohmann::ordered_json json = {
-      {"model", config.model},       {"image_size", {config.height, config.width}},
-      {"channels", config.channels}, {"classes", config.class_names},
-      {"seed", config.seed},         {"options", config.options},
+      {"model", config.model},
+      {"image_size", {config.height, config.width}},
+      {"crop", {config.crop_height, config.crop_width}},
+      {"channels", config.channels},
+      {"classes", config.class_names},
+      {"threshold", config.threshold},
+      {"seed", config.seed},
+      {"options", config.options},
   };
   write_file(run.config(), json.dump(2) + "\n");
 }
@@ -33,6 +38,11 @@ RunConfig read_config(const RunFolder& run) {
     json.at("model").get_to(config.model);
     json.at("image_size").at(0).get_to(config.height);
     json.at("image_size").at(1).get_to(config.width);
+    if (json.contains("crop")) {
+      json["crop"].at(0).get_to(config.crop_height);
+      json["crop"].at(1).get_to(config.crop_width);
+    }
+    config.threshold = json.value("threshold", config.threshold);
     json.at("channels").get_to(config.channels);
     json.at("classes").get_to(config.class_names);
     json.at("seed").get_to(config.seed);

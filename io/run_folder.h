@@ -18,8 +18,12 @@ namespace fettle {
 /// What is needed to build a run's model and to feed it.
 struct RunConfig {
   std::string model;  ///< a name of models/model.h
-  int64_t height = 0, width = 0, channels = 0;
-  std::vector<std::string> class_names;
+  /// What pictures are resized to; 0: they keep their size, and crops are trained on.
+  int64_t height = 0, width = 0;
+  int64_t channels = 0;
+  int64_t crop_height = 0, crop_width = 0;  ///< of the crops in training; 0: whole pictures
+  std::vector<std::string> class_names;     ///< or the kinds of defects
+  double threshold = 0.5;  ///< probability from which a picture, or a pixel, is defective
   uint64_t seed = 0;
   std::map<std::string, std::string> options;  ///< the command line, by option name without --
 };

@@ -1,4 +1,4 @@
-#include "io/class_folder.h"
+#include "io/data_sets/class_folder.h"
 
 #include "tests/io/pictures.h"
 #include "tests/io/temporary_folder.h"

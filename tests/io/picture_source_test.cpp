@@ -107,7 +107,7 @@ TEST_F(PictureSourceTest, SenselessOptionsAreRefused) {
   PictureSourceOptions wrong = options();
   wrong.batch_size = 0;
   expect_error([&] { PictureSource(examples_, wrong); }, {"batch size"});
-  expect_error([&] { PictureSource({}, options()); }, {"no pictures"});
+  expect_error([&] { PictureSource(std::vector<Example>(), options()); }, {"no pictures"});
 }
 
 }  // namespace

@@ -17,12 +17,24 @@ TEST(RunFolder, TheConfigReadsBack) {
   const RunFolder run(folder.path() + "/runs/1");
   run.create();
   run.create();
-  write_config(run, {"tyre_cnn", 20, 30, 3, {"a \"b\"", "ü"}, ~uint64_t{0}, {{"epochs", "5"}}});
+  write_config(run, {.model = "res_unet",
+                     .height = 20,
+                     .width = 30,
+                     .channels = 3,
+                     .crop_height = 16,
+                     .crop_width = 32,
+                     .class_names = {"a \"b\"", "ü"},
+                     .threshold = 0.125,
+                     .seed = ~uint64_t{0},
+                     .options = {{"epochs", "5"}}});
   const RunConfig read = read_config(run);
-  EXPECT_EQ(read.model, "tyre_cnn");
+  EXPECT_EQ(read.model, "res_unet");
   EXPECT_EQ(read.height, 20);
   EXPECT_EQ(read.width, 30);
   EXPECT_EQ(read.channels, 3);
+  EXPECT_EQ(read.crop_height, 16);
+  EXPECT_EQ(read.crop_width, 32);
+  EXPECT_EQ(read.threshold, 0.125);
   EXPECT_EQ(read.class_names, (std::vector<std::string>{"a \"b\"", "ü"}));
   EXPECT_EQ(read.seed, ~uint64_t{0});
   EXPECT_EQ(read.options.at("epochs"), "5");

@@ -4,7 +4,7 @@
 #include <set>
 #include <sstream>
 
-#include "io/class_folder.h"
+#include "io/data_sets/class_folder.h"
 #include "io/read_file.h"
 #include "io/tyre_picture.h"
 #include "kernels/parallel.h"

@@ -1,4 +1,4 @@
-#include "io/via.h"
+#include "io/data_sets/via.h"
 
 #include <gtest/gtest.h>
 

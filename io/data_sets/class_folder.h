@@ -47,8 +47,13 @@ std::vector<std::string> list_pictures(const std::string& path);
 /// large. Throws Error when the seed is larger than 2^32 - 1, as numpy does.
 std::vector<int64_t> numpy_shuffle(int64_t count, uint64_t seed);
 
-/// The training and the validation examples of Keras's `validation_split`: shuffled by
-/// numpy_shuffle(), the last int(fraction * n) validate. Throws Error when either would be empty.
+/// The training and the validation part of 0 ... count-1 by Keras's `validation_split`: shuffled by
+/// numpy_shuffle(), the last int(fraction * count) validate. Throws Error when either would be
+/// empty.
+std::pair<std::vector<int64_t>, std::vector<int64_t>> split_order(int64_t count, double fraction,
+                                                                  uint64_t seed);
+
+/// The training and the validation examples by split_order().
 std::pair<std::vector<Example>, std::vector<Example>> split(const std::vector<Example>& examples,
                                                             double fraction, uint64_t seed);
 

@@ -1,4 +1,4 @@
-#include "io/class_folder.h"
+#include "io/data_sets/class_folder.h"
 
 #include <algorithm>
 #include <bit>
@@ -6,6 +6,7 @@
 #include <random>
 
 #include "engine/error.h"
+#include "io/folder.h"
 #include "io/picture.h"
 #include "io/read_file.h"
 
@@ -13,50 +14,6 @@ namespace fettle {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_hidden(const fs::path& path) {
-  return path.filename().string().starts_with('.');
-}
-
-// The unhidden subfolders (or else files) in a folder, ordered by the bytes of their names.
-std::vector<fs::path> sorted_entries(const fs::path& folder, bool folders) {
-  std::vector<fs::path> entries;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder))
-    if (!is_hidden(entry.path()) && entry.is_directory() == folders) entries.push_back(entry);
-  std::sort(entries.begin(), entries.end(),
-            [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
-  return entries;
-}
-
-// A folder and all folders under it. The order is that of the whole path as a string, in which
-// "a-b" comes before "a/b": Python's sorted(os.walk(...)), which does not follow links either.
-void collect_folders(const fs::path& folder, std::vector<std::string>& folders) {
-  folders.push_back(folder.string());
-  for (const fs::path& inner : sorted_entries(folder, true))
-    if (!fs::is_symlink(inner)) collect_folders(inner, folders);
-}
-
-std::vector<std::string> files_under(const fs::path& folder) {
-  std::vector<std::string> folders, files;
-  collect_folders(folder, folders);
-  std::sort(folders.begin(), folders.end());
-  for (const std::string& one : folders)
-    for (const fs::path& file : sorted_entries(one, false)) files.push_back(file.string());
-  return files;
-}
-
-bool is_named_like_a_picture(const std::string& path) {
-  std::string extension = fs::path(path).extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  constexpr const char* extensions[] = {".jpg", ".jpeg", ".png", ".bmp",
-                                        ".gif", ".webp", ".tif", ".tiff"};
-  return std::find(std::begin(extensions), std::end(extensions), extension) != std::end(extensions);
-}
-
-bool is_picture(const std::string& path) {
-  return picture_format(read_file(path, picture_signature_size)) != PictureFormat::none;
-}
 
 void read_class(const fs::path& folder, ClassFolder& data) {
   const size_t before = data.examples.size(), broken_before = data.broken.size();
@@ -77,11 +34,6 @@ void read_class(const fs::path& folder, ClassFolder& data) {
   }
   require(data.examples.size() > before || data.broken.size() > broken_before, "the class folder '",
           folder.string(), "' has no pictures: put JPEG, PNG, BMP or GIF files there or remove it");
-}
-
-void check_folder(const std::string& path) {
-  require(fs::exists(path), "the folder '", path, "' does not exist");
-  require(fs::is_directory(path), "'", path, "' is a file, not a folder");
 }
 
 }  // namespace
@@ -128,18 +80,27 @@ std::vector<int64_t> numpy_shuffle(int64_t count, uint64_t seed) {
   return order;
 }
 
-std::pair<std::vector<Example>, std::vector<Example>> split(const std::vector<Example>& examples,
-                                                            double fraction, uint64_t seed) {
+std::pair<std::vector<int64_t>, std::vector<int64_t>> split_order(int64_t count, double fraction,
+                                                                  uint64_t seed) {
   require(fraction > 0 && fraction < 1, "the validation split must lie between 0 and 1, not be ",
           fraction);
-  const auto count = static_cast<int64_t>(examples.size());
   const auto validation = static_cast<int64_t>(fraction * static_cast<double>(count));
   require(validation > 0 && validation < count, "a validation split of ", fraction, " of ", count,
           " pictures leaves one part empty: take another fraction or more pictures");
-  std::vector<Example> shuffled;
-  for (int64_t i : numpy_shuffle(count, seed)) shuffled.push_back(examples[i]);
-  const auto border = shuffled.end() - validation;
-  return {{shuffled.begin(), border}, {border, shuffled.end()}};
+  const std::vector<int64_t> order = numpy_shuffle(count, seed);
+  const auto border = order.end() - validation;
+  return {{order.begin(), border}, {border, order.end()}};
+}
+
+std::pair<std::vector<Example>, std::vector<Example>> split(const std::vector<Example>& examples,
+                                                            double fraction, uint64_t seed) {
+  const auto [train, validation] = split_order(std::ssize(examples), fraction, seed);
+  const auto part = [&](const std::vector<int64_t>& order) {
+    std::vector<Example> some;
+    for (const int64_t i : order) some.push_back(examples[i]);
+    return some;
+  };
+  return {part(train), part(validation)};
 }
 
 }  // namespace fettle

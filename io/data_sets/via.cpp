@@ -1,13 +1,17 @@
-#include "io/via.h"
+#include "io/data_sets/via.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "engine/error.h"
+#include "io/data_sets/mask_readers.h"
+#include "io/folder.h"
 #include "io/read_file.h"
 
 namespace fettle {
 namespace {
 
+namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 std::vector<Point> polygon_of(const Json& shape) {
@@ -71,6 +75,54 @@ std::vector<ViaPicture> read_via(const std::string& path) {
     pictures.push_back(std::move(picture));
   }
   return pictures;
+}
+
+std::optional<std::string> find_via_file(const std::string& path) {
+  const auto is_json = [](const fs::path& file) { return file.extension() == ".json"; };
+  if (!fs::is_directory(path))
+    return is_json(path) && fs::exists(path) ? std::optional(path) : std::nullopt;
+  const std::string usual = (fs::path(path) / "via_region_data.json").string();
+  if (fs::exists(usual)) return usual;
+  for (const fs::path& file : sorted_entries(path, false)) {
+    try {
+      if (is_json(file) && !read_via(file.string()).empty()) return file.string();
+    } catch (const Error&) {  // some other JSON file
+    }
+  }
+  return {};
+}
+
+MaskData list_via(const std::string& path, const MaskDataOptions&) {
+  const std::optional<std::string> file = find_via_file(path);
+  require(file.has_value(), "'", path, "' holds no JSON file of annotations from VIA");
+  MaskData data;
+  std::vector<std::string> missing;
+  const std::vector<ViaPicture> entries = read_via(*file);
+  for (const ViaPicture& entry : entries)
+    for (const ViaRegion& region : entry.regions) number_of_name(data.kinds, region.kind);
+  std::sort(data.kinds.begin(), data.kinds.end());
+  for (const ViaPicture& entry : entries) {
+    const fs::path picture_path = fs::path(*file).parent_path() / entry.file_name;
+    if (!fs::exists(picture_path)) {
+      missing.push_back(entry.file_name);
+      continue;
+    }
+    MaskedPicture picture{picture_path.string(), {}};
+    for (size_t i = 0; i < entry.regions.size(); ++i) {
+      const ViaRegion& region = entry.regions[i];
+      picture.parts.push_back(
+          PolygonRegion{number_of_name(data.kinds, region.kind), region.polygon,
+                        cat("'", *file, "', region ", i + 1, " of '", entry.file_name, "'")});
+    }
+    data.pictures.push_back(std::move(picture));
+  }
+  require(!data.pictures.empty(), "none of the ", entries.size(), " pictures that '", *file,
+          "' names lies beside it");
+  if (!missing.empty()) {
+    data.notes.push_back(cat(
+        missing.size(), " entries have no picture beside the file, for example ", missing.front()));
+  }
+  return data;
 }
 
 }  // namespace fettle

@@ -1,0 +1,64 @@
+#include "io/folder.h"
+
+#include <algorithm>
+
+#include "engine/error.h"
+#include "io/picture_format.h"
+#include "io/read_file.h"
+
+namespace fettle {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+bool is_hidden(const fs::path& path) {
+  return path.filename().string().starts_with('.');
+}
+
+// In the order of whole paths as strings "a-b" comes before "a/b".
+void collect_folders(const fs::path& folder, std::vector<std::string>& folders) {
+  folders.push_back(folder.string());
+  for (const fs::path& inner : sorted_entries(folder, true))
+    if (!fs::is_symlink(inner)) collect_folders(inner, folders);
+}
+
+}  // namespace
+
+void check_folder(const std::string& path) {
+  require(fs::exists(path), "the folder '", path, "' does not exist");
+  require(fs::is_directory(path), "'", path, "' is a file, not a folder");
+}
+
+std::vector<fs::path> sorted_entries(const fs::path& folder, bool folders) {
+  std::vector<fs::path> entries;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder))
+    if (!is_hidden(entry.path()) && entry.is_directory() == folders) entries.push_back(entry);
+  std::sort(entries.begin(), entries.end(),
+            [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
+  return entries;
+}
+
+std::vector<std::string> files_under(const fs::path& folder) {
+  std::vector<std::string> folders, files;
+  collect_folders(folder, folders);
+  std::sort(folders.begin(), folders.end());
+  for (const std::string& one : folders)
+    for (const fs::path& file : sorted_entries(one, false)) files.push_back(file.string());
+  return files;
+}
+
+bool is_picture(const std::string& path) {
+  return picture_format(read_file(path, picture_signature_size)) != PictureFormat::none;
+}
+
+bool is_named_like_a_picture(const std::string& path) {
+  std::string extension = fs::path(path).extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  constexpr const char* extensions[] = {".jpg", ".jpeg", ".png", ".bmp",
+                                        ".gif", ".webp", ".tif", ".tiff"};
+  return std::find(std::begin(extensions), std::end(extensions), extension) != std::end(extensions);
+}
+
+}  // namespace fettle

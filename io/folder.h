@@ -1,0 +1,29 @@
+// What lies in a folder, in a fixed order.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace fettle {
+
+/// Throws Error when `path` is missing or no folder.
+void check_folder(const std::string& path);
+
+/// The folders (or else the files) directly in a folder that are not hidden, ordered by the bytes
+/// of their names.
+std::vector<std::filesystem::path> sorted_entries(const std::filesystem::path& folder,
+                                                  bool folders);
+
+/// All files under a folder that are neither hidden nor in a hidden folder: by folder, the folders
+/// in the order of their whole paths as Python's sorted(os.walk(...)) gives it, then by name. Links
+/// to folders are not followed.
+std::vector<std::string> files_under(const std::filesystem::path& folder);
+
+/// Whether the content is that of a JPEG, PNG, BMP or GIF.
+bool is_picture(const std::string& path);
+
+/// Whether the extension is one that pictures have, in any case.
+bool is_named_like_a_picture(const std::string& path);
+
+}  // namespace fettle
