@@ -34,6 +34,12 @@ Tensor transforms(const Tensor& x, const F& transform_of) {
   return Tensor::from({x.shape()[0], 6}, values, x.device());
 }
 
+/// One geometry for both.
+void move_pixels(Tensor& x, Tensor* masks, const Tensor& transforms, Interpolation interpolation) {
+  x = affine_transform(x, transforms, interpolation);
+  if (masks) *masks = affine_transform(*masks, transforms, Interpolation::nearest);
+}
+
 /// Index of the last row or column: twice the centre.
 float last(const Tensor& x, int axis) {
   return static_cast<float>(x.shape()[axis] - 1);
@@ -41,8 +47,21 @@ float last(const Tensor& x, int axis) {
 
 }  // namespace
 
-Tensor RandomFlip::call(const Tensor& x) {
-  if (!is_training()) return x;
+Tensor RandomLayer::call(const Tensor& x) {
+  Tensor y = x;
+  if (is_training()) apply(y, nullptr);
+  return y;
+}
+
+void Augmentation::members(Members& members) {
+  for (const auto& layer : layers_) members.layer(*layer);
+}
+
+void Augmentation::apply(Tensor& x, Tensor* masks) {
+  for (const auto& layer : layers_) layer->apply(x, masks);
+}
+
+void RandomFlip::apply(Tensor& x, Tensor* masks) {
   const RandomKey key = next_random_key();
   const Tensor t = transforms(x, [&](int64_t n) -> Transform {
     const bool sideways = mode_ != FlipMode::vertical && draw(key, n, 0, 2) <= 0;
@@ -51,11 +70,10 @@ Tensor RandomFlip::call(const Tensor& x) {
             sideways ? last(x, 2) : 0.0f, 0,
             upside_down ? -1.0f : 1.0f,   upside_down ? last(x, 1) : 0.0f};
   });
-  return affine_transform(x, t, Interpolation::nearest);
+  move_pixels(x, masks, t, Interpolation::nearest);
 }
 
-Tensor RandomRotation::call(const Tensor& x) {
-  if (!is_training()) return x;
+void RandomRotation::apply(Tensor& x, Tensor* masks) {
   constexpr float full_turn = 6.283185307179586f;
   const RandomKey key = next_random_key();
   const Tensor t = transforms(x, [&](int64_t n) -> Transform {
@@ -63,27 +81,25 @@ Tensor RandomRotation::call(const Tensor& x) {
     const float c = std::cos(angle), s = std::sin(angle), w = last(x, 2), h = last(x, 1);
     return {c, -s, (w - (c * w - s * h)) / 2, s, c, (h - (s * w + c * h)) / 2};
   });
-  return affine_transform(x, t, Interpolation::bilinear);
+  move_pixels(x, masks, t, Interpolation::bilinear);
 }
 
-Tensor RandomZoom::call(const Tensor& x) {
-  if (!is_training()) return x;
+void RandomZoom::apply(Tensor& x, Tensor* masks) {
   const RandomKey key = next_random_key();
   const Tensor t = transforms(x, [&](int64_t n) -> Transform {
     const float down = 1 + height_factor_ * draw(key, n, 0, 2);
     const float across = width_factor_ < 0 ? down : 1 + width_factor_ * draw(key, n, 1, 2);
     return {across, 0, last(x, 2) / 2 * (1 - across), 0, down, last(x, 1) / 2 * (1 - down)};
   });
-  return affine_transform(x, t, Interpolation::bilinear);
+  move_pixels(x, masks, t, Interpolation::bilinear);
 }
 
-Tensor RandomContrast::call(const Tensor& x) {
-  return is_training() ? adjust_contrast(x, draws(x, next_random_key(), 1, factor_)) : x;
+void RandomContrast::apply(Tensor& x, Tensor*) {
+  x = adjust_contrast(x, draws(x, next_random_key(), 1, factor_));
 }
 
-Tensor RandomBrightness::call(const Tensor& x) {
-  if (!is_training()) return x;
-  return adjust_brightness(x, draws(x, next_random_key(), 0, 255 * factor_), 0, 255);
+void RandomBrightness::apply(Tensor& x, Tensor*) {
+  x = adjust_brightness(x, draws(x, next_random_key(), 0, 255 * factor_), 0, 255);
 }
 
 }  // namespace fettle

@@ -1,5 +1,6 @@
 #include "layers/layer.h"
 
+#include <cctype>
 #include <map>
 
 #include "engine/autograd.h"
@@ -7,6 +8,19 @@
 
 namespace fettle {
 namespace {
+
+/// "MaxPooling2D" becomes "max_pooling2d".
+std::string snake_case(std::string_view name) {
+  std::string out;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const auto letter = static_cast<unsigned char>(name[i]);
+    if (i > 0 && std::isupper(letter) && std::islower(static_cast<unsigned char>(name[i - 1]))) {
+      out += '_';
+    }
+    out += static_cast<char>(std::tolower(letter));
+  }
+  return out;
+}
 
 // The layers called while a table is being made, with what they returned.
 struct Trace {
@@ -49,6 +63,12 @@ void Members::buffer(std::string name, Tensor& tensor) {
 }
 void Members::layer(std::string name, Layer& layer) {
   entries_.push_back({std::move(name), nullptr, &layer, false});
+}
+
+void Members::layer(Layer& one) {
+  std::string name = snake_case(one.kind());
+  const int before = unnamed_[name]++;
+  layer(before > 0 ? cat(name, '_', before) : name, one);
 }
 
 Tensor Layer::operator()(const Tensor& x) {

@@ -2,6 +2,7 @@
 // name. That one list serves the optimiser, checkpoints and the summary.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,10 +28,13 @@ class Members {
   /// A tensor that is saved but not trained, for example "running_mean".
   void buffer(std::string name, Tensor& tensor);
   void layer(std::string name, Layer& layer);
+  /// A layer without a name of its own: it gets Keras's, conv2d, conv2d_1, ...
+  void layer(Layer& layer);
   const std::vector<Entry>& entries() const { return entries_; }
 
  private:
   std::vector<Entry> entries_;
+  std::map<std::string, int> unnamed_;  // by Keras's name
 };
 
 class Layer {

@@ -4,8 +4,6 @@
 #include <map>
 #include <sstream>
 
-#include "layers/augmentation.h"
-
 namespace fettle {
 namespace {
 
@@ -27,7 +25,7 @@ FlipMode mode_of(const std::string& part, const std::string& value) {
   return found->second;
 }
 
-void add_part(const std::string& part, Sequential& layers) {
+void add_part(const std::string& part, Augmentation& layers) {
   const size_t equals = part.find('=');
   const std::string name = part.substr(0, equals);
   const std::string value = equals == std::string::npos ? "" : part.substr(equals + 1);
@@ -51,8 +49,8 @@ void add_part(const std::string& part, Sequential& layers) {
 
 }  // namespace
 
-Sequential augmentation(const std::string& text, const std::string& usual) {
-  Sequential layers;
+Augmentation augmentation(const std::string& text, const std::string& usual) {
+  Augmentation layers;
   if (text == "none") return layers;
   std::istringstream parts(text == "default" ? usual : text);
   for (std::string part; std::getline(parts, part, ',');) add_part(part, layers);

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "layers/sequential.h"
+#include "layers/augmentation.h"
 
 namespace fettle {
 
@@ -11,6 +11,6 @@ namespace fettle {
 ///   flip=horizontal|vertical|both, rotation=0.1, zoom=0.1, contrast=0.1, brightness=0.1
 /// separated by commas and applied in that order. "default" means `usual`, "none" an empty list.
 /// Throws Error naming the part that is not understood.
-Sequential augmentation(const std::string& text, const std::string& usual);
+Augmentation augmentation(const std::string& text, const std::string& usual);
 
 }  // namespace fettle

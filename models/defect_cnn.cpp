@@ -15,7 +15,7 @@ Sequential defect_cnn(const ModelOptions& options) {
                                 .use_bias = false,  // batch-norm brings its own
                                 .kernel_initializer = Initializer::he_normal};
   // A few hundred steps must be enough for the moving statistics.
-  const BatchNormalization::Options quick = {.momentum = 0.9f};
+  const BatchNormalization::Options quick = options.batch_norm({.momentum = 0.9f});
   Sequential model(augmentation(options.augment, "flip=both,zoom=0.1,contrast=0.2"),
                    Rescaling(1.0f / 127.5f, -1));
   for (int64_t filters : {16, 32, 64, 64}) {

@@ -2,6 +2,7 @@
 // pictures of any size.
 #pragma once
 
+#include "layers/sequential.h"
 #include "models/model.h"
 
 namespace fettle {

@@ -1,19 +1,87 @@
 #include "models/model.h"
 
+#include "layers/elementwise.h"
 #include "models/defect_cnn.h"
+#include "models/res_unet.h"
 #include "models/tyre_cnn.h"
+#include "models/unet_xception.h"
 #include "models/wreck_cnn.h"
 
 namespace fettle {
+namespace {
+
+template <Sequential (*make)(const ModelOptions&)>
+std::unique_ptr<Layer> made(const ModelOptions& options) {
+  return std::make_unique<Sequential>(make(options));
+}
+
+std::unique_ptr<Layer> make_res_unet(const ModelOptions& options) {
+  ResUnetOptions unet = {
+      .classes = options.classes, .dropout = options.dropout, .batch_norm = options.batch_norm()};
+  if (options.width > 0) unet.width = options.width;
+  return std::make_unique<ResUnet>(unet);
+}
+
+std::unique_ptr<Layer> make_unet_xception(const ModelOptions& options) {
+  return std::make_unique<Sequential>(
+      Rescaling(1.0f / 255),
+      UnetXception({.classes = options.classes, .batch_norm = options.batch_norm()}));
+}
+
+}  // namespace
+
+BatchNormalization::Options ModelOptions::batch_norm(BatchNormalization::Options own) const {
+  if (bn_momentum) own.momentum = *bn_momentum;
+  own.statistics = bn_statistics;
+  return own;
+}
 
 const std::vector<ModelEntry>& model_entries() {
   static const std::vector<ModelEntry> entries = {
-      {"defect_cnn", "small Sequential CNN with batch normalisation: is a defect anywhere?", 160,
-       160, 3, defect_cnn},
-      {"tyre_cnn", "Sequential CNN of the tyre project: 3 convolutions, 2 dense layers", 512, 512,
-       3, tyre_cnn},
-      {"wreck_cnn", "Sequential CNN of the wrecked-car project: 3 convolutions, 4 dense layers",
-       224, 224, 3, wreck_cnn},
+      {.name = "defect_cnn",
+       .description = "small Sequential CNN with batch normalisation: is a defect anywhere?",
+       .task = Task::classification,
+       .height = 160,
+       .width = 160,
+       .channels = 3,
+       .make = made<defect_cnn>},
+      {.name = "tyre_cnn",
+       .description = "Sequential CNN of the tyre project: 3 convolutions, 2 dense layers",
+       .task = Task::classification,
+       .height = 512,
+       .width = 512,
+       .channels = 3,
+       .make = made<tyre_cnn>},
+      {.name = "wreck_cnn",
+       .description = "Sequential CNN of the wrecked-car project: 3 convolutions, 4 dense layers",
+       .task = Task::classification,
+       .height = 224,
+       .width = 224,
+       .channels = 3,
+       .make = made<wreck_cnn>},
+      {.name = "res_unet",
+       .description = "Res-UNet of the steel-sheet project: draws a mask for each kind of defect",
+       .task = Task::segmentation,
+       .height = 256,
+       .width = 256,
+       .channels = 1,
+       .make = make_res_unet,
+       .augment = "flip=both",
+       .loss = "focal-tversky",
+       .standardize = true,
+       .multiple = 16,
+       .reach = 64},
+      {.name = "unet_xception",
+       .description = "U-Net Xception of the car-damage project: separable convolutions",
+       .task = Task::segmentation,
+       .height = 128,
+       .width = 128,
+       .channels = 3,
+       .make = make_unet_xception,
+       .augment = "flip=horizontal",
+       .loss = "dice",
+       .multiple = 16,
+       .reach = 128},
   };
   return entries;
 }

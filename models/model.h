@@ -1,26 +1,49 @@
-// The models of fettle by name. A model's output are logits: [N,1] (the logit of class 1) where
-// its paper ends in one sigmoid, else [N,classes] for a softmax.
+// The models of fettle by name.
+//
+// A classifier's output are logits: [N,1] (the logit of class 1) where its paper ends in one
+// sigmoid, else [N,classes] for a softmax. A segmenter's are logits [N,H,W,kinds], each a sigmoid
+// of its own.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "layers/sequential.h"
+#include "layers/batch_normalization.h"
 
 namespace fettle {
 
+enum class Task { classification, segmentation };
+
 /// What a model is made for.
 struct ModelOptions {
-  int64_t classes = 2;
-  std::string augment = "default";  ///< see augmentation() in models/augmentation.h
+  int64_t classes = 2;                    ///< or kinds of defects
+  std::string augment = "default";        ///< see augmentation() in models/augmentation.h
+  std::optional<float> bn_momentum = {};  ///< of every batch-norm, instead of the model's own
+  BatchNormalization::Statistics bn_statistics = BatchNormalization::Statistics::Moving;
+  int64_t width = 0;  ///< channels of res_unet's first stage; 0: its own
+  float dropout = 0;  ///< after each block of res_unet
+
+  /// A model's own batch-norm with these options.
+  BatchNormalization::Options batch_norm(BatchNormalization::Options own = {}) const;
 };
 
 /// One of the models.
 struct ModelEntry {
   std::string name;
   std::string description;
+  Task task;
   int64_t height, width, channels;  ///< the input of its paper
-  Sequential (*make)(const ModelOptions&);
+  std::unique_ptr<Layer> (*make)(const ModelOptions&);
+  /// A classifier has its augmentation inside; a segmenter's moves the masks, too, and so stands
+  /// before it: what --augment default means there.
+  std::string augment = {};
+  std::string loss = {};     ///< of its paper, see models/mask_loss.h
+  bool standardize = false;  ///< pictures are fed with mean 0 and deviation 1, else from 0 to 255
+  int64_t multiple = 1;      ///< height and width must be multiples of it
+  /// How far, in pixels, an output may depend on the input around it.
+  int64_t reach = 0;
 };
 
 const std::vector<ModelEntry>& model_entries();

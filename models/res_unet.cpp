@@ -23,11 +23,14 @@ Conv2D first_convolution(const ResUnetOptions& options) {
 
 }  // namespace
 
-ResidualBlock::ResidualBlock(int64_t filters, float dropout)
+ResidualBlock::ResidualBlock(int64_t filters, const ResUnetOptions& options)
     : conv1_(filters, 1, he_same()),
       conv2_(filters, 3, he_same()),
       shortcut_(filters, 1, he_same()),
-      dropout_(dropout) {}
+      bn1_(options.batch_norm),
+      bn2_(options.batch_norm),
+      bn_shortcut_(options.batch_norm),
+      dropout_(options.dropout) {}
 
 void ResidualBlock::members(Members& members) {
   members.layer("conv1", conv1_);
@@ -49,14 +52,12 @@ ResUnet::ResUnet(const ResUnetOptions& options)
     : options_(options),
       conv1_(first_convolution(options)),
       conv2_(first_convolution(options)),
-      down_{ResidualBlock(2 * options.width, options.dropout),
-            ResidualBlock(4 * options.width, options.dropout),
-            ResidualBlock(8 * options.width, options.dropout),
-            ResidualBlock(16 * options.width, options.dropout)},
-      up_{ResidualBlock(8 * options.width, options.dropout),
-          ResidualBlock(4 * options.width, options.dropout),
-          ResidualBlock(2 * options.width, options.dropout),
-          ResidualBlock(options.width, options.dropout)},
+      bn1_(options.batch_norm),
+      bn2_(options.batch_norm),
+      down_{ResidualBlock(2 * options.width, options), ResidualBlock(4 * options.width, options),
+            ResidualBlock(8 * options.width, options), ResidualBlock(16 * options.width, options)},
+      up_{ResidualBlock(8 * options.width, options), ResidualBlock(4 * options.width, options),
+          ResidualBlock(2 * options.width, options), ResidualBlock(options.width, options)},
       output_(options.classes, 1) {
   require(options.classes > 0 && options.width > 0,
           "ResUnet: classes and width must be at least 1");

@@ -17,12 +17,13 @@ struct ResUnetOptions {
   /// In the first stage the activation stands before batch-norm, as that project has it, or after.
   bool relu_before_norm = true;
   float dropout = 0;  ///< after each residual block
+  BatchNormalization::Options batch_norm = {};
 };
 
 /// relu(bn(conv3x3(relu(bn(conv1x1(x))))) + bn(conv1x1(x))).
 class ResidualBlock : public Layer {
  public:
-  ResidualBlock(int64_t filters, float dropout);
+  ResidualBlock(int64_t filters, const ResUnetOptions& options);
   std::string_view kind() const override { return "ResidualBlock"; }
   void members(Members& members) override;
 

@@ -1,6 +1,7 @@
 // Is this tyre good or defective? A Sequential CNN for pictures of treads.
 #pragma once
 
+#include "layers/sequential.h"
 #include "models/model.h"
 
 namespace fettle {

@@ -1,6 +1,7 @@
 // Is this car damaged? A Sequential CNN for photographs of cars.
 #pragma once
 
+#include "layers/sequential.h"
 #include "models/model.h"
 
 namespace fettle {
