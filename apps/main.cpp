@@ -10,8 +10,8 @@ int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);  // a file over the size limit is an Error that names it
   CLI::App program(
       "fettle trains a network on a folder of pictures and finds the defects in new ones.\n"
-      "Start with:  fettle synthesize tyres DATA\n"
-      "             fettle train --model tyre_cnn --data DATA --out RUN\n"
+      "Start with:  fettle synthesize steel DATA\n"
+      "             fettle train --model res_unet --data DATA --out RUN\n"
       "             fettle predict RUN PICTURE --out DIR",
       "fettle");
   program.set_version_flag("--version", "fettle " FETTLE_VERSION);
@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   fettle::add_train(program);
   fettle::add_evaluate(program);
   fettle::add_predict(program);
+  fettle::add_inspect(program);
   fettle::add_summary(program);
   fettle::add_synthesize(program);
   fettle::add_devices(program);

@@ -23,16 +23,29 @@ std::string parse_size(const std::string& text, ImageSize& size) {
 
 }  // namespace
 
-void add_image_size(CLI::App& command, ImageSize& size) {
+void add_size(CLI::App& command, const std::string& name, ImageSize& size,
+              const std::string& help) {
   command
       .add_option_function<std::string>(
-          "--image-size",
-          [&size](const std::string& text) {
+          name,
+          [&size, name](const std::string& text) {
             const std::string problem = parse_size(text, size);
-            if (!problem.empty()) throw CLI::ValidationError("--image-size", problem);
+            if (!problem.empty()) throw CLI::ValidationError(name, problem);
           },
-          "Height and width to which pictures are resized, 224 or 256x1600 [the model's own]")
+          help)
       ->type_name("HxW");
+}
+
+void add_image_size(CLI::App& command, ImageSize& size) {
+  add_size(command, "--image-size", size,
+           "Height and width to which pictures are resized, 224 or 256x1600 [the model's own; with "
+           "--crop their own]");
+}
+
+void add_crop(CLI::App& command, ImageSize& size) {
+  add_size(command, "--crop", size,
+           "Train on random parts of this size, half of them around a defect; for models that draw "
+           "masks");
 }
 
 void add_threads(CLI::App& command) {
@@ -50,10 +63,18 @@ void add_device(CLI::App& command, std::string& device) {
 
 void add_run_options(CLI::App& command, RunOptions& options) {
   command.add_option("run", options.run, "Run folder that fettle train wrote")->required();
+  add_prediction_options(command, options);
+}
+
+void add_prediction_options(CLI::App& command, RunOptions& options) {
   command.add_option("--batch-size", options.batch_size, "Pictures at a time")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
   command.add_flag("--skip-broken", options.skip_broken, "Leave out pictures that cannot be read");
+  command
+      .add_option("--bn-statistics", options.bn_statistics,
+                  "What batch-norm uses: moving, or batch [as in training's validation]")
+      ->check(CLI::IsMember({"moving", "batch"}));
   add_threads(command);
   add_device(command, options.device);
 }

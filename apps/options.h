@@ -17,8 +17,14 @@ struct ImageSize {
   int64_t height = 0, width = 0;  ///< 0: the model's own
 };
 
+/// An option that takes HxW, or one number for a square.
+void add_size(CLI::App& command, const std::string& name, ImageSize& size, const std::string& help);
+
 /// --image-size HxW, or one number for a square.
 void add_image_size(CLI::App& command, ImageSize& size);
+
+/// --crop HxW, as --image-size.
+void add_crop(CLI::App& command, ImageSize& size);
 
 /// --threads, applied as soon as it is read.
 void add_threads(CLI::App& command);
@@ -26,14 +32,19 @@ void add_threads(CLI::App& command);
 /// --device auto|cpu|cuda|cuda:N.
 void add_device(CLI::App& command, std::string& device);
 
-/// What evaluate and predict have in common.
+/// What evaluate, predict and inspect have in common.
 struct RunOptions {
   std::string run, out, device = "auto";
+  std::string bn_statistics;  ///< "": as the run was trained
   int64_t batch_size = 32;
   bool skip_broken = false;
 };
 
-/// The run folder as an argument, --batch-size, --skip-broken, --threads and --device.
+/// All of them but the run folder.
+void add_prediction_options(CLI::App& command, RunOptions& options);
+
+/// The run folder as an argument, --batch-size, --skip-broken, --bn-statistics, --threads and
+/// --device.
 void add_run_options(CLI::App& command, RunOptions& options);
 
 /// The device that `--device` names; "auto" is the first GPU, or the CPU where there is none.

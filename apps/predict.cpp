@@ -1,14 +1,10 @@
 // fettle predict: what a run says of pictures it has not seen.
-#include <algorithm>
 #include <filesystem>
 #include <iostream>
 
-#include "apps/classifier.h"
 #include "apps/commands.h"
-#include "apps/options.h"
+#include "apps/findings.h"
 #include "apps/progress.h"
-#include "engine/autograd.h"
-#include "engine/train/device_batches.h"
 #include "io/atomic_file.h"
 
 namespace fettle {
@@ -16,61 +12,85 @@ namespace {
 
 struct Options : RunOptions {
   std::vector<std::string> pictures;
+  ImageSize tile;
+  double threshold = -1;  // the run's
+  int64_t min_area = 1;
 };
 
-std::vector<Prediction> predict(Classifier& classifier, PictureSource& pictures,
-                                const std::vector<Example>& examples, Device device) {
-  const NoGrad no_grad;
+/// predictions.csv of a classifier.
+void predict_classes(const Options& o, TrainedModel& model,
+                     const std::vector<NamedPicture>& pictures, Device device) {
+  std::vector<Example> examples;
+  for (const NamedPicture& picture : pictures) examples.push_back({picture.path, 0});
+  const Probabilities all = classify(model, examples, o, device);
+  std::vector<Prediction> predictions;
+  for (size_t i = 0; i < all.paths.size(); ++i) {
+    predictions.push_back(
+        {all.paths[i], model.config.class_names[class_of(model.config, all.rows[i])], all.rows[i]});
+  }
+  make_folder(o.out);
+  const std::string file = (std::filesystem::path(o.out) / "predictions.csv").string();
+  write_predictions(file, model.config.class_names, predictions);
+  std::cerr << "Wrote " << predictions.size() << " predictions to " << file << "\n";
+}
+
+/// Masks, regions and overlays of a segmenter.
+void predict_masks(const Options& o, TrainedModel& model, const std::vector<NamedPicture>& pictures,
+                   Device device) {
+  const Segmenter segment(model, device, o.tile);
+  Findings findings(o.out, model.config.class_names, model.config.threshold, o.min_area);
   Progress progress;
-  std::vector<std::vector<float>> rows;
-  int64_t batches = 0;
-  DeviceBatches source(pictures, device);
-  source.start_epoch(0);
-  while (const std::optional<Batch> batch = source.next()) {
-    for (std::vector<float>& row : probabilities_of(classifier.model(batch->x))) {
-      rows.push_back(std::move(row));
+  int64_t done = 0, with_defects = 0;
+  for (const NamedPicture& picture : pictures) {
+    std::optional<Segmentation> segmentation;
+    try {
+      segmentation = segment(picture.path);
+    } catch (const Error& error) {
+      if (!o.skip_broken) throw;
+      progress.line(cat("Left out: ", error.what()));
+      continue;
     }
-    progress.count("Predicting", ++batches, source.batches());
+    with_defects += !findings.add(picture, *segmentation, picture.name).empty();
+    progress.count("Predicting", ++done, std::ssize(pictures));
   }
   progress.clear();
-
-  const auto skipped = pictures.skipped();
-  for (const auto& [path, reason] : skipped) std::cerr << "Left out: " << reason << "\n";
-  std::vector<Prediction> predictions;
-  for (const Example& example : examples) {
-    if (skipped.contains(example.path)) continue;
-    const std::vector<float>& row = rows.at(predictions.size());
-    const auto best = std::max_element(row.begin(), row.end()) - row.begin();
-    predictions.push_back(
-        {example.path, classifier.config.class_names[static_cast<size_t>(best)], row});
-  }
-  return predictions;
+  findings.finish();
+  std::cerr << "Found defects in " << with_defects << " of " << done
+            << " pictures. Wrote masks.csv, regions.csv and overlays/ to " << o.out << "\n";
 }
 
 void predict_run(const Options& o) {
-  Classifier classifier = load_classifier(o.run);
   const Device device = choose_device(o.device);
-  move_to(classifier.model, device);
-  std::vector<Example> examples;
-  for (const std::string& given : o.pictures) {
-    for (const std::string& path : list_pictures(given)) examples.push_back({path, 0});
+  TrainedModel model = load_model(o, device);
+  if (o.threshold >= 0) model.config.threshold = o.threshold;
+  const std::vector<NamedPicture> pictures = named_pictures(o.pictures);
+  if (model.entry().task == Task::segmentation) {
+    predict_masks(o, model, pictures, device);
+  } else {
+    predict_classes(o, model, pictures, device);
   }
-  PictureSource source(examples, prediction_options(classifier.config, o));
-  const std::vector<Prediction> predictions = predict(classifier, source, examples, device);
-  make_folder(o.out);
-  const std::string file = (std::filesystem::path(o.out) / "predictions.csv").string();
-  write_predictions(file, classifier.config.class_names, predictions);
-  std::cerr << "Wrote " << predictions.size() << " predictions to " << file << "\n";
 }
 
 }  // namespace
 
 void add_predict(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("predict", "Classify pictures with a trained run");
+  CLI::App* command = program.add_subcommand(
+      "predict", "Classify pictures with a trained run, or draw the defects in them");
   auto o = std::make_shared<Options>();
   add_run_options(*command, *o);
   command->add_option("pictures", o->pictures, "Pictures, or folders of pictures")->required();
-  command->add_option("--out", o->out, "Folder for predictions.csv")->required();
+  command
+      ->add_option("--threshold", o->threshold,
+                   "Probability from which a picture, or a pixel, counts as defective [the run's]")
+      ->check(CLI::Range(0.0, 1.0));
+  command->add_option("--min-area", o->min_area, "Smaller regions of masks, in pixels, are noise")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  add_tile(*command, o->tile);
+  command
+      ->add_option("--out", o->out,
+                   "Folder for predictions.csv, or for masks.csv, regions.csv and overlays/")
+      ->required();
   command->callback([o] { predict_run(*o); });
 }
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <iostream>
+#include <set>
 
 #include "apps/table.h"
 
@@ -38,6 +39,11 @@ void Progress::clear() {
   shown_ = false;
 }
 
+void Progress::result(const std::string& text) {
+  clear();
+  std::cout << text << std::endl;
+}
+
 void Progress::line(const std::string& text) {
   clear();
   std::cerr << text << std::endl;
@@ -46,8 +52,9 @@ void Progress::line(const std::string& text) {
 void Progress::batch(const BatchProgress& p) {
   if (!due()) return;
   show(cat("Epoch ", p.epoch, "/", p.epochs, " ", bar(p.batch, p.batches), " ", p.batch, "/",
-           p.batches, "  loss ", fixed(p.loss, 4), "  accuracy ", fixed(p.accuracy, 4), "  ",
-           fixed(p.pictures_per_second, 1), " pictures/s  ", duration(p.seconds_left), " left"));
+           p.batches, "  loss ", fixed(p.loss, 4), "  ", p.headline.first, " ",
+           fixed(p.headline.second, 4), "  ", fixed(p.pictures_per_second, 1), " pictures/s  ",
+           duration(p.seconds_left), " left"));
 }
 
 void Progress::count(const std::string& what, int64_t done, int64_t total) {
@@ -55,10 +62,11 @@ void Progress::count(const std::string& what, int64_t done, int64_t total) {
 }
 
 std::string epoch_line(int64_t epoch, int64_t epochs, const EpochLog& log) {
+  static const std::set<std::string> shown = {"loss",     "accuracy", "dice",    "val_loss",
+                                              "val_dice", "val_auc",  "val_iou", "val_accuracy"};
   std::string text = cat("Epoch ", epoch, "/", epochs);
   for (const auto& [name, value] : log) {
-    if (name == "loss" || name == "accuracy" || name == "val_loss" || name == "val_accuracy" ||
-        name == "val_auc") {
+    if (shown.contains(name)) {
       text += cat("  ", name, " ", fixed(value, 4));
     }
   }

@@ -17,6 +17,8 @@ class Progress {
   void batch(const BatchProgress& progress);
   /// Shows "what: done of total" (at most ten times a second).
   void count(const std::string& what, int64_t done, int64_t total);
+  /// Prints a line of results to stdout.
+  void result(const std::string& text);
   /// Prints a line that stays.
   void line(const std::string& text);
   /// Removes the moving line.

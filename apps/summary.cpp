@@ -1,10 +1,10 @@
 // fettle summary: the layer table of a run or a model.
 #include <iostream>
 
-#include "apps/classifier.h"
 #include "apps/commands.h"
 #include "apps/options.h"
 #include "apps/table.h"
+#include "apps/trained_model.h"
 
 namespace fettle {
 namespace {
@@ -29,19 +29,20 @@ RunConfig config_of(const Options& o) {
 
 void print_summary(const Options& o) {
   require(o.run.empty() != o.model.empty(), "give either a run folder or --model NAME");
-  Classifier classifier = make_classifier(config_of(o));
-  const RunConfig& config = classifier.config;
+  TrainedModel model = make_model(config_of(o));
+  const RunConfig& config = model.config;
+  const int64_t height = config.crop_height > 0 ? config.crop_height : config.height;
+  const int64_t width = config.crop_width > 0 ? config.crop_width : config.width;
   std::vector<std::vector<std::string>> rows;
   int64_t parameters = 0, fixed_parameters = 0;
-  for (const LayerRow& row :
-       layer_table(classifier.model, {1, config.height, config.width, config.channels})) {
+  for (const LayerRow& row : layer_table(*model.layer, {1, height, width, config.channels})) {
     rows.push_back(
         {cat(row.name, " (", row.kind, ")"), cat(row.output), with_commas(row.parameters)});
     parameters += row.parameters;
     fixed_parameters += row.non_trainable;
   }
-  std::cout << "Model: " << config.model << ", input " << config.height << "x" << config.width
-            << "x" << config.channels << "\n";
+  std::cout << "Model: " << config.model << ", input " << height << "x" << width << "x"
+            << config.channels << "\n";
   print_table(std::cout, {"Layer (kind)", "Output shape of one picture", "Parameters"}, rows);
   std::cout << "Total parameters: " << with_commas(parameters) << "\n"
             << "Trainable parameters: " << with_commas(parameters - fixed_parameters) << "\n"
@@ -57,8 +58,8 @@ void add_summary(CLI::App& program) {
   command->add_option("run", o->run, "Run folder that fettle train wrote");
   command->add_option("--model", o->model, "Or the name of a model");
   add_image_size(*command, o->image_size);
-  command->add_option("--classes", o->classes, "Classes of the model")
-      ->check(CLI::Range(2, 100000))
+  command->add_option("--classes", o->classes, "Classes of the model, or kinds of defects")
+      ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   command->callback([o] { print_summary(*o); });
 }

@@ -4,14 +4,16 @@
 #include <iostream>
 #include <optional>
 
-#include "apps/classifier.h"
 #include "apps/commands.h"
-#include "apps/options.h"
 #include "apps/progress.h"
-#include "apps/table.h"
+#include "apps/train_options.h"
+#include "apps/trained_model.h"
 #include "engine/train/device_batches.h"
+#include "engine/train/mask_metrics.h"
 #include "io/checkpoint.h"
 #include "io/safetensors.h"
+#include "models/augmentation.h"
+#include "models/mask_loss.h"
 
 namespace fettle {
 namespace {
@@ -24,112 +26,36 @@ void request_stop(int signal) {
   std::signal(signal, SIG_DFL);
 }
 
-struct TrainOptions {
-  std::string model, data, validation_data, out;
-  ImageSize image_size;
-  int64_t channels = 3, epochs = 16, batch_size = 32;
-  double learning_rate = 0;  // 0: the optimizer's own
-  std::string optimizer = "adam", schedule = "plateau", augment = "default";
-  std::string class_weights = "none", monitor;
-  double momentum = 0.9, weight_decay = 0.004, validation_split = 0.2, label_smoothing = 0;
-  int64_t early_stopping = 5;
-  uint64_t seed = 123;
-  std::string device = "auto";
-  bool cache = false, skip_broken = false, resume = false;
+/// The data and what they are for.
+struct Training {
+  Task task;
+  Data train, validation;
 
-  /// Calls f(name, value) for each option that a resumed run takes from its run folder.
-  template <class F>
-  void visit(const F& f) {
-    f("data", data);
-    f("validation-data", validation_data);
-    f("epochs", epochs);
-    f("batch-size", batch_size);
-    f("learning-rate", learning_rate);
-    f("optimizer", optimizer);
-    f("momentum", momentum);
-    f("weight-decay", weight_decay);
-    f("schedule", schedule);
-    f("early-stopping", early_stopping);
-    f("monitor", monitor);
-    f("augment", augment);
-    f("class-weights", class_weights);
-    f("label-smoothing", label_smoothing);
-    f("validation-split", validation_split);
-    f("cache", cache);
-    f("skip-broken", skip_broken);
-  }
+  bool validates() const { return validation.size(task) > 0; }
 };
 
-std::string option_text(const std::string& value) {
-  return value;
-}
-template <class Number>
-std::string option_text(Number value) {
-  std::ostringstream out;
-  out.precision(17);
-  out << value;
-  return out.str();
+std::vector<int64_t> class_counts(const Data& data) {
+  std::vector<int64_t> counts(data.names.size());
+  for (const Example& example : data.examples) ++counts[static_cast<size_t>(example.label)];
+  return counts;
 }
 
-/// The pictures to learn from and to validate with.
-struct Data {
-  std::vector<std::string> class_names;
-  std::vector<Example> train, validation;
-};
-
-ClassFolder read_folder(const std::string& path, bool skip_broken) {
-  ClassFolder folder = read_class_folder(path, skip_broken);
-  for (const BrokenFile& broken : folder.broken) {
-    std::cerr << "Left out: " << broken.reason << "\n";
-  }
-  if (!folder.others.empty()) {
-    std::cerr << "Ignored " << folder.others.size() << " files in " << path
-              << " that are no pictures, for example " << folder.others[0] << "\n";
-  }
-  return folder;
-}
-
-Data read_data(const TrainOptions& o) {
-  const ClassFolder folder = read_folder(o.data, o.skip_broken);
-  Data data{folder.class_names, {}, {}};
-  if (!o.validation_data.empty()) {
-    const ClassFolder validation = read_folder(o.validation_data, o.skip_broken);
-    require(validation.class_names == folder.class_names, "the classes of '", o.validation_data,
-            "' are not those of '", o.data, "'; both need the same subfolders");
-    data.train = folder.examples;
-    data.validation = validation.examples;
-  } else if (o.validation_split > 0) {
-    std::tie(data.train, data.validation) = split(folder.examples, o.validation_split, o.seed);
-  } else {
-    data.train = folder.examples;
-  }
-  return data;
-}
-
-void print_data(const TrainOptions& o, const Data& data) {
-  std::cerr << "Pictures: " << data.train.size() << " to train, " << data.validation.size()
-            << " to validate, of the classes";
-  std::vector<int64_t> counts(data.class_names.size());
-  for (const Example& example : data.train) ++counts[example.label];
-  for (size_t k = 0; k < counts.size(); ++k) {
-    std::cerr << (k ? ", " : " ") << data.class_names[k] << " (" << counts[k] << ")";
+void print_data(const TrainOptions& o, const Training& t) {
+  std::cerr << "Pictures: " << t.train.size(t.task) << " to train, " << t.validation.size(t.task)
+            << " to validate";
+  if (t.task == Task::classification) {
+    const std::vector<int64_t> counts = class_counts(t.train);
+    for (size_t k = 0; k < counts.size(); ++k) {
+      std::cerr << (k ? ", " : ", of the classes ") << t.train.names[k] << " (" << counts[k] << ")";
+    }
   }
   std::cerr << "  [" << o.data << "]\n";
 }
 
-std::vector<float> class_weights(const TrainOptions& o, const Data& data) {
-  if (o.class_weights == "none") return {};
-  std::vector<int64_t> counts(data.class_names.size());
-  for (const Example& example : data.train) ++counts[example.label];
-  return balanced_class_weights(counts);
-}
-
-std::vector<std::unique_ptr<Callback>> callbacks(const TrainOptions& o, const Data& data,
+std::vector<std::unique_ptr<Callback>> callbacks(const TrainOptions& o, bool validates,
                                                  const Optimizer& optimizer,
                                                  const NamedTensors& tensors) {
-  const std::string watched = !o.monitor.empty()        ? o.monitor
-                              : data.validation.empty() ? "loss"
-                                                        : "val_loss";
+  const std::string watched = !o.monitor.empty() ? o.monitor : validates ? "val_loss" : "loss";
   std::vector<std::unique_ptr<Callback>> all;
   if (o.schedule == "plateau") {
     all.push_back(std::make_unique<ReduceLROnPlateau>(ReduceLROnPlateau::Options{
@@ -150,38 +76,14 @@ std::vector<std::unique_ptr<Callback>> callbacks(const TrainOptions& o, const Da
   return all;
 }
 
-/// Options that the run folder fixed when it was begun; --epochs given anew may extend the run.
-void take_from_run(TrainOptions& o, const RunConfig& config, bool epochs_given) {
-  o.model = config.model;
-  o.image_size = {config.height, config.width};
-  o.channels = config.channels;
-  o.seed = config.seed;
-  o.visit([&](const std::string& name, auto& value) {
-    const auto found = config.options.find(name);
-    if (found == config.options.end() || (name == "epochs" && epochs_given)) return;
-    require(CLI::detail::lexical_cast(found->second, value), "config.json of the run holds '",
-            found->second, "' for --", name);
-  });
-}
-
-RunConfig config_of(TrainOptions& o, const Data& data) {
-  const ModelEntry& entry = model_entry(o.model);
-  RunConfig config{.model = o.model,
-                   .height = o.image_size.height > 0 ? o.image_size.height : entry.height,
-                   .width = o.image_size.width > 0 ? o.image_size.width : entry.width,
-                   .channels = o.channels,
-                   .class_names = data.class_names,
-                   .seed = o.seed,
-                   .options = {}};
-  o.visit([&](const std::string& name, auto& value) { config.options[name] = option_text(value); });
-  return config;
-}
-
 PictureSourceOptions source_options(const TrainOptions& o, const RunConfig& config, bool shuffle) {
   return {.height = config.height,
           .width = config.width,
           .channels = config.channels,
           .batch_size = o.batch_size,
+          .crop_height = config.crop_height,
+          .crop_width = config.crop_width,
+          .standardize = model_entry(config.model).standardize,
           .shuffle = shuffle,
           .seed = o.seed,
           .cache = o.cache,
@@ -193,7 +95,42 @@ OptimizerOptions optimizer_options(const TrainOptions& o) {
   if (o.learning_rate > 0) options.learning_rate = static_cast<float>(o.learning_rate);
   options.momentum = static_cast<float>(o.momentum);
   options.weight_decay = static_cast<float>(o.weight_decay);
+  if (o.epsilon > 0) options.epsilon = static_cast<float>(o.epsilon);
   return options;
+}
+
+PictureSource source(const TrainOptions& o, const RunConfig& config, const Data& data, Task task,
+                     bool shuffle) {
+  const PictureSourceOptions options = source_options(o, config, shuffle);
+  if (task == Task::segmentation) return {data.masks, options};
+  return {data.examples, options};
+}
+
+LossFunction loss_of(const TrainOptions& o, const Training& t) {
+  if (t.task == Task::segmentation) {
+    require(o.class_weights == "none" && o.label_smoothing == 0,
+            "--class-weights and --label-smoothing are for classifiers");
+    return mask_loss(o.loss == "default" ? model_entry(o.model).loss : o.loss,
+                     {.false_negative_weight = static_cast<float>(o.false_negative_weight),
+                      .false_positive_weight = static_cast<float>(o.false_positive_weight),
+                      .focal_exponent = static_cast<float>(o.focal_exponent)});
+  }
+  require(o.loss == "default", "--loss is for models that draw masks; ", o.model,
+          " learns by its cross-entropy");
+  std::vector<float> weights;
+  if (o.class_weights == "balanced") weights = balanced_class_weights(class_counts(t.train));
+  return cross_entropy(weights, static_cast<float>(o.label_smoothing));
+}
+
+/// What training with masks adds: metrics of masks, and an augmentation that moves both.
+void add_mask_options(const TrainOptions& o, const Training& t, FitOptions& options) {
+  const ModelEntry& entry = model_entry(o.model);
+  options.counter = [kinds = t.train.names] { return std::make_unique<MaskMetricsCounter>(kinds); };
+  require(!entry.standardize || o.augment.find("brightness") == std::string::npos,
+          "--augment brightness changes nothing for ", o.model,
+          ", whose pictures are standardised; leave it out");
+  auto layers = std::make_shared<Augmentation>(augmentation(o.augment, entry.augment));
+  options.augment = [layers](Batch& batch) { layers->apply(batch.x, &batch.y); };
 }
 
 /// Says how the training ended. Throws Error when it was interrupted.
@@ -212,37 +149,39 @@ void report(const TrainOptions& o, const Trainer& trainer, FitEnd end, Device de
             << "\nPeak memory of tensors: " << (memory_stats(device).peak >> 20) << " MiB\n";
 }
 
-void train(TrainOptions o, bool epochs_given) {
+void train(TrainOptions o) {
   const RunFolder run(o.out);
   if (o.resume) {
-    take_from_run(o, read_config(run), epochs_given);
+    take_from_run(o, read_config(run));
   } else {
     require(!std::filesystem::exists(run.config()), "'", o.out,
             "' already holds a run; go on with it by --resume, or give another --out");
     require(!o.model.empty() && !o.data.empty(),
             "--model and --data are needed to begin a run (a run goes on with --resume)");
   }
+  const Task task = model_entry(o.model).task;
+  require(task == Task::segmentation || o.crop.height == 0,
+          "--crop is for models that draw masks; ", o.model, " looks at whole pictures");
   const Device device = choose_device(o.device);
-  model_entry(o.model);  // a wrong name is told before the pictures are read
-  const Data data = read_data(o);
-  print_data(o, data);
-  const RunConfig config = config_of(o, data);
+  Training t{task, {}, {}};
+  std::tie(t.train, t.validation) = read_data(o, task);
+  print_data(o, t);
+  RunConfig config = config_of(o, t.train.names);
   if (o.resume) {
-    require(config.class_names == read_config(run).class_names, "the classes in '", o.data,
+    const RunConfig begun = read_config(run);
+    config.threshold = begun.threshold;
+    require(config.class_names == begun.class_names, "the classes in '", o.data,
             "' are no longer those of the run '", o.out, "'");
   }
 
-  Classifier classifier = make_classifier(config);
-  move_to(classifier.model, device);
-  const NamedTensors tensors = named_tensors(classifier.model);
+  TrainedModel model = make_model(config);
+  move_to(*model.layer, device);
+  const NamedTensors tensors = named_tensors(*model.layer);
   const auto optimizer = make_optimizer(optimizer_options(o), tensors);
 
-  PictureSource train_source(data.train, source_options(o, config, true));
-  std::unique_ptr<PictureSource> validation_source;
-  if (!data.validation.empty()) {
-    validation_source =
-        std::make_unique<PictureSource>(data.validation, source_options(o, config, false));
-  }
+  PictureSource train_source = source(o, config, t.train, task, true);
+  std::optional<PictureSource> validation_source;
+  if (t.validates()) validation_source.emplace(source(o, config, t.validation, task, false));
 
   DeviceBatches train_batches(train_source, device);
   std::optional<DeviceBatches> validation_batches;
@@ -263,9 +202,9 @@ void train(TrainOptions o, bool epochs_given) {
             write_history(run.history(), trainer->history());
           },
       .interrupted = [] { return stop_requested != 0; }};
-  trainer.emplace(classifier.function(), tensors,
-                  cross_entropy(class_weights(o, data), static_cast<float>(o.label_smoothing)),
-                  *optimizer, callbacks(o, data, *optimizer, tensors), fit_options);
+  if (task == Task::segmentation) add_mask_options(o, t, fit_options);
+  trainer.emplace(model.function(), tensors, loss_of(o, t), *optimizer,
+                  callbacks(o, t.validates(), *optimizer, tensors), fit_options);
   if (o.resume) {
     trainer->restore(read_checkpoint(run.checkpoint()));
     std::cerr << "Going on after epoch " << trainer->epochs_done() << "\n";
@@ -289,79 +228,10 @@ void train(TrainOptions o, bool epochs_given) {
 
 void add_train(CLI::App& program) {
   CLI::App* command = program.add_subcommand(
-      "train", "Train a model on a folder of pictures with one subfolder a class");
+      "train", "Train a model on a folder of pictures: to tell classes, or to draw defects");
   auto o = std::make_shared<TrainOptions>();
-  std::string names;
-  for (const ModelEntry& entry : model_entries()) {
-    names += (names.empty() ? "" : ", ") + entry.name;
-  }
-  command->add_option("--model", o->model, "What to train: " + names);
-  command->add_option("--data", o->data, "Folder with a subfolder of pictures for each class");
-  command->add_option("--validation-data", o->validation_data,
-                      "Another such folder to validate with, instead of --validation-split");
-  command->add_option("--out", o->out, "Run folder to write")->required();
-  command->add_flag("--resume", o->resume,
-                    "Go on with the run in --out from its last checkpoint and with its options; "
-                    "the result has the same bits as if it had never stopped");
-  add_image_size(*command, o->image_size);
-  command->add_option("--channels", o->channels, "3 for colour, 1 for grey")
-      ->check(CLI::IsMember({1, 3}))
-      ->capture_default_str();
-  CLI::Option* epochs =
-      command->add_option("--epochs", o->epochs, "Passes over the pictures, at the most")
-          ->check(CLI::Range(1, 1000000))
-          ->capture_default_str();
-  command->add_option("--batch-size", o->batch_size, "Pictures a training step")
-      ->check(CLI::Range(1, 65536))
-      ->capture_default_str();
-  command->add_option("--learning-rate", o->learning_rate, "[0.001; 0.01 for sgd]")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--optimizer", o->optimizer, "sgd, adam, adamw or nadam")
-      ->check(CLI::IsMember({"sgd", "adam", "adamw", "nadam"}))
-      ->capture_default_str();
-  command->add_option("--momentum", o->momentum, "Of sgd")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
-  command->add_option("--weight-decay", o->weight_decay, "Of adamw")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  command
-      ->add_option("--schedule", o->schedule,
-                   "Learning rate: plateau (a fifth after 3 epochs without improvement), cosine, "
-                   "step (a tenth after each third of the epochs) or constant")
-      ->check(CLI::IsMember({"plateau", "cosine", "step", "constant"}))
-      ->capture_default_str();
-  command
-      ->add_option("--early-stopping", o->early_stopping,
-                   "End after so many epochs without improvement; 0: never. The best weights are "
-                   "kept in any case")
-      ->check(CLI::Range(0, 1000000))
-      ->capture_default_str();
-  command->add_option("--monitor", o->monitor, "Figure that says what improvement is [val_loss]");
-  command
-      ->add_option("--validation-split", o->validation_split,
-                   "Part of the pictures that only validates")
-      ->check(CLI::Range(0.0, 0.99))
-      ->capture_default_str();
-  command
-      ->add_option("--augment", o->augment,
-                   "Random changes in training: default (the model's own), none, or a list such as "
-                   "flip=horizontal,rotation=0.1,zoom=0.1,contrast=0.1,brightness=0.1")
-      ->capture_default_str();
-  command->add_option("--class-weights", o->class_weights, "none or balanced")
-      ->check(CLI::IsMember({"none", "balanced"}))
-      ->capture_default_str();
-  command->add_option("--label-smoothing", o->label_smoothing, "0 to below 1")
-      ->check(CLI::Range(0.0, 0.99))
-      ->capture_default_str();
-  command->add_option("--seed", o->seed, "The same seed gives the same bits")
-      ->check(CLI::Range(uint64_t{0}, uint64_t{0xFFFFFFFF}))
-      ->capture_default_str();
-  command->add_flag("--cache", o->cache, "Keep the decoded pictures in memory");
-  command->add_flag("--skip-broken", o->skip_broken, "Leave out pictures that cannot be read");
-  add_threads(*command);
-  add_device(*command, o->device);
-  command->callback([o, epochs] { train(*o, epochs->count() > 0); });
+  add_train_options(*command, *o);
+  command->callback([o] { train(*o); });
 }
 
 }  // namespace fettle

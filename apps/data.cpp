@@ -1,0 +1,97 @@
+#include "apps/data.h"
+
+#include <iostream>
+#include <map>
+
+#include "engine/error.h"
+
+namespace fettle {
+namespace {
+
+const std::map<std::string, MaskFormat> mask_formats = {{"severstal", MaskFormat::severstal},
+                                                        {"via", MaskFormat::via},
+                                                        {"mvtec", MaskFormat::mvtec},
+                                                        {"pairs", MaskFormat::pairs}};
+const std::map<std::string, Kinds> kind_names = {{"auto", Kinds::automatic},
+                                                 {"one", Kinds::one},
+                                                 {"folder", Kinds::folder},
+                                                 {"value", Kinds::value}};
+
+/// The format that the options name, or that `path` shows; nothing for class folders.
+std::optional<MaskFormat> format_of(const std::string& path, const FormatOptions& options) {
+  if (options.format == "class-folders") return {};
+  if (options.format != "auto") return mask_formats.at(options.format);
+  const auto [found, format] = mask_format_of(path);
+  return found ? std::optional(format) : std::nullopt;
+}
+
+Data read_classes(const std::string& path, bool skip_broken) {
+  ClassFolder folder = read_class_folder(path, skip_broken);
+  for (const BrokenFile& broken : folder.broken) std::cerr << "Left out: " << broken.reason << "\n";
+  if (!folder.others.empty()) {
+    std::cerr << "Ignored " << folder.others.size() << " files in " << path
+              << " that are no pictures, for example " << folder.others[0] << "\n";
+  }
+  return {folder.class_names, folder.examples, {}};
+}
+
+}  // namespace
+
+void add_format_options(CLI::App& command, FormatOptions& o) {
+  command
+      .add_option("--format", o.format,
+                  "How the data are stored: auto, class-folders, severstal (a table of run "
+                  "lengths), via (polygons), mvtec, or pairs (a mask beside each picture)")
+      ->check(CLI::IsMember({"auto", "class-folders", "severstal", "via", "mvtec", "pairs"}))
+      ->capture_default_str();
+  command
+      .add_option("--kinds", o.kinds,
+                  "What makes a kind of defect: auto (as the format says), one (all are one kind), "
+                  "folder or value (of pairs: the first folder, or each number in the masks)")
+      ->check(CLI::IsMember({"auto", "one", "folder", "value"}))
+      ->capture_default_str();
+  command
+      .add_option("--rle-origin", o.rle_origin,
+                  "Number of the first pixel in run lengths: 1 (Severstal's) or 0")
+      ->check(CLI::Range(0, 1))
+      ->capture_default_str();
+}
+
+Data read_data(const std::string& path, Task task, const FormatOptions& options, bool skip_broken) {
+  const std::optional<MaskFormat> format = format_of(path, options);
+  if (!format) {
+    require(task == Task::classification, "'", path,
+            "' has no masks: a model that draws masks needs a table of run lengths (train.csv), "
+            "annotations of VIA (.json), the layout of MVTec AD, or a mask beside each picture");
+    return read_classes(path, skip_broken);
+  }
+  MaskData masks = read_mask_data(path, *format,
+                                  {.kinds = kind_names.at(options.kinds),
+                                   .run_length_origin = options.rle_origin,
+                                   .skip_broken = skip_broken});
+  std::cerr << description(masks);
+  if (task == Task::segmentation) return {masks.kinds, {}, std::move(masks)};
+  return {{"good", "defective"}, good_or_defective(masks), {}};
+}
+
+std::pair<Data, Data> split(const Data& data, Task task, double fraction, uint64_t seed) {
+  std::pair<Data, Data> parts = {{data.names, {}, {}}, {data.names, {}, {}}};
+  if (task == Task::classification) {
+    std::tie(parts.first.examples, parts.second.examples) = split(data.examples, fraction, seed);
+  } else {
+    std::tie(parts.first.masks, parts.second.masks) = split(data.masks, fraction, seed);
+  }
+  return parts;
+}
+
+void fit_names(Data& data, Task task, const std::vector<std::string>& names,
+               const std::string& path, const std::string& other) {
+  if (task == Task::segmentation) {
+    renumber_kinds(data.masks, names);
+    data.names = names;
+  }
+  require(data.names == names, "the classes of '", path, "' are not those of '", other,
+          "'; both need the same subfolders");
+}
+
+}  // namespace fettle

@@ -1,0 +1,54 @@
+// The data sets of the command line: class folders and the formats with masks.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "io/data_sets/mask_data.h"
+#include "models/model.h"
+
+namespace fettle {
+
+/// How a folder is to be read.
+struct FormatOptions {
+  std::string format = "auto", kinds = "auto";
+  int64_t rle_origin = 1;
+
+  /// Calls f(name, value) for each of them.
+  template <class F>
+  void visit(const F& f) {
+    f("format", format);
+    f("kinds", kinds);
+    f("rle-origin", rle_origin);
+  }
+};
+
+/// --format, --kinds and --rle-origin.
+void add_format_options(CLI::App& command, FormatOptions& options);
+
+/// Pictures for one of the tasks.
+struct Data {
+  std::vector<std::string> names;  ///< of the classes, or of the kinds of defects
+  std::vector<Example> examples;   ///< for classification
+  MaskData masks;                  ///< for segmentation
+
+  int64_t size(Task task) const {
+    return task == Task::classification ? std::ssize(examples) : std::ssize(masks.pictures);
+  }
+};
+
+/// Reads a folder for a task and says what was seen. A classifier learns "good" and "defective"
+/// from a data set with masks. Throws Error when a segmenter's folder has no masks, and whatever
+/// the readers throw.
+Data read_data(const std::string& path, Task task, const FormatOptions& options, bool skip_broken);
+
+/// The training and the validation part, by picture.
+std::pair<Data, Data> split(const Data& data, Task task, double fraction, uint64_t seed);
+
+/// Gives the classes or kinds of `data` the numbers that they have in `names`. Throws Error naming
+/// both folders when that is impossible.
+void fit_names(Data& data, Task task, const std::vector<std::string>& names,
+               const std::string& path, const std::string& other);
+
+}  // namespace fettle

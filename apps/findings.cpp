@@ -1,0 +1,96 @@
+#include "apps/findings.h"
+
+#include <filesystem>
+#include <set>
+
+#include "apps/table.h"
+#include "io/csv.h"
+#include "io/data_sets/class_folder.h"
+#include "io/overlay.h"
+
+namespace fettle {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string made(const std::string& folder) {
+  make_folder(folder);
+  return folder;
+}
+
+}  // namespace
+
+std::vector<NamedPicture> named_pictures(const std::vector<std::string>& given) {
+  std::vector<NamedPicture> pictures;
+  std::set<std::string> names;
+  for (const std::string& one : given) {
+    const bool folder = fs::is_directory(one);
+    for (const std::string& path : list_pictures(one)) {
+      const std::string name =
+          folder ? fs::relative(path, one).string() : fs::path(path).filename().string();
+      require(names.insert(name).second, "two of the pictures are called '", name,
+              "'; give their common folder instead");
+      pictures.push_back({path, name});
+    }
+  }
+  return pictures;
+}
+
+Findings::Findings(const std::string& folder, std::vector<std::string> kinds, double threshold,
+                   int64_t min_area)
+    : folder_(made(folder)),
+      kinds_(std::move(kinds)),
+      threshold_(threshold),
+      min_area_(min_area),
+      masks_((fs::path(folder) / "masks.csv").string()),
+      regions_((fs::path(folder) / "regions.csv").string()) {
+  regions_.write(csv_line({"path", "kind", "area", "confidence", "x", "y", "width", "height"}));
+}
+
+std::string Findings::overlay(const NamedPicture& picture) const {
+  return (fs::path(folder_) / "overlays" / (picture.name + ".png")).string();
+}
+
+std::vector<Finding> Findings::add(const NamedPicture& picture, const Segmentation& s,
+                                   const std::string& title) {
+  std::vector<Mask> masks = s.masks(threshold_);
+  std::vector<Finding> found;
+  std::vector<OverlayKind> shown;
+  for (size_t k = 0; k < kinds_.size(); ++k) {
+    remove_small_regions(masks[k], min_area_);
+    masks_.add(picture.name, static_cast<int64_t>(k) + 1, masks[k]);
+    Finding finding{kinds_[k], 0, 0,
+                    regions_of(masks[k], s.probabilities.data() + k, std::ssize(kinds_))};
+    double sum = 0;
+    for (const Region& r : finding.regions) {
+      finding.area += r.area;
+      sum += r.confidence * static_cast<double>(r.area);
+      regions_.write(csv_line({picture.path, finding.kind, std::to_string(r.area),
+                               fixed(r.confidence, 4), std::to_string(r.x), std::to_string(r.y),
+                               std::to_string(r.width), std::to_string(r.height)}));
+    }
+    std::string note;
+    if (finding.area > 0) {
+      finding.confidence = sum / static_cast<double>(finding.area);
+      note = cat("area ", with_commas(finding.area), " px, ", fixed(finding.confidence, 2));
+      found.push_back(finding);
+    }
+    shown.push_back({kinds_[k], std::move(masks[k]), note});
+  }
+  const std::string file = overlay(picture);
+  make_folder(fs::path(file).parent_path().string());
+  write_png(file, draw_overlay(s.picture, shown, title));
+  return found;
+}
+
+void Findings::add_good(const NamedPicture& picture) {
+  for (size_t k = 0; k < kinds_.size(); ++k)
+    masks_.add(picture.name, static_cast<int64_t>(k) + 1, Mask());
+}
+
+void Findings::finish() {
+  masks_.finish();
+  regions_.commit();
+}
+
+}  // namespace fettle

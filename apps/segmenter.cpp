@@ -1,0 +1,75 @@
+#include "apps/segmenter.h"
+
+#include <algorithm>
+
+#include "engine/autograd.h"
+#include "engine/ops/activation.h"
+#include "models/tiles.h"
+
+namespace fettle {
+namespace {
+
+/// The picture as the network sees it, [1,H,W,C].
+Tensor input_of(const Picture& picture, bool standardize) {
+  const Scaling scaling = standardize ? standardization(picture) : Scaling{};
+  Tensor x = Tensor::empty({1, picture.height, picture.width, picture.channels});
+  std::transform(picture.pixels.begin(), picture.pixels.end(), x.data(), [&](uint8_t pixel) {
+    return (static_cast<float>(pixel) - scaling.mean) * scaling.factor;
+  });
+  return x;
+}
+
+}  // namespace
+
+std::vector<Mask> Segmentation::masks(double threshold, bool exclusive) const {
+  const auto kinds = static_cast<size_t>(probabilities.shape()[-1]);
+  std::vector<Mask> masks(kinds, Mask(picture.height, picture.width));
+  const float* p = probabilities.data();
+  for (size_t i = 0; i < masks[0].pixels.size(); ++i, p += kinds) {
+    const float* best = std::max_element(p, p + kinds);
+    for (size_t k = 0; k < kinds; ++k)
+      masks[k].pixels[i] = p[k] >= static_cast<float>(threshold) && (!exclusive || p + k == best);
+  }
+  return masks;
+}
+
+Segmenter::Segmenter(TrainedModel& model, Device device, ImageSize tile)
+    : model_(model), device_(device), tile_(tile) {
+  require_task(model, Task::segmentation);
+}
+
+Segmentation Segmenter::operator()(const std::string& path) const {
+  const NoGrad no_grad;
+  const RunConfig& config = model_.config;
+  const ModelEntry& entry = model_.entry();
+  Segmentation result{read_picture(path, static_cast<int>(config.channels)), {}};
+  const int64_t height = config.height > 0 ? config.height : result.picture.height;
+  const int64_t width = config.width > 0 ? config.width : result.picture.width;
+  const Tensor x = input_of(
+      resize(result.picture, static_cast<int>(height), static_cast<int>(width)), entry.standardize);
+
+  TileOptions tiles = {.height = tile_.height, .width = tile_.width};
+  tiles.multiple = entry.multiple;
+  tiles.reach = entry.reach;
+  if (tile_.height == 0) {
+    constexpr int64_t small = int64_t{1} << 20;
+    const int64_t usual = std::max<int64_t>(512, 8 * entry.reach);
+    const bool whole = height * width <= small;
+    tiles.height = whole ? std::max(usual, height) : usual;
+    tiles.width = whole ? std::max(usual, width) : usual;
+  }
+  const ModelFunction probabilities = [&](const Tensor& tile) {
+    return sigmoid((*model_.layer)(tile));
+  };
+  const Tensor p = apply_in_tiles(probabilities, x, device_, tiles);
+  result.probabilities = resize_bilinear(p, result.picture.height, result.picture.width);
+  return result;
+}
+
+void add_tile(CLI::App& command, ImageSize& tile) {
+  add_size(command, "--tile", tile,
+           "Size of the tiles that large pictures are cut into [by the model, and only above a "
+           "million pixels]");
+}
+
+}  // namespace fettle

@@ -1,0 +1,183 @@
+#include "apps/train_options.h"
+
+#include <sstream>
+
+#include "engine/error.h"
+
+namespace fettle {
+namespace {
+
+std::string option_text(const std::string& value) {
+  return value;
+}
+template <class Number>
+std::string option_text(Number value) {
+  std::ostringstream out;
+  out.precision(17);
+  out << value;
+  return out.str();
+}
+
+}  // namespace
+
+void add_train_options(CLI::App& command, TrainOptions& o) {
+  std::string names;
+  for (const ModelEntry& entry : model_entries()) {
+    names += (names.empty() ? "" : ", ") + entry.name;
+  }
+  command.add_option("--model", o.model, "What to train: " + names);
+  command.add_option("--data", o.data,
+                     "Folder of pictures: with a subfolder for each class, or with masks");
+  command.add_option("--validation-data", o.validation_data,
+                     "Another such folder to validate with, instead of --validation-split");
+  add_format_options(command, o.format);
+  command.add_option("--out", o.out, "Run folder to write")->required();
+  command.add_flag("--resume", o.resume,
+                   "Go on with the run in --out from its last checkpoint and with its options; "
+                   "the result has the same bits as if it had never stopped");
+  add_image_size(command, o.image_size);
+  add_crop(command, o.crop);
+  command.add_option("--channels", o.channels, "3 for colour, 1 for grey [the model's own]")
+      ->check(CLI::IsMember({1, 3}));
+  command
+      .add_option_function<int64_t>(
+          "--epochs",
+          [&o](int64_t epochs) {
+            o.epochs = epochs;
+            o.epochs_given = true;
+          },
+          "Passes over the pictures, at the most [16]")
+      ->check(CLI::Range(1, 1000000));
+  command.add_option("--batch-size", o.batch_size, "Pictures a training step")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  command.add_option("--learning-rate", o.learning_rate, "[0.001; 0.01 for sgd]")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--optimizer", o.optimizer, "sgd, adam, adamw or nadam")
+      ->check(CLI::IsMember({"sgd", "adam", "adamw", "nadam"}))
+      ->capture_default_str();
+  command.add_option("--momentum", o.momentum, "Of sgd")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command.add_option("--weight-decay", o.weight_decay, "Of adamw")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command.add_option("--epsilon", o.epsilon, "Of adam, adamw and nadam [1e-7]")
+      ->check(CLI::PositiveNumber);
+  command
+      .add_option("--schedule", o.schedule,
+                  "Learning rate: plateau (a fifth after 3 epochs without improvement), cosine, "
+                  "step (a tenth after each third of the epochs) or constant")
+      ->check(CLI::IsMember({"plateau", "cosine", "step", "constant"}))
+      ->capture_default_str();
+  command
+      .add_option("--early-stopping", o.early_stopping,
+                  "End after so many epochs without improvement; 0: never. The best weights are "
+                  "kept in any case")
+      ->check(CLI::Range(0, 1000000))
+      ->capture_default_str();
+  command.add_option("--monitor", o.monitor, "Figure that says what improvement is [val_loss]");
+  command
+      .add_option("--validation-split", o.validation_split,
+                  "Part of the pictures that only validates")
+      ->check(CLI::Range(0.0, 0.99))
+      ->capture_default_str();
+  command
+      .add_option("--augment", o.augment,
+                  "Random changes in training: default (the model's own), none, or a list such as "
+                  "flip=horizontal,rotation=0.1,zoom=0.1,contrast=0.1,brightness=0.1")
+      ->capture_default_str();
+  command
+      .add_option("--loss", o.loss,
+                  "Of masks: a sum of bce, dice, dice-batch, dice-kind, tversky, focal-tversky and "
+                  "focal-tversky-kind, such as dice+0.5*bce; classifiers: default, cross-entropy")
+      ->capture_default_str();
+  command
+      .add_option("--false-negative-weight", o.false_negative_weight,
+                  "Of the Tversky losses: the weight of missed pixels ...")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command
+      .add_option("--false-positive-weight", o.false_positive_weight,
+                  "... and of those drawn in vain")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command.add_option("--focal-exponent", o.focal_exponent, "Of the focal Tversky losses")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--class-weights", o.class_weights, "none or balanced")
+      ->check(CLI::IsMember({"none", "balanced"}))
+      ->capture_default_str();
+  command.add_option("--label-smoothing", o.label_smoothing, "0 to below 1")
+      ->check(CLI::Range(0.0, 0.99))
+      ->capture_default_str();
+  command
+      .add_option("--bn-momentum", o.bn_momentum,
+                  "What batch-norm's moving statistics keep at each step, Keras's sense [the "
+                  "model's own, 0.99 for most]")
+      ->check(CLI::Range(0.0, 1.0));
+  command
+      .add_option("--bn-statistics", o.bn_statistics,
+                  "What batch-norm uses in validation and prediction: moving, or batch (Keras's "
+                  "training=True), which then depends on what else is in the batch")
+      ->check(CLI::IsMember({"moving", "batch"}))
+      ->capture_default_str();
+  command.add_option("--width", o.width, "Channels of res_unet's first stage [16]")
+      ->check(CLI::Range(1, 1024));
+  command.add_option("--dropout", o.dropout, "After each block of res_unet")
+      ->check(CLI::Range(0.0, 0.99))
+      ->capture_default_str();
+  command.add_option("--seed", o.seed, "The same seed gives the same bits")
+      ->check(CLI::Range(uint64_t{0}, uint64_t{0xFFFFFFFF}))
+      ->capture_default_str();
+  command.add_flag("--cache", o.cache, "Keep the decoded pictures in memory");
+  command.add_flag("--skip-broken", o.skip_broken, "Leave out pictures that cannot be read");
+  add_threads(command);
+  add_device(command, o.device);
+}
+
+void take_from_run(TrainOptions& o, const RunConfig& config) {
+  o.model = config.model;
+  o.image_size = {config.height, config.width};
+  o.crop = {config.crop_height, config.crop_width};
+  o.channels = config.channels;
+  o.seed = config.seed;
+  o.visit([&](const std::string& name, auto& value) {
+    const auto found = config.options.find(name);
+    if (found == config.options.end() || (name == "epochs" && o.epochs_given)) return;
+    require(CLI::detail::lexical_cast(found->second, value), "config.json of the run holds '",
+            found->second, "' for --", name);
+  });
+}
+
+RunConfig config_of(TrainOptions& o, const std::vector<std::string>& names) {
+  const ModelEntry& entry = model_entry(o.model);
+  const bool cropped = o.crop.height > 0;
+  const auto extent = [&](int64_t given, int64_t own) {
+    return given > 0 ? given : cropped ? 0 : own;
+  };
+  RunConfig config{.model = o.model,
+                   .height = extent(o.image_size.height, entry.height),
+                   .width = extent(o.image_size.width, entry.width),
+                   .channels = o.channels > 0 ? o.channels : entry.channels,
+                   .crop_height = o.crop.height,
+                   .crop_width = o.crop.width,
+                   .class_names = names,
+                   .seed = o.seed,
+                   .options = {}};
+  o.visit([&](const std::string& name, auto& value) { config.options[name] = option_text(value); });
+  return config;
+}
+
+std::pair<Data, Data> read_data(const TrainOptions& o, Task task) {
+  Data data = read_data(o.data, task, o.format, o.skip_broken);
+  if (!o.validation_data.empty()) {
+    Data validation = read_data(o.validation_data, task, o.format, o.skip_broken);
+    fit_names(validation, task, data.names, o.validation_data, o.data);
+    return {std::move(data), std::move(validation)};
+  }
+  if (o.validation_split > 0) return split(data, task, o.validation_split, o.seed);
+  return {std::move(data), Data{}};
+}
+
+}  // namespace fettle

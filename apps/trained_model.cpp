@@ -1,0 +1,129 @@
+#include "apps/trained_model.h"
+
+#include <algorithm>
+#include <iostream>
+
+#include "apps/progress.h"
+#include "engine/autograd.h"
+#include "engine/ops/losses.h"
+#include "engine/train/device_batches.h"
+#include "io/safetensors.h"
+
+namespace fettle {
+namespace {
+
+/// The text of an option of the run, or nothing where it was not kept.
+std::string option_of(const RunConfig& config, const std::string& name) {
+  const auto found = config.options.find(name);
+  return found == config.options.end() ? "" : found->second;
+}
+
+double number_of(const RunConfig& config, const std::string& name) {
+  const std::string text = option_of(config, name);
+  double number = 0;
+  require(text.empty() || CLI::detail::lexical_cast(text, number), "config.json of the run holds '",
+          text, "' for --", name);
+  return number;
+}
+
+ModelOptions model_options(const RunConfig& config) {
+  ModelOptions options{.classes = static_cast<int64_t>(config.class_names.size())};
+  const std::string augment = option_of(config, "augment");
+  if (!augment.empty()) options.augment = augment;
+  if (number_of(config, "bn-momentum") > 0)
+    options.bn_momentum = static_cast<float>(number_of(config, "bn-momentum"));
+  if (option_of(config, "bn-statistics") == "batch")
+    options.bn_statistics = BatchNormalization::Statistics::Batch;
+  options.width = static_cast<int64_t>(number_of(config, "width"));
+  options.dropout = static_cast<float>(number_of(config, "dropout"));
+  return options;
+}
+
+}  // namespace
+
+TrainedModel make_model(const RunConfig& config) {
+  const ModelEntry& entry = model_entry(config.model);
+  const bool any_size = config.height == 0 && config.width == 0 && config.crop_height > 0;
+  require(any_size || (config.height > 0 && config.width > 0 && config.height <= max_image_size &&
+                       config.width <= max_image_size),
+          "pictures of ", config.height, "x", config.width, " are not between 1x1 and ",
+          max_image_size, "x", max_image_size);
+  require(config.channels == 1 || config.channels == 3, "a picture has 1 or 3 channels, not ",
+          config.channels);
+  const bool classifies = entry.task == Task::classification;
+  require(config.class_names.size() >= (classifies ? 2u : 1u),
+          classifies ? "a classifier needs at least two classes, not "
+                     : "a segmenter needs at least one kind of defect, not ",
+          config.class_names.size());
+  const int64_t height = config.crop_height > 0 ? config.crop_height : config.height;
+  const int64_t width = config.crop_width > 0 ? config.crop_width : config.width;
+  require(height % entry.multiple == 0 && width % entry.multiple == 0, config.model,
+          " needs a height and a width that are multiples of ", entry.multiple, ", not ", height,
+          "x", width, "; choose another --image-size or --crop");
+  TrainedModel model{config, entry.make(model_options(config))};
+  build(*model.layer, {1, height, width, config.channels}, config.seed);
+  return model;
+}
+
+TrainedModel load_model(const RunOptions& o, Device device) {
+  const RunFolder folder(o.run);
+  RunConfig config = read_config(folder);
+  if (!o.bn_statistics.empty()) config.options["bn-statistics"] = o.bn_statistics;
+  TrainedModel model = make_model(config);
+  load_into(named_tensors(*model.layer), SafetensorsFile(folder.weights()));
+  move_to(*model.layer, device);
+  return model;
+}
+
+void require_task(const TrainedModel& model, Task task) {
+  require(model.entry().task == task, "the run's model ", model.config.model,
+          task == Task::classification ? " draws masks; a classifier is needed here"
+                                       : " classifies; one that draws masks is needed here");
+}
+
+LossFunction cross_entropy(const std::vector<float>& class_weights, float label_smoothing) {
+  return [=](const Tensor& logits, const Tensor& labels) {
+    return logits.shape()[-1] == 1
+               ? binary_cross_entropy(logits, labels, class_weights, label_smoothing)
+               : sparse_categorical_cross_entropy(logits, labels, class_weights, label_smoothing);
+  };
+}
+
+PictureSourceOptions prediction_options(const RunConfig& config, const RunOptions& options) {
+  return {.height = config.height,
+          .width = config.width,
+          .channels = config.channels,
+          .batch_size = options.batch_size,
+          .standardize = model_entry(config.model).standardize,
+          .skip_broken = options.skip_broken};
+}
+
+Probabilities classify(TrainedModel& model, const std::vector<Example>& examples,
+                       const RunOptions& options, Device device) {
+  const NoGrad no_grad;
+  require_task(model, Task::classification);
+  PictureSource pictures(examples, prediction_options(model.config, options));
+  DeviceBatches source(pictures, device);
+  Progress progress;
+  Probabilities all;
+  int64_t batches = 0;
+  source.start_epoch(0);
+  while (const std::optional<Batch> batch = source.next()) {
+    for (std::vector<float>& row : probabilities_of((*model.layer)(batch->x)))
+      all.rows.push_back(std::move(row));
+    progress.count("Classifying", ++batches, source.batches());
+  }
+  progress.clear();
+  const auto skipped = pictures.skipped();
+  for (const auto& [path, reason] : skipped) std::cerr << "Left out: " << reason << "\n";
+  for (const Example& example : examples)
+    if (!skipped.contains(example.path)) all.paths.push_back(example.path);
+  return all;
+}
+
+size_t class_of(const RunConfig& config, const std::vector<float>& row) {
+  if (row.size() == 2) return row[1] >= static_cast<float>(config.threshold);
+  return static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
+}
+
+}  // namespace fettle

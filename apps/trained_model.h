@@ -1,0 +1,57 @@
+// A model with all that its run folder says about it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/options.h"
+#include "engine/train/fit.h"
+#include "io/picture_source.h"
+#include "io/run_folder.h"
+#include "models/model.h"
+
+namespace fettle {
+
+/// A built model and what it was made for.
+struct TrainedModel {
+  RunConfig config;
+  std::unique_ptr<Layer> layer;
+
+  const ModelEntry& entry() const { return model_entry(config.model); }
+  ModelFunction function() {
+    return [this](const Tensor& x) { return (*layer)(x); };
+  }
+};
+
+/// Makes the configuration's model with fresh weights from its seed.
+TrainedModel make_model(const RunConfig& config);
+
+/// Reads the run folder that `options` names into the memory of a device. Throws Error naming the
+/// file that is missing or does not fit.
+TrainedModel load_model(const RunOptions& options, Device device);
+
+/// Throws Error when the model is made for the other task.
+void require_task(const TrainedModel& model, Task task);
+
+/// The loss that goes with a classifier's output: binary cross-entropy for one logit, sparse
+/// categorical cross-entropy for more. `class_weights` is empty or has a number a class.
+LossFunction cross_entropy(const std::vector<float>& class_weights = {}, float label_smoothing = 0);
+
+/// Pictures in the order given, for prediction.
+PictureSourceOptions prediction_options(const RunConfig& config, const RunOptions& options);
+
+/// A classifier's probabilities for each picture that could be read, in order, and those left out
+/// because of --skip-broken.
+struct Probabilities {
+  std::vector<std::string> paths;
+  std::vector<std::vector<float>> rows;  ///< one probability a class
+};
+Probabilities classify(TrainedModel& model, const std::vector<Example>& examples,
+                       const RunOptions& options, Device device);
+
+/// The class of a row: with two classes the second one from the run's threshold on, else the
+/// largest probability.
+size_t class_of(const RunConfig& config, const std::vector<float>& row);
+
+}  // namespace fettle
