@@ -76,15 +76,19 @@ std::vector<std::unique_ptr<Callback>> callbacks(const TrainOptions& o, bool val
   return all;
 }
 
-PictureSourceOptions source_options(const TrainOptions& o, const RunConfig& config, bool shuffle) {
+/// Validation looks at whole pictures where they have one size, else at crops that stay the same.
+PictureSourceOptions source_options(const TrainOptions& o, const RunConfig& config, bool training) {
+  const int64_t multiple = model_entry(config.model).multiple;
+  const bool whole = !training && config.height > 0 && config.width > 0 &&
+                     config.height % multiple == 0 && config.width % multiple == 0;
   return {.height = config.height,
           .width = config.width,
           .channels = config.channels,
           .batch_size = o.batch_size,
-          .crop_height = config.crop_height,
-          .crop_width = config.crop_width,
+          .crop_height = whole ? 0 : config.crop_height,
+          .crop_width = whole ? 0 : config.crop_width,
           .standardize = model_entry(config.model).standardize,
-          .shuffle = shuffle,
+          .shuffle = training,
           .seed = o.seed,
           .cache = o.cache,
           .skip_broken = o.skip_broken};
@@ -100,8 +104,8 @@ OptimizerOptions optimizer_options(const TrainOptions& o) {
 }
 
 PictureSource source(const TrainOptions& o, const RunConfig& config, const Data& data, Task task,
-                     bool shuffle) {
-  const PictureSourceOptions options = source_options(o, config, shuffle);
+                     bool training) {
+  const PictureSourceOptions options = source_options(o, config, training);
   if (task == Task::segmentation) return {data.masks, options};
   return {data.examples, options};
 }

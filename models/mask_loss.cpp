@@ -18,14 +18,15 @@ using Term = std::function<Tensor(const Tensor&, const Tensor&, const Tensor&)>;
 Term term_of(const std::string& name, const MaskLossOptions& o) {
   const auto dice = [](Grouping grouping) -> Term {
     return [=](const Tensor&, const Tensor& p, const Tensor& masks) {
-      return dice_loss(p, masks, grouping);
+      return dice_loss(p, masks, grouping, 1, grouping == Grouping::channel);
     };
   };
   const auto tversky = [&](Grouping grouping, float exponent) -> Term {
     const TverskyOptions options = {.grouping = grouping,
                                     .false_negative_weight = o.false_negative_weight,
                                     .false_positive_weight = o.false_positive_weight,
-                                    .exponent = exponent};
+                                    .exponent = exponent,
+                                    .skip_empty = grouping == Grouping::channel};
     return [=](const Tensor&, const Tensor& p, const Tensor& masks) {
       return tversky_loss(p, masks, options);
     };

@@ -19,10 +19,12 @@ struct MaskLossOptions {
 ///   bce            binary cross-entropy of every pixel and kind
 ///   dice           Dice of each picture, smooth 1 (the car-damage project's)
 ///   dice-batch     Dice over the whole batch, smooth 1 (Keras's)
-///   dice-kind      Dice of each kind over the batch, smooth 1
+///   dice-kind      Dice of each kind that the batch's masks have, smooth 1
 ///   tversky        over the whole batch, smooth 1e-6
 ///   focal-tversky  the same, (1 - T)^exponent (the steel project's)
-///   focal-tversky-kind  of each kind over the batch
+///   focal-tversky-kind  of each kind that the batch's masks have
+/// What is drawn of a kind that no mask of the batch has, only bce, dice, dice-batch and the
+/// Tversky losses over the whole batch hold against the model: add one of them to the "-kind" ones.
 /// Throws Error naming the term that is not understood.
 LossFunction mask_loss(const std::string& text, const MaskLossOptions& options = {});
 

@@ -98,7 +98,8 @@ Tensor tversky_loss(const Tensor& probabilities, const Tensor& given_targets,
                        .false_negative_weight = options.false_negative_weight,
                        .false_positive_weight = options.false_positive_weight,
                        .smooth = options.smooth,
-                       .exponent = options.exponent};
+                       .exponent = options.exponent,
+                       .skip_empty = options.skip_empty};
   const Device device = probabilities.device();
   Tensor loss = Tensor::empty({1}, DType::f32, device);
   Tensor sums = Tensor::empty({s.groups(), 3}, DType::f32, device);
@@ -120,12 +121,13 @@ Tensor focal_tversky_loss(const Tensor& probabilities, const Tensor& targets, fl
 }
 
 Tensor dice_loss(const Tensor& probabilities, const Tensor& targets, Grouping grouping,
-                 float smooth) {
+                 float smooth, bool skip_empty) {
   return tversky_loss(probabilities, targets,
                       {.grouping = grouping,
                        .false_negative_weight = 0.5f,
                        .false_positive_weight = 0.5f,
-                       .smooth = smooth / 2});
+                       .smooth = smooth / 2,
+                       .skip_empty = skip_empty});
 }
 
 }  // namespace fettle

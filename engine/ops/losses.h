@@ -28,6 +28,7 @@ struct TverskyOptions {
   float false_positive_weight = 0.3f;
   float smooth = 1e-6f;
   float exponent = 1;
+  bool skip_empty = false;  ///< groups without a target give no loss and no gradient
 };
 
 /// 1 - (TP + smooth) / (TP + a*FN + b*FP + smooth), to the power of the exponent, averaged over the
@@ -42,6 +43,6 @@ Tensor focal_tversky_loss(const Tensor& probabilities, const Tensor& targets,
 /// 1 - (2*sum p*t + smooth) / (sum p + sum t + smooth), averaged over the groups. Grouping::picture
 /// with smooth 1 is the car-damage project's; Grouping::batch is Keras's.
 Tensor dice_loss(const Tensor& probabilities, const Tensor& targets,
-                 Grouping grouping = Grouping::picture, float smooth = 1);
+                 Grouping grouping = Grouping::picture, float smooth = 1, bool skip_empty = false);
 
 }  // namespace fettle

@@ -86,7 +86,9 @@ struct Tversky {
     const double below = denominator(s);
     return below > 0 ? (tp + s.smooth) / below : 1.0;  // nothing there and nothing found
   }
+  FETTLE_HOST_DEVICE bool skipped(const TverskyShape& s) const { return s.skip_empty && t == 0; }
   FETTLE_HOST_DEVICE double loss(const TverskyShape& s) const {
+    if (skipped(s)) return 0;
     const double miss = 1.0 - index(s);
     return std::pow(miss > 0 ? miss : 0.0, static_cast<double>(s.exponent));
   }
@@ -99,7 +101,7 @@ struct TverskySlope {
 
 FETTLE_HOST_DEVICE inline TverskySlope tversky_slope(const TverskyShape& s, const Tversky& group) {
   const double below = group.denominator(s), above = group.tp + s.smooth;
-  if (!(below > 0)) return {0, 0};
+  if (!(below > 0) || group.skipped(s)) return {0, 0};
   const double miss = 1.0 - group.index(s);
   const double outer = -s.exponent * std::pow(miss > 1e-6 ? miss : 1e-6, s.exponent - 1.0);
   const double a = s.false_negative_weight, b = s.false_positive_weight;

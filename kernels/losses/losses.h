@@ -81,6 +81,9 @@ struct TverskyShape {
   float false_positive_weight = 0.5f;  ///< b
   float smooth = 0.5f;
   float exponent = 1;
+  /// A group whose targets are all 0 gives no loss and no gradient. Else what little is predicted
+  /// there pushes harder than all pixels of the others, and a rare kind is unlearned.
+  bool skip_empty = false;
 
   int64_t groups() const {
     return grouping == Grouping::batch ? 1 : grouping == Grouping::picture ? N : C;

@@ -101,6 +101,7 @@ void tversky_forward(Reference, const TverskyShape& s, const float* probabilitie
     sums[3 * g] = static_cast<float>(tp[g]);
     sums[3 * g + 1] = static_cast<float>(tp[g] + fp[g]);
     sums[3 * g + 2] = static_cast<float>(tp[g] + fn[g]);
+    if (s.skip_empty && tp[g] + fn[g] == 0) continue;
     const double index = (tp[g] + s.smooth) / (tp[g] + s.false_negative_weight * fn[g] +
                                                s.false_positive_weight * fp[g] + s.smooth);
     total += std::pow(1 - index, static_cast<double>(s.exponent));
@@ -113,6 +114,10 @@ void tversky_backward(Reference, const TverskyShape& s, const float* targets, co
   for_each_element(s, [&](int64_t i, int64_t group) {
     const double tp = sums[3 * group], fp = sums[3 * group + 1] - tp, fn = sums[3 * group + 2] - tp;
     const double a = s.false_negative_weight, b = s.false_positive_weight, t = targets[i];
+    if (s.skip_empty && tp + fn == 0) {
+      dprobabilities[i] = 0;
+      return;
+    }
     const double above = tp + s.smooth, below = tp + a * fn + b * fp + s.smooth;
     const double dabove = t, dbelow = t - a * t + b * (1 - t);  // by this probability
     const double dindex = (dabove * below - above * dbelow) / (below * below);

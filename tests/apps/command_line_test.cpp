@@ -1,61 +1,27 @@
-// The program as a person calls it.
-#include <gtest/gtest.h>
-#include <sys/wait.h>
+// The commands on pictures in class folders.
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
 
 #include "io/picture.h"
+#include "tests/apps/program.h"
 #include "tests/io/pictures.h"
-#include "tests/io/temporary_folder.h"
 
 namespace fettle {
 namespace {
 
-std::string content(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-struct Outcome {
-  int code;
-  std::string out, err;
-};
-
-/// A folder of small pictures in two classes that brightness tells apart, and calls of the program.
-class CommandLine : public testing::Test {
+/// A folder of small pictures in two classes that brightness tells apart.
+class CommandLine : public Program {
  protected:
   void SetUp() override {
     for (int i = 0; i < 12; ++i) {
       write_jpeg(folder_ / cat("data/bad/", i, ".jpg"), plain_picture(20, 24, 30 + i));
       write_png(folder_ / cat("data/good/", i, ".png"), plain_picture(24, 20, 200 + i));
     }
-  }
-
-  std::string path(const std::string& name) { return folder_.path() + "/" + name; }
-
-  /// Runs `fettle arguments`; {} in them stands for the folder.
-  Outcome fettle(const std::string& arguments, const std::string& before = "") {
-    return run(before + FETTLE_PROGRAM, arguments);
-  }
-  /// The same program with the executor of tests/simt as its GPU.
-  Outcome fettle_with_gpu(const std::string& arguments) {
-    return run(FETTLE_PROGRAM_WITH_GPU, arguments);
-  }
-  Outcome run(const std::string& program, std::string arguments) {
-    for (size_t at; (at = arguments.find("{}")) != std::string::npos;) {
-      arguments.replace(at, 2, folder_.path());
-    }
-    const std::string command =
-        cat(program, " ", arguments, " >", path("out.txt"), " 2>", path("err.txt"), " </dev/null");
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(path("out.txt")),
-            content(path("err.txt"))};
   }
 
   Outcome train(const std::string& more, const std::string& run = "run") {
@@ -83,27 +49,6 @@ class CommandLine : public testing::Test {
     waitpid(child, &status, 0);
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, "", content(err)};
   }
-
-  /// Expects exit code 1 and a message that holds the parts in one line after "fettle: ".
-  void expect_refused(const Outcome& outcome, const std::vector<std::string>& parts) {
-    EXPECT_EQ(outcome.code, 1) << outcome.err;
-    const size_t begin = outcome.err.rfind("fettle: ");
-    ASSERT_NE(begin, std::string::npos) << outcome.err;
-    const std::string sentence = outcome.err.substr(begin);
-    EXPECT_EQ(sentence.find('\n'), sentence.size() - 1) << sentence;
-    for (const std::string& part : parts) {
-      EXPECT_NE(sentence.find(part), std::string::npos) << "'" << part << "' not in " << sentence;
-    }
-  }
-
-  /// No temporary file was left anywhere.
-  void expect_nothing_half_written() {
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_.path())) {
-      EXPECT_NE(entry.path().filename().string()[0], '.') << entry.path();
-    }
-  }
-
-  TemporaryFolder folder_;
 };
 
 TEST_F(CommandLine, TrainsEvaluatesPredictsAndDescribes) {

@@ -1,5 +1,8 @@
 #include "io/picture_source.h"
 
+#include <algorithm>
+#include <set>
+
 #include "tests/io/pictures.h"
 #include "tests/io/temporary_folder.h"
 
@@ -108,6 +111,153 @@ TEST_F(PictureSourceTest, SenselessOptionsAreRefused) {
   wrong.batch_size = 0;
   expect_error([&] { PictureSource(examples_, wrong); }, {"batch size"});
   expect_error([&] { PictureSource(std::vector<Example>(), options()); }, {"no pictures"});
+}
+
+// Pictures of 12x10 whose pixels say where they are: red the row, green the column, blue the number
+// of the picture. Number i has a defect of kind 0 in the pixel (i + 1, 8), of kind 1 in its row 9.
+class MaskedSourceTest : public ::testing::Test {
+ protected:
+  static constexpr int pictures = 6, height = 12, width = 10;
+
+  MaskedSourceTest() {
+    std::string table = "ImageId,ClassId,EncodedPixels\n";
+    for (int i = 0; i < pictures; ++i) {
+      Picture picture{height, width, 3, {}};
+      for (int row = 0; row < height; ++row)
+        for (int column = 0; column < width; ++column)
+          for (const int value : {row, column, i})
+            picture.pixels.push_back(static_cast<uint8_t>(10 * value));
+      write_png(folder_ / cat(i, ".png"), picture);
+      Mask point(height, width), line(height, width);
+      point.at(i + 1, 8) = 1;
+      for (int column = 0; column < width; ++column) line.at(9, column) = 1;
+      table += cat(i, ".png,1,", run_lengths_of(point), "\n");
+      table += cat(i, ".png,2,", run_lengths_of(line), "\n");
+    }
+    write_bytes(folder_ / "train.csv", table);
+    data_ = read_mask_data(folder_.path(), MaskFormat::severstal);
+  }
+
+  TemporaryFolder folder_;
+  MaskData data_;
+};
+
+TEST_F(MaskedSourceTest, HandsOutPicturesWithTheirMasks) {
+  PictureSource source(data_, {.height = height, .width = width, .batch_size = 4});
+  source.start_epoch(0);
+  int64_t first = 0;
+  while (const auto batch = source.next()) {
+    const int64_t count = batch->x.shape()[0];
+    ASSERT_EQ(batch->y.shape(), (Shape{count, height, width, 2}));
+    for (int64_t i = 0; i < count * height * width; ++i) {
+      const int64_t row = i / width % height, column = i % width, n = first + i / (height * width);
+      ASSERT_EQ(batch->x.data()[3 * i + 2], static_cast<float>(10 * n));
+      ASSERT_EQ(batch->y.data()[2 * i], row == n + 1 && column == 8 ? 1 : 0);
+      ASSERT_EQ(batch->y.data()[2 * i + 1], row == 9 ? 1 : 0);
+    }
+    first += count;
+  }
+  EXPECT_EQ(first, pictures);
+}
+
+TEST_F(MaskedSourceTest, MasksAreResizedToTheNearestPixel) {
+  PictureSource source(data_, {.height = 2 * height, .width = width / 2, .batch_size = 1});
+  source.start_epoch(0);
+  const auto batch = source.next();
+  for (int64_t row = 0; row < 2 * height; ++row) {
+    for (int64_t column = 0; column < width / 2; ++column) {
+      const float* y = batch->y.data() + 2 * (row * width / 2 + column);
+      // The centre of column c lies on the edge between 2 c and 2 c + 1: the latter's.
+      EXPECT_EQ(y[0], row / 2 == 1 && 2 * column + 1 == 8 ? 1 : 0);
+      EXPECT_EQ(y[1], row / 2 == 9 ? 1 : 0);
+    }
+  }
+}
+
+TEST_F(MaskedSourceTest, CropsAreWindowsOfPictureAndMaskAndHalfOfThemHoldADefect) {
+  PictureSourceOptions options = {.height = 0,
+                                  .width = 0,
+                                  .batch_size = 3,
+                                  .crop_height = 2,
+                                  .crop_width = 3,
+                                  .shuffle = true,
+                                  .seed = 5};
+  PictureSource source(data_, options);
+  options.threads = 1;
+  options.cache = true;
+  PictureSource same(data_, options);
+  std::set<std::pair<float, float>> corners;
+  int with_defects = 0, all = 0;
+  for (uint32_t epoch = 0; epoch < 60; ++epoch) {
+    source.start_epoch(epoch);
+    same.start_epoch(epoch);
+    while (const auto batch = source.next()) {
+      const auto again = same.next();
+      EXPECT_EQ(batch->x.to_vector(), again->x.to_vector());
+      EXPECT_EQ(batch->y.to_vector(), again->y.to_vector());
+      for (int64_t n = 0; n < 3; ++n) {
+        const float* x = batch->x.data() + n * 18;
+        const float* y = batch->y.data() + n * 12;
+        const float top = x[0] / 10, left = x[1] / 10, number = x[2] / 10;
+        corners.insert({top, left});
+        bool defect = false;
+        for (int64_t i = 0; i < 6; ++i) {
+          const float row = top + static_cast<float>(i / 3),
+                      column = left + static_cast<float>(i % 3);
+          ASSERT_EQ(x[3 * i], 10 * row);
+          ASSERT_EQ(x[3 * i + 1], 10 * column);
+          ASSERT_EQ(y[2 * i], row == number + 1 && column == 8 ? 1 : 0);
+          ASSERT_EQ(y[2 * i + 1], row == 9 ? 1 : 0);
+          defect |= y[2 * i] + y[2 * i + 1] > 0;
+        }
+        with_defects += defect;
+        ++all;
+      }
+    }
+  }
+  EXPECT_EQ(all, 360);
+  // Of the crops drawn anywhere, about 2 in 11 hold the line and 1 in 40 the point alone.
+  EXPECT_GT(with_defects, 0.5 * all);
+  EXPECT_LT(with_defects, 0.72 * all);
+  EXPECT_GT(corners.size(), 60u) << "of 88 places";
+}
+
+TEST_F(MaskedSourceTest, WithoutAShuffleCropsStayTheSame) {
+  PictureSource source(data_, {.height = height,
+                               .width = width,
+                               .batch_size = pictures,
+                               .crop_height = 4,
+                               .crop_width = 4});
+  source.start_epoch(0);
+  const std::vector<float> first = source.next()->x.to_vector();
+  source.start_epoch(1);
+  EXPECT_EQ(source.next()->x.to_vector(), first);
+  expect_error(
+      [&] { PictureSource(data_, {.height = 8, .width = 8, .crop_height = 9, .crop_width = 4}); },
+      {"crops of 9x4 do not fit into pictures of 8x8"});
+}
+
+TEST_F(MaskedSourceTest, StandardisedPicturesHaveMeanZeroAndDeviationOne) {
+  PictureSource source(data_, {.height = height,
+                               .width = width,
+                               .batch_size = 1,
+                               .crop_height = 3,
+                               .crop_width = 3,
+                               .standardize = true});
+  PictureSource whole(data_,
+                      {.height = height, .width = width, .batch_size = 1, .standardize = true});
+  source.start_epoch(0);
+  whole.start_epoch(0);
+  const std::vector<float> crop = source.next()->x.to_vector(), x = whole.next()->x.to_vector();
+  double sum = 0, squares = 0;
+  for (const float value : x) {
+    sum += value;
+    squares += double{value} * value;
+  }
+  EXPECT_NEAR(sum / static_cast<double>(x.size()), 0, 1e-5);
+  EXPECT_NEAR(squares / static_cast<double>(x.size()), 1, 1e-5);
+  // A crop is a part of its standardised picture, not standardised by itself.
+  for (const float value : crop) EXPECT_NE(std::find(x.begin(), x.end(), value), x.end()) << value;
 }
 
 }  // namespace

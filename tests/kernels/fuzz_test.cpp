@@ -127,8 +127,9 @@ TEST_F(Fuzzed, Dense) {
 TEST_F(Fuzzed, Losses) {
   const Array<> dloss = {0.7f};
   for (int i = 0; i < rounds; ++i) {
-    const TverskyShape s = {pick(1, 4), pick(1, 400), pick(1, 5), static_cast<Grouping>(i % 3),
-                            0.3f,       0.7f,         0.1f,       1.3f};
+    TverskyShape s = {pick(1, 4), pick(1, 400), pick(1, 5), static_cast<Grouping>(i % 3),
+                      0.3f,       0.7f,         0.1f,       1.3f};
+    s.skip_empty = i % 2 == 0;
     const int64_t n = s.N * s.pixels * s.C;
     Array<> p = random_values(n, 1), t = random_values(n, 2);
     for (float& value : p) value = 1 / (1 + std::exp(-value));

@@ -48,18 +48,24 @@ TEST(TverskyKernels, EqualTheDefinition) {
   const Array<> dloss = {0.6f};
   for (const int64_t pixels : {1, 35, 20000}) {
     for (const Grouping grouping : {Grouping::batch, Grouping::picture, Grouping::channel}) {
-      const TverskyShape s{3, pixels, 4, grouping, 0.7f, 0.3f, 1e-6f, 0.75f};
-      Array<> p = random_values(3 * pixels * 4, 1), t = random_values(3 * pixels * 4, 2);
-      for (float& value : p) value = 1 / (1 + std::exp(-value));
-      for (float& value : t) value = value > 0.3f ? 1.0f : 0.0f;
-      expect_same(
-          [&](auto device) {
-            Arrays out = {unwritten(s.groups() * 3), unwritten(1), unwritten(3 * pixels * 4)};
-            tversky_forward(device, s, p.data(), t.data(), out[0].data(), out[1].data());
-            tversky_backward(device, s, t.data(), out[0].data(), dloss.data(), out[2].data());
-            return out;
-          },
-          cat("pixels ", pixels), 1e-5);
+      for (const bool skip_empty : {false, true}) {
+        TverskyShape s{3, pixels, 4, grouping, 0.7f, 0.3f, 1e-6f, 0.75f};
+        s.skip_empty = skip_empty;
+        Array<> p = random_values(3 * pixels * 4, 1), t = random_values(3 * pixels * 4, 2);
+        for (float& value : p) value = 1 / (1 + std::exp(-value));
+        for (float& value : t) value = value > 0.3f ? 1.0f : 0.0f;
+        // A picture and a channel without a target.
+        for (int64_t i = 0; i < 3 * pixels * 4; ++i)
+          if (i / (pixels * 4) == 1 || i % 4 == 2) t[i] = 0;
+        expect_same(
+            [&](auto device) {
+              Arrays out = {unwritten(s.groups() * 3), unwritten(1), unwritten(3 * pixels * 4)};
+              tversky_forward(device, s, p.data(), t.data(), out[0].data(), out[1].data());
+              tversky_backward(device, s, t.data(), out[0].data(), dloss.data(), out[2].data());
+              return out;
+            },
+            cat("pixels ", pixels, " skip_empty ", skip_empty), 1e-5);
+      }
     }
   }
 }

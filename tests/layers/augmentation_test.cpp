@@ -87,5 +87,66 @@ TEST(Augmentation, ContrastKeepsTheMeanOfEachChannel) {
   }
 }
 
+// A picture of 0 and 1 is its own mask: bilinear and nearest agree on which half a pixel is nearer.
+TEST(Augmentation, MasksMoveWithTheirPicturesAndStayMasks) {
+  const int64_t n = 12, size = 24;
+  std::vector<float> disc;
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t row = 0; row < size; ++row)
+      for (int64_t column = 0; column < size; ++column) {
+        const auto y = static_cast<float>(row - 8), x = static_cast<float>(column - 9 - i % 3);
+        disc.push_back(y * y + 0.4f * x * x < 20.0f ? 1.0f : 0.0f);
+      }
+  const Tensor pictures = Tensor::from({n, size, size, 1}, disc);
+  RandomFlip flip;
+  RandomRotation rotation(0.5f);
+  RandomZoom zoom(0.3f);
+  for (RandomLayer* layer : std::initializer_list<RandomLayer*>{&flip, &rotation, &zoom}) {
+    Tensor x = pictures, masks = Tensor::from({n, size, size, 1}, disc);
+    {
+      const TrainingScope training(5, 2);
+      layer->apply(x, &masks);
+    }
+    const std::vector<float> moved = x.to_vector(), mask = masks.to_vector();
+    EXPECT_NE(mask, disc) << layer->kind();
+    int64_t set = 0, disagree = 0;
+    for (size_t i = 0; i < mask.size(); ++i) {
+      EXPECT_TRUE(mask[i] == 0 || mask[i] == 1) << layer->kind();
+      set += mask[i] == 1;
+      // Nearest takes the sample with the largest share in at least one axis each, so a pixel whose
+      // bilinear value is far on one side must be on that side.
+      disagree += (moved[i] > 0.76f && mask[i] == 0) || (moved[i] < 0.24f && mask[i] == 1);
+    }
+    EXPECT_GT(set, n * 40) << layer->kind();
+    EXPECT_EQ(disagree, 0) << layer->kind();
+  }
+}
+
+TEST(Augmentation, ColourLeavesMasksAlone) {
+  const Tensor masks = random_tensor({2, 4, 5, 3}, 8);
+  RandomContrast contrast(0.5f);
+  RandomBrightness brightness(0.5f);
+  for (RandomLayer* layer : std::initializer_list<RandomLayer*>{&contrast, &brightness}) {
+    Tensor x = random_tensor({2, 4, 5, 1}, 7), y = masks;
+    const std::vector<float> before = x.to_vector();
+    const TrainingScope training(5, 2);
+    layer->apply(x, &y);
+    EXPECT_NE(x.to_vector(), before) << layer->kind();
+    EXPECT_EQ(y.to_vector(), masks.to_vector()) << layer->kind();
+  }
+}
+
+TEST(Augmentation, ManyLayersAreOneAfterAnother) {
+  Augmentation all;
+  all.add(RandomFlip(FlipMode::horizontal));
+  all.add(RandomRotation(0.2f));
+  const Tensor pictures = random_tensor({4, 9, 9, 1}, 3);
+  Tensor x = pictures, masks = random_tensor({4, 9, 9, 2}, 4);
+  const TrainingScope training(1, 1);
+  all.apply(x, &masks);
+  EXPECT_EQ(masks.shape(), (Shape{4, 9, 9, 2}));
+  EXPECT_NE(x.to_vector(), pictures.to_vector());
+}
+
 }  // namespace
 }  // namespace fettle

@@ -1,0 +1,267 @@
+// The commands on pictures with masks.
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "io/csv.h"
+#include "io/data_sets/mask_data.h"
+#include "io/picture.h"
+#include "tests/apps/program.h"
+#include "tests/io/pictures.h"
+
+namespace fettle {
+namespace {
+
+/// Grey pictures of 32x48, noisy; every other one has a defect: a bright square (kind 1) or a dark
+/// one (kind 2), with a table of run lengths.
+class MaskCommands : public Program {
+ protected:
+  static constexpr int height = 32, width = 48, side = 10;
+
+  void SetUp() override {
+    std::string table = "ImageId,ClassId,EncodedPixels\n";
+    for (int i = 0; i < 24; ++i) {
+      const std::string name = cat(i / 10, i % 10, ".png");
+      const int kind = i % 2 == 0 ? 0 : 1 + i / 2 % 2;
+      const int top = 2 + i * 5 % 18, left = 3 + i * 7 % 33;
+      write_png(folder_ / ("steel/" + name), sheet(kind, top, left, i));
+      if (kind > 0) table += cat(name, ",", kind, ",", run_lengths_of(square(top, left)), "\n");
+    }
+    write_bytes(folder_ / "steel/train.csv", table);
+  }
+
+  static Mask square(int top, int left) {
+    Mask mask(height, width);
+    for (int row = top; row < top + side; ++row)
+      for (int column = left; column < left + side; ++column) mask.at(row, column) = 1;
+    return mask;
+  }
+  static Picture sheet(int kind, int top, int left, int salt) {
+    Picture picture{height, width, 1, {}};
+    const Mask mask = square(top, left);
+    for (int i = 0; i < height * width; ++i) {
+      const int noise = (i * 7919 + salt * 104729) % 41 - 20;
+      const int defect = kind == 0 ? 0 : kind == 1 ? 90 : -90;
+      picture.pixels.push_back(
+          static_cast<uint8_t>(120 + noise + defect * mask.pixels[static_cast<size_t>(i)]));
+    }
+    return picture;
+  }
+
+  static constexpr const char* size = "--image-size 32x48 ";
+  static constexpr const char* loss = "--loss dice-kind+bce ";
+
+  Outcome train(const std::string& more, const std::string& run = "run") {
+    return fettle("train --model res_unet --width 8 --data {}/steel --out {}/" + run +
+                  " --batch-size 4 --validation-split 0.25 --bn-momentum 0.8 "
+                  "--learning-rate 0.01 --seed 5 " +
+                  more);
+  }
+  /// train() with the usual size and loss.
+  Outcome train_usual(const std::string& more, const std::string& run = "run") {
+    return train(std::string(size) + loss + more, run);
+  }
+  nlohmann::json json(const std::string& file) {
+    return nlohmann::json::parse(content(path(file)));
+  }
+  std::vector<CsvLine> table(const std::string& file) { return read_csv(path(file)); }
+};
+
+TEST_F(MaskCommands, TrainEvaluateAndPredictDrawTheDefects) {
+  const Outcome trained = train_usual("--epochs 15 --early-stopping 0");
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_NE(trained.err.find("Severstal's run lengths, 24 pictures, 12 of them without a defect"),
+            std::string::npos)
+      << trained.err;
+  EXPECT_NE(trained.err.find("kind 2: 6 pictures, 600 pixels"), std::string::npos) << trained.err;
+  EXPECT_EQ(content(path("run/history.csv"))
+                .find("epoch,loss,accuracy,precision,recall,dice,iou,tversky,1_dice,2_dice,"
+                      "val_loss"),
+            0u);
+
+  const Outcome evaluated = fettle("evaluate {}/run --data {}/steel --out {}/evaluation");
+  ASSERT_EQ(evaluated.code, 0) << evaluated.err;
+  const nlohmann::json metrics = json("evaluation/metrics.json");
+  EXPECT_GT(metrics["dice"], 0.8) << evaluated.out;
+  EXPECT_EQ(metrics["examples"], 24);
+  EXPECT_EQ(metrics["classes"]["1"]["pixels"], 600);
+  EXPECT_GT(metrics["pictures"]["recall"], 0.9);
+
+  // The masks that are written read back as a data set, and are the ones that were measured.
+  const Outcome predicted = fettle("predict {}/run {}/steel --out {}/found");
+  ASSERT_EQ(predicted.code, 0) << predicted.err;
+  const std::vector<CsvLine> rows = table("found/masks.csv");
+  ASSERT_EQ(rows.size(), 1u + 24 * 2);
+  EXPECT_EQ(rows[0].fields, (std::vector<std::string>{"ImageId_ClassId", "EncodedPixels"}));
+  EXPECT_EQ(rows[3].fields[0], "01.png_1");
+  double both = 0, sum = 0;
+  const MaskData truth = read_mask_data(path("steel"), MaskFormat::severstal);
+  for (size_t i = 0; i < truth.pictures.size(); ++i) {
+    const std::vector<Mask> masks = masks_of(truth, truth.pictures[i]);
+    for (size_t k = 0; k < 2; ++k) {
+      Mask found(height, width);
+      add_run_lengths(rows[1 + 2 * i + k].fields[1], found);
+      for (size_t p = 0; p < found.pixels.size(); ++p) {
+        both += found.pixels[p] & masks[k].pixels[p];
+        sum += found.pixels[p] + masks[k].pixels[p];
+      }
+    }
+  }
+  EXPECT_GT(2 * both / sum, 0.8);
+  const std::vector<CsvLine> regions = table("found/regions.csv");
+  ASSERT_GT(regions.size(), 10u);
+  const Picture overlay = read_picture(path("found/overlays/01.png.png"), 3);
+  EXPECT_GE(overlay.height, height);
+  EXPECT_GE(overlay.width, width);
+  expect_nothing_half_written();
+
+  // A threshold of 1 finds nothing.
+  const Outcome none = fettle("predict {}/run {}/steel --threshold 1 --out {}/none");
+  EXPECT_NE(none.err.find("Found defects in 0 of 24"), std::string::npos) << none.err;
+}
+
+TEST_F(MaskCommands, AThresholdIsChosenOnValidationPicturesAndKept) {
+  ASSERT_EQ(train_usual("--epochs 12").code, 0);
+  const Outcome chosen = fettle("evaluate {}/run --choose-threshold f1");
+  ASSERT_EQ(chosen.code, 0) << chosen.err;
+  const double threshold = json("run/config.json")["threshold"];
+  EXPECT_NE(threshold, 0.5);
+  EXPECT_EQ(json("run/metrics.json")["threshold"], threshold);
+  EXPECT_EQ(json("run/metrics.json")["examples"], 6);
+  const double best = json("run/metrics.json")["dice"];
+  for (const char* other : {"0.2", "0.5", "0.8"}) {
+    ASSERT_EQ(fettle(cat("evaluate {}/run --out {}/e --threshold ", other)).code, 0);
+    EXPECT_LE(json("e/metrics.json")["dice"], best + 1e-12) << other;
+  }
+  EXPECT_EQ(json("run/config.json")["threshold"], threshold) << "a look must not change the run";
+
+  ASSERT_EQ(fettle("evaluate {}/run --choose-threshold recall=0.7").code, 0);
+  EXPECT_GE(json("run/metrics.json")["recall"], 0.7);
+  expect_refused(fettle("evaluate {}/run --choose-threshold best"), {"best", "recall=R"});
+  expect_refused(fettle("evaluate {}/run --choose-threshold recall=1.5"), {"recall=1.5"});
+  expect_refused(fettle("evaluate {}/run --choose-threshold f1 --data {}/steel"),
+                 {"validation pictures"});
+  expect_refused(fettle("evaluate {}/run --choose-threshold f1 --threshold 0.3"), {"not both"});
+}
+
+TEST_F(MaskCommands, ARunResumesToTheSameBytesWithItsCropsAndThreads) {
+  const std::string crops = "--crop 16x32 --augment flip=both,rotation=0.1 --dropout 0.1 ";
+  ASSERT_EQ(train_usual(crops + "--epochs 4 --threads 1", "whole").code, 0);
+  ASSERT_EQ(train_usual(crops + "--epochs 2 --threads 2", "parts").code, 0);
+  const Outcome resumed = fettle("train --resume --out {}/parts --epochs 4 --threads 2");
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  for (const char* file : {"model.safetensors", "history.csv"})
+    EXPECT_EQ(content(path(cat("parts/", file))), content(path(cat("whole/", file)))) << file;
+}
+
+TEST_F(MaskCommands, InspectionAsksTheClassifierFirst) {
+  ASSERT_EQ(train_usual("--epochs 15 --early-stopping 0", "drawer").code, 0);
+  const Outcome trained = fettle(
+      "train --model defect_cnn --data {}/steel --out {}/judge --image-size 32x48 "
+      "--batch-size 4 --validation-split 0.25 --epochs 12 --early-stopping 0 "
+      "--learning-rate 0.003 --bn-momentum 0.8 --augment none --seed 3");
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_NE(trained.err.find("of the classes good (9), defective (9)"), std::string::npos)
+      << trained.err;
+  const Outcome chosen = fettle("evaluate {}/judge --choose-threshold recall=0.99");
+  ASSERT_EQ(chosen.code, 0) << chosen.err;
+  EXPECT_EQ(json("judge/metrics.json")["at_threshold"]["recall"], 1.0);
+
+  const Outcome inspected = fettle(
+      "inspect --classifier {}/judge --segmenter {}/drawer --threshold 0.5 {}/steel --out {}/i");
+  ASSERT_EQ(inspected.code, 0) << inspected.err;
+  const std::vector<CsvLine> rows = table("i/inspection.csv");
+  ASSERT_EQ(rows.size(), 25u);
+  EXPECT_EQ(rows[0].fields, (std::vector<std::string>{"path", "probability", "verdict", "kinds",
+                                                      "area", "overlay"}));
+  const std::vector<CsvLine> masks = table("i/masks.csv");
+  ASSERT_EQ(masks.size(), 49u);
+  int right = 0;
+  for (size_t i = 1; i < rows.size(); ++i) {
+    const std::vector<std::string>& row = rows[i].fields;
+    const bool defective = row[2] == "defective";
+    right += defective == (i % 2 == 0);
+    EXPECT_EQ(defective, std::stod(row[1]) >= 0.5);
+    if (!defective) {
+      EXPECT_TRUE(row[5].empty());
+      EXPECT_TRUE(masks[2 * i - 1].fields[1].empty() && masks[2 * i].fields[1].empty());
+    } else {
+      EXPECT_TRUE(std::filesystem::exists(row[5])) << row[5];
+    }
+  }
+  EXPECT_GE(right, 20) << inspected.err;
+  EXPECT_NE(inspected.err.find(" of 24 pictures are defective"), std::string::npos);
+
+  // From probability 0 on every picture is drawn.
+  ASSERT_EQ(fettle("inspect --classifier {}/judge --segmenter {}/drawer --threshold 0 "
+                   "{}/steel/03.png --out {}/j")
+                .code,
+            0);
+  EXPECT_EQ(table("j/inspection.csv").at(1).fields[2], "defective");
+
+  // The runs have their tasks.
+  expect_refused(fettle("inspect --classifier {}/drawer --segmenter {}/drawer {}/steel --out {}/k"),
+                 {"a classifier is needed"});
+  expect_refused(fettle("inspect --classifier {}/judge --segmenter {}/judge {}/steel --out {}/k"),
+                 {"one that draws masks is needed"});
+  expect_refused(fettle("inspect --classifier {}/judge --segmenter {}/drawer {}/none --out {}/k"),
+                 {path("none")});
+  EXPECT_EQ(fettle("inspect --classifier {}/judge {}/steel").code, 2);
+  EXPECT_EQ(fettle("inspect --classifier {}/judge --segmenter {}/drawer --threshold 2 x").code, 2);
+  expect_nothing_half_written();
+}
+
+TEST_F(MaskCommands, TilesDrawWhatTheWholePictureDraws) {
+  Picture large{200, 560, 1, {}};
+  for (int i = 0; i < large.height; ++i) {
+    for (int j = 0; j < large.width; ++j) {
+      const bool defect = i / 20 % 3 == 1 && j / 20 % 4 == 2;
+      large.pixels.push_back(static_cast<uint8_t>(120 + (i * 31 + j * 17) % 23 + 80 * defect));
+    }
+  }
+  write_png(path("large.png"), large);
+  // Without an image size the pictures keep theirs.
+  ASSERT_EQ(train(std::string(loss) + "--crop 32x32 --epochs 8", "free").code, 0);
+  const Outcome whole = fettle("predict {}/free {}/large.png --out {}/whole");
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  const Outcome tiled = fettle("predict {}/free {}/large.png --tile 160x208 --out {}/tiled");
+  ASSERT_EQ(tiled.code, 0) << tiled.err;
+  EXPECT_EQ(content(path("tiled/masks.csv")), content(path("whole/masks.csv")));
+  EXPECT_GT(content(path("whole/masks.csv")).size(), 100u);
+  expect_refused(fettle("predict {}/free {}/large.png --tile 64 --out {}/small"), {"too small"});
+}
+
+TEST_F(MaskCommands, DataOfNoUseIsRefused) {
+  write_png(folder_ / "classes/a/1.png", plain_picture(8, 8, 1));
+  write_png(folder_ / "classes/b/1.png", plain_picture(8, 8, 2));
+  expect_refused(fettle("train --model res_unet --data {}/classes --out {}/run"),
+                 {path("classes"), "has no masks"});
+  expect_refused(train("--image-size 30"), {"multiples of 16"});
+  expect_refused(train("--crop 24"), {"multiples of 16"});
+  expect_refused(train("--image-size 32x48 --crop 64"), {"crops of 64x64 do not fit"});
+  expect_refused(train("--loss dice+lovasz"), {"'lovasz'"});
+  expect_refused(train_usual("--class-weights balanced"), {"--class-weights"});
+  expect_refused(train_usual("--augment brightness=0.1"), {"standardised"});
+  expect_refused(train_usual("--format via"), {path("steel"), "VIA"});
+  expect_refused(fettle("train --model defect_cnn --data {}/steel --out {}/run --crop 16"),
+                 {"--crop is for models that draw masks"});
+  expect_refused(fettle("train --model defect_cnn --data {}/steel --out {}/run --loss dice"),
+                 {"--loss is for models that draw masks"});
+  const std::string whole = content(path("steel/train.csv"));
+  write_bytes(path("steel/train.csv"), whole + "05.png,1,9999 3\n");
+  expect_refused(train_usual(""), {"train.csv', line 14 (05.png, kind 1)", "32x48"});
+  write_bytes(path("steel/train.csv"), whole + "99.png,1,1 3\n");
+  expect_refused(train_usual(""), {"train.csv', line 14", "99.png"});
+  EXPECT_FALSE(std::filesystem::exists(path("run")));
+}
+
+TEST_F(MaskCommands, AFullDiskLeavesNothingHalfWritten) {
+  ASSERT_EQ(train_usual("--epochs 1").code, 0);
+  const Outcome full =
+      fettle("predict {}/run {}/steel --out {}/found --threshold 0.1", "ulimit -f 1; ");
+  expect_refused(full, {path("found")});
+  EXPECT_FALSE(std::filesystem::exists(path("found/masks.csv")));
+  expect_nothing_half_written();
+}
+
+}  // namespace
+}  // namespace fettle
