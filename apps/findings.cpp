@@ -1,5 +1,6 @@
 #include "apps/findings.h"
 
+#include <charconv>
 #include <filesystem>
 #include <set>
 
@@ -16,6 +17,20 @@ namespace fs = std::filesystem;
 std::string made(const std::string& folder) {
   make_folder(folder);
   return folder;
+}
+
+/// The kinds' numbers in masks.csv: their names where all of these are numbers, as in Severstal's
+/// tables, which may lack one; else 1, 2, ...
+std::vector<int64_t> numbers_of(const std::vector<std::string>& kinds) {
+  std::vector<int64_t> named, counted;
+  for (const std::string& kind : kinds) {
+    int64_t number = 0;
+    const auto [end, error] = std::from_chars(kind.data(), kind.data() + kind.size(), number);
+    if (error == std::errc() && end == kind.data() + kind.size() && number > 0)
+      named.push_back(number);
+    counted.push_back(std::ssize(counted) + 1);
+  }
+  return named.size() == kinds.size() ? named : counted;
 }
 
 }  // namespace
@@ -40,6 +55,7 @@ Findings::Findings(const std::string& folder, std::vector<std::string> kinds, do
                    int64_t min_area)
     : folder_(made(folder)),
       kinds_(std::move(kinds)),
+      numbers_(numbers_of(kinds_)),
       threshold_(threshold),
       min_area_(min_area),
       masks_((fs::path(folder) / "masks.csv").string()),
@@ -58,7 +74,7 @@ std::vector<Finding> Findings::add(const NamedPicture& picture, const Segmentati
   std::vector<OverlayKind> shown;
   for (size_t k = 0; k < kinds_.size(); ++k) {
     remove_small_regions(masks[k], min_area_);
-    masks_.add(picture.name, static_cast<int64_t>(k) + 1, masks[k]);
+    masks_.add(picture.name, numbers_[k], masks[k]);
     Finding finding{kinds_[k], 0, 0,
                     regions_of(masks[k], s.probabilities.data() + k, std::ssize(kinds_))};
     double sum = 0;
@@ -84,8 +100,7 @@ std::vector<Finding> Findings::add(const NamedPicture& picture, const Segmentati
 }
 
 void Findings::add_good(const NamedPicture& picture) {
-  for (size_t k = 0; k < kinds_.size(); ++k)
-    masks_.add(picture.name, static_cast<int64_t>(k) + 1, Mask());
+  for (const int64_t number : numbers_) masks_.add(picture.name, number, Mask());
 }
 
 void Findings::finish() {

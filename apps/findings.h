@@ -28,7 +28,8 @@ struct Finding {
 };
 
 /// Writes a folder:
-///   masks.csv     run lengths of each picture and kind, as Severstal's scorer reads them
+///   masks.csv     run lengths of each picture and kind, as Severstal's scorer reads them; kinds
+///                 whose names are numbers keep them, others are numbered from 1
 ///   regions.csv   path, kind, area, confidence and bounding box of each connected region
 ///   overlays/     the pictures with masks, contours and a legend, as PNG
 class Findings {
@@ -51,6 +52,7 @@ class Findings {
  private:
   std::string folder_;
   std::vector<std::string> kinds_;
+  std::vector<int64_t> numbers_;  // of the kinds, in masks.csv
   double threshold_;
   int64_t min_area_;
   RunLengthCsv masks_;

@@ -122,6 +122,9 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
                   "training=True), which then depends on what else is in the batch")
       ->check(CLI::IsMember({"moving", "batch"}))
       ->capture_default_str();
+  command.add_flag("--bn-first", o.bn_first,
+                   "Batch-norm before ReLU in res_unet's first stage, too, where its project has "
+                   "them the other way");
   command.add_option("--width", o.width, "Channels of res_unet's first stage [16]")
       ->check(CLI::Range(1, 1024));
   command.add_option("--dropout", o.dropout, "After each block of res_unet")

@@ -24,6 +24,7 @@ struct TrainOptions {
   double validation_split = 0.2, label_smoothing = 0;
   double bn_momentum = 0;  // 0: the model's own
   std::string bn_statistics = "moving";
+  bool bn_first = false;
   int64_t width = 0;  // 0: the model's own
   double dropout = 0;
   int64_t early_stopping = 5;
@@ -58,6 +59,7 @@ struct TrainOptions {
     f("validation-split", validation_split);
     f("bn-momentum", bn_momentum);
     f("bn-statistics", bn_statistics);
+    f("bn-first", bn_first);
     f("width", width);
     f("dropout", dropout);
     f("cache", cache);

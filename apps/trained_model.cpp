@@ -34,6 +34,7 @@ ModelOptions model_options(const RunConfig& config) {
     options.bn_momentum = static_cast<float>(number_of(config, "bn-momentum"));
   if (option_of(config, "bn-statistics") == "batch")
     options.bn_statistics = BatchNormalization::Statistics::Batch;
+  options.bn_first = number_of(config, "bn-first") > 0;
   options.width = static_cast<int64_t>(number_of(config, "width"));
   options.dropout = static_cast<float>(number_of(config, "dropout"));
   return options;

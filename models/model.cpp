@@ -16,8 +16,10 @@ std::unique_ptr<Layer> made(const ModelOptions& options) {
 }
 
 std::unique_ptr<Layer> make_res_unet(const ModelOptions& options) {
-  ResUnetOptions unet = {
-      .classes = options.classes, .dropout = options.dropout, .batch_norm = options.batch_norm()};
+  ResUnetOptions unet = {.classes = options.classes,
+                         .relu_before_norm = !options.bn_first,
+                         .dropout = options.dropout,
+                         .batch_norm = options.batch_norm()};
   if (options.width > 0) unet.width = options.width;
   return std::make_unique<ResUnet>(unet);
 }

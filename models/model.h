@@ -22,8 +22,9 @@ struct ModelOptions {
   std::string augment = "default";        ///< see augmentation() in models/augmentation.h
   std::optional<float> bn_momentum = {};  ///< of every batch-norm, instead of the model's own
   BatchNormalization::Statistics bn_statistics = BatchNormalization::Statistics::Moving;
-  int64_t width = 0;  ///< channels of res_unet's first stage; 0: its own
-  float dropout = 0;  ///< after each block of res_unet
+  bool bn_first = false;  ///< res_unet: batch-norm before ReLU in the first stage, too
+  int64_t width = 0;      ///< channels of res_unet's first stage; 0: its own
+  float dropout = 0;      ///< after each block of res_unet
 
   /// A model's own batch-norm with these options.
   BatchNormalization::Options batch_norm(BatchNormalization::Options own = {}) const;

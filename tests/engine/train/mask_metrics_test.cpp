@@ -39,8 +39,7 @@ TEST(MaskMetrics, AreTheDefinitionsOverAllPixelsOfAllBatches) {
       const bool predicted = probability >= 0.3;
       (truth ? (predicted ? tp : fn) : (predicted ? fp : tn))[kind] += 1;
     }
-    counter.add(Tensor::from(shape, logits), Tensor::from(shape, masks),
-                pictures == 3 ? 1.0 : 5.0);
+    counter.add(Tensor::from(shape, logits), Tensor::from(shape, masks), pictures == 3 ? 1.0 : 5.0);
   }
   std::map<std::string, double> expected = {{"loss", 2.0}};
   for (int64_t k = 0; k < kinds; ++k) {
