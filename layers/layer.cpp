@@ -23,10 +23,10 @@ std::string snake_case(std::string_view name) {
 }
 
 // The layers called while a table is being made, with what they returned.
-struct Trace {
+struct CallList {
   std::vector<std::pair<Layer*, Shape>> calls;
 };
-thread_local Trace* trace = nullptr;
+thread_local CallList* called = nullptr;
 
 std::vector<Members::Entry> members_of(Layer& layer) {
   Members members;
@@ -73,7 +73,7 @@ void Members::layer(Layer& one) {
 
 Tensor Layer::operator()(const Tensor& x) {
   Tensor y = call(x);
-  if (trace) trace->calls.emplace_back(this, y.shape());
+  if (called) called->calls.emplace_back(this, y.shape());
   return y;
 }
 
@@ -109,16 +109,25 @@ Shape build(Layer& model, const Shape& shape, uint64_t seed) {
   return model(Tensor::empty(shape, DType::f32, Device::meta())).shape();
 }
 
+Graph graph_of(Layer& model, const Shape& shape) {
+  const NoGrad no_grad;
+  const NamedTensors tensors = named_tensors(model);
+  const Device device = tensors.empty() ? Device::cpu() : tensors[0].tensor.device();
+  const Tensor input = Tensor::zeros(shape, DType::f32, device);
+  GraphRecorder recorder(input, tensors);
+  return recorder.finish(model(input));
+}
+
 std::vector<LayerRow> layer_table(Layer& model, const Shape& input) {
-  Trace calls;
-  trace = &calls;
+  CallList calls;
+  called = &calls;
   try {
     build(model, input);
   } catch (...) {
-    trace = nullptr;
+    called = nullptr;
     throw;
   }
-  trace = nullptr;
+  called = nullptr;
 
   std::map<Layer*, std::string> names;
   collect_names(model, "", names);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/graph.h"
 #include "engine/named_tensor.h"
 
 namespace fettle {
@@ -72,6 +73,10 @@ NamedTensors named_tensors(Layer& model);
 /// Creates the parameters of a model for inputs of `shape` ([N,H,W,C]); returns the output's shape.
 /// Initial weights depend on `seed` alone.
 Shape build(Layer& model, const Shape& shape, uint64_t seed = 0);
+
+/// What a built model computes for inputs of `shape`, in prediction, as a list of operations. Calls
+/// the model once on zeros. Throws Error when an operation on the way is not one that graphs know.
+Graph graph_of(Layer& model, const Shape& shape);
 
 /// One line of a model's summary.
 struct LayerRow {

@@ -1,6 +1,7 @@
 #include "engine/ops/activation.h"
 
 #include "engine/autograd.h"
+#include "engine/graph.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/softmax/softmax.h"
 
@@ -10,6 +11,7 @@ namespace {
 Tensor unary(Unary f, const Tensor& x) {
   Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
   on(x.device(), [&](auto device) { unary_forward(device, f, x.size(), x.data(), y.data()); });
+  trace(graph::Elementwise{f}, {x}, y);
   return record(std::move(y), {x}, [f, x = x.detach()](const Tensor& dy, Grads& grads) {
     on(dy.device(), [&](auto device) {
       unary_backward(device, f, dy.size(), x.data(), dy.data(), grads.fresh(0));
@@ -38,6 +40,7 @@ Tensor softmax(const Tensor& x) {
   const int64_t K = x.shape()[-1], N = x.size() / K;
   Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
   on(x.device(), [&](auto device) { softmax_forward(device, N, K, x.data(), y.data()); });
+  trace(graph::Softmax{}, {x}, y);
   const Tensor saved = y.detach();
   return record(std::move(y), {x}, [=](const Tensor& dy, Grads& grads) {
     on(dy.device(), [&](auto device) {

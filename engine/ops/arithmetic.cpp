@@ -1,6 +1,7 @@
 #include "engine/ops/arithmetic.h"
 
 #include "engine/autograd.h"
+#include "engine/graph.h"
 #include "kernels/elementwise/elementwise.h"
 
 namespace fettle {
@@ -24,6 +25,7 @@ Tensor operator+(const Tensor& a, const Tensor& b) {
   check_shapes("add", a, b);
   Tensor y = Tensor::empty(a.shape(), DType::f32, a.device());
   on(a.device(), [&](auto device) { add(device, a.size(), a.data(), b.data(), y.data()); });
+  trace(graph::Add{}, {a, b}, y);
   return record(std::move(y), {a, b}, [](const Tensor& dy, Grads& grads) {
     grads.pass(0, dy);
     grads.pass(1, dy);
@@ -32,7 +34,9 @@ Tensor operator+(const Tensor& a, const Tensor& b) {
 
 Tensor operator*(const Tensor& a, const Tensor& b) {
   check_shapes("multiply", a, b);
-  return record(product(a, b), {a, b},
+  Tensor y = product(a, b);
+  trace(graph::Multiply{}, {a, b}, y);
+  return record(std::move(y), {a, b},
                 [a = a.detach(), b = b.detach()](const Tensor& dy, Grads& grads) {
                   if (grads.wants(0)) grads.pass(0, product(dy, b));
                   if (grads.wants(1)) grads.pass(1, product(dy, a));
@@ -43,6 +47,7 @@ Tensor rescale(const Tensor& x, float scale, float offset) {
   Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
   on(x.device(),
      [&](auto device) { scale_offset(device, x.size(), scale, offset, x.data(), y.data()); });
+  trace(graph::Rescale{scale, offset}, {x}, y);
   return record(std::move(y), {x}, [scale](const Tensor& dy, Grads& grads) {
     on(dy.device(),
        [&](auto device) { scale_offset(device, dy.size(), scale, 0, dy.data(), grads.fresh(0)); });

@@ -1,6 +1,7 @@
 #include "engine/ops/batch_norm.h"
 
 #include "engine/autograd.h"
+#include "engine/graph.h"
 #include "kernels/batch_norm/batch_norm.h"
 
 namespace fettle {
@@ -23,6 +24,8 @@ Tensor normalise(const BatchNormShape& s, const Tensor& x, const Tensor& gamma, 
     batch_norm_apply(device, s, epsilon, x.data(), gamma.data(), beta.data(), mean.data(),
                      variance.data(), y.data());
   });
+  trace(graph::BatchNorm{epsilon, of_batch},
+        {x, gamma, beta, of_batch ? Tensor() : mean, of_batch ? Tensor() : variance}, y);
   return record(std::move(y), {x, gamma, beta},
                 [=, x = x.detach(), gamma = gamma.detach()](const Tensor& dy, Grads& grads) {
                   // The input's gradient needs both sums, whether the parameters want them or not.

@@ -1,6 +1,7 @@
 #include "engine/ops/concatenate.h"
 
 #include "engine/autograd.h"
+#include "engine/graph.h"
 #include "kernels/concatenate/concatenate.h"
 
 namespace fettle {
@@ -31,6 +32,7 @@ Tensor concatenate(const std::vector<Tensor>& parts) {
       first += widths[i];
     }
   });
+  trace(graph::Concatenate{}, parts, y);
   return record(std::move(y), parts, [=](const Tensor& dy, Grads& grads) {
     on(dy.device(), [&](auto device) {
       int64_t first = 0;

@@ -1,5 +1,6 @@
 #include "engine/ops/conv2d.h"
 
+#include "engine/graph.h"
 #include "engine/ops/epilogue.h"
 
 namespace fettle {
@@ -46,6 +47,7 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2d
   on(x.device(), [&](auto device) {
     conv2d_forward(device, s, x.data(), w.data(), bias.data(), epilogue, y.data());
   });
+  trace(graph::Conv2d{s, epilogue}, {x, w, bias}, y);
   const SavedFactors saved(epilogue, y, x, w);
   return record(std::move(y), {x, w, bias}, [=](const Tensor& dy, Grads& grads) {
     const Tensor dz = epilogue_gradient(epilogue, dy, saved.output, 2, grads);

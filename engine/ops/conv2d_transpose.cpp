@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/graph.h"
 #include "engine/ops/epilogue.h"
 
 namespace fettle {
@@ -54,6 +55,7 @@ Tensor conv2d_transpose(const Tensor& x, const Tensor& w, const Tensor& bias,
                        y.data());
     }
   });
+  trace(graph::Conv2dTranspose{s, epilogue}, {x, w, bias}, y);
   const SavedFactors saved(epilogue, y, x, w);
   return record(std::move(y), {x, w, bias}, [=](const Tensor& dy, Grads& grads) {
     const Tensor dz = epilogue_gradient(epilogue, dy, saved.output, 2, grads);

@@ -1,5 +1,6 @@
 #include "engine/ops/dense.h"
 
+#include "engine/graph.h"
 #include "engine/ops/epilogue.h"
 
 namespace fettle {
@@ -16,6 +17,7 @@ Tensor dense(const Tensor& x, const Tensor& w, const Tensor& bias, Epilogue epil
   on(x.device(), [&](auto device) {
     dense_forward(device, s, x.data(), w.data(), bias.data(), epilogue, y.data());
   });
+  trace(graph::Dense{epilogue}, {x, w, bias}, y);
   const SavedFactors saved(epilogue, y, x, w);
   return record(std::move(y), {x, w, bias}, [=](const Tensor& dy, Grads& grads) {
     const Tensor dz = epilogue_gradient(epilogue, dy, saved.output, 2, grads);

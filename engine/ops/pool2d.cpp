@@ -1,6 +1,7 @@
 #include "engine/ops/pool2d.h"
 
 #include "engine/autograd.h"
+#include "engine/graph.h"
 #include "engine/ops/reshape.h"
 #include "kernels/pool2d/pool2d.h"
 
@@ -43,6 +44,7 @@ Tensor max_pool2d(const Tensor& x, const Pool2dOptions& options) {
   const Pool2dShape s = pool2d_shape("max_pool2d", x, options);
   Tensor y = Tensor::empty({s.N, s.P, s.Q, s.C}, DType::f32, x.device());
   on(x.device(), [&](auto device) { max_pool2d_forward(device, s, x.data(), y.data()); });
+  trace(graph::MaxPool2d{s}, {x}, y);
   return record(std::move(y), {x}, [s, x = x.detach()](const Tensor& dy, Grads& grads) {
     on(dy.device(),
        [&](auto device) { max_pool2d_backward(device, s, x.data(), dy.data(), grads.fresh(0)); });
@@ -53,6 +55,7 @@ Tensor average_pool2d(const Tensor& x, const Pool2dOptions& options) {
   const Pool2dShape s = pool2d_shape("average_pool2d", x, options);
   Tensor y = Tensor::empty({s.N, s.P, s.Q, s.C}, DType::f32, x.device());
   on(x.device(), [&](auto device) { average_pool2d_forward(device, s, x.data(), y.data()); });
+  trace(graph::AveragePool2d{s}, {x}, y);
   return record(std::move(y), {x}, [s](const Tensor& dy, Grads& grads) {
     on(dy.device(),
        [&](auto device) { average_pool2d_backward(device, s, dy.data(), grads.fresh(0)); });

@@ -1,11 +1,14 @@
 #include "engine/ops/reshape.h"
 
 #include "engine/autograd.h"
+#include "engine/graph.h"
 
 namespace fettle {
 
 Tensor reshape(const Tensor& x, const Shape& shape) {
-  return record(x.view(shape), {x}, [](const Tensor& dy, Grads& grads) { grads.pass(0, dy); });
+  Tensor y = x.view(shape);
+  trace(graph::Reshape{}, {x}, y);
+  return record(std::move(y), {x}, [](const Tensor& dy, Grads& grads) { grads.pass(0, dy); });
 }
 
 Tensor flatten(const Tensor& x) {

@@ -1,6 +1,7 @@
 #include "engine/ops/upsample2d.h"
 
 #include "engine/autograd.h"
+#include "engine/graph.h"
 
 namespace fettle {
 
@@ -11,6 +12,7 @@ Tensor upsample2d(const Tensor& x, std::array<int64_t, 2> size, Upsampling inter
   Tensor y = Tensor::empty({s.N, s.H * s.factor_h, s.W * s.factor_w, s.C}, DType::f32, x.device());
   on(x.device(),
      [&](auto device) { upsample2d_forward(device, s, interpolation, x.data(), y.data()); });
+  trace(graph::Upsample2d{s, interpolation}, {x}, y);
   return record(std::move(y), {x}, [s, interpolation](const Tensor& dy, Grads& grads) {
     on(dy.device(), [&](auto device) {
       upsample2d_backward(device, s, interpolation, dy.data(), grads.fresh(0));

@@ -1,0 +1,75 @@
+#include "engine/graph.h"
+
+#include "engine/error.h"
+
+namespace fettle {
+namespace {
+
+thread_local GraphRecorder* recorder = nullptr;
+
+/// Keeps the nodes that the output depends on.
+void drop_unused(Graph& graph) {
+  std::vector<bool> needed(graph.values.size());
+  needed[static_cast<size_t>(graph.output)] = true;
+  std::vector<GraphNode> kept;
+  for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
+    if (!needed[static_cast<size_t>(node->output)]) continue;
+    for (const int input : node->inputs)
+      if (input != Graph::absent) needed[static_cast<size_t>(input)] = true;
+    kept.push_back(std::move(*node));
+  }
+  graph.nodes.assign(std::make_move_iterator(kept.rbegin()), std::make_move_iterator(kept.rend()));
+}
+
+}  // namespace
+
+GraphRecorder::GraphRecorder(const Tensor& input, const NamedTensors& constants)
+    : outer_(recorder) {
+  require(!input.device().is_meta(), "a graph is recorded with real tensors, not with meta ones");
+  graph_.input = add_value(input, {input.shape(), "input", {}});
+  for (const NamedTensor& constant : constants)
+    add_value(constant.tensor, {constant.tensor.shape(), constant.name, constant.tensor.detach()});
+  recorder = this;
+}
+
+GraphRecorder::~GraphRecorder() {
+  recorder = outer_;
+}
+
+GraphRecorder::Key GraphRecorder::key_of(const Tensor& tensor) {
+  return {tensor.raw(), {tensor.shape().begin(), tensor.shape().end()}};
+}
+
+int GraphRecorder::add_value(const Tensor& tensor, GraphValue value) {
+  const int index = static_cast<int>(graph_.values.size());
+  graph_.values.push_back(std::move(value));
+  known_[key_of(tensor)] = index;
+  alive_.push_back(tensor.detach());
+  return index;
+}
+
+int GraphRecorder::value_of(const Tensor& tensor) {
+  if (!tensor.defined()) return Graph::absent;
+  const auto found = known_.find(key_of(tensor));
+  require(found != known_.end(), "the model uses a tensor ", tensor.shape(),
+          " that is neither one of its weights nor computed by an operation that graphs know");
+  return found->second;
+}
+
+Graph GraphRecorder::finish(const Tensor& output) {
+  recorder = outer_;
+  graph_.output = value_of(output);
+  drop_unused(graph_);
+  return std::move(graph_);
+}
+
+void trace(const graph::Operation& operation, const std::vector<Tensor>& inputs,
+           const Tensor& output) {
+  if (!recorder) return;
+  GraphNode node{operation, {}, 0};
+  for (const Tensor& input : inputs) node.inputs.push_back(recorder->value_of(input));
+  node.output = recorder->add_value(output, {output.shape(), "", {}});
+  recorder->graph_.nodes.push_back(std::move(node));
+}
+
+}  // namespace fettle

@@ -1,0 +1,81 @@
+// A model as a list of operations.
+#include <gtest/gtest.h>
+
+#include "engine/autograd.h"
+#include "engine/ops/arithmetic.h"
+#include "layers/batch_normalization.h"
+#include "layers/conv2d.h"
+#include "layers/dense.h"
+#include "layers/dropout.h"
+#include "layers/elementwise.h"
+#include "layers/pooling.h"
+#include "layers/sequential.h"
+
+namespace fettle {
+namespace {
+
+template <class T>
+const T& operation(const Graph& graph, size_t node) {
+  return std::get<T>(graph.nodes.at(node).operation);
+}
+
+TEST(Graph, ListsWhatASequentialModelComputes) {
+  Sequential model(Rescaling(0.5f, -1), Conv2D(5, 3), BatchNormalization(), ReLU(), MaxPooling2D(),
+                   Flatten(), Dropout(0.5f), Dense(4, Activation::relu), Dense(2));
+  const Shape shape = {2, 9, 7, 3};
+  build(model, shape, 1);
+  const Graph graph = graph_of(model, shape);
+  ASSERT_EQ(graph.nodes.size(), 8u);  // dropout does nothing in prediction
+  EXPECT_EQ(operation<graph::Rescale>(graph, 0).offset, -1);
+  EXPECT_EQ(operation<graph::Conv2d>(graph, 1).shape.P, 7);
+  EXPECT_FALSE(operation<graph::BatchNorm>(graph, 2).of_batch);
+  EXPECT_EQ(operation<graph::Elementwise>(graph, 3).function, Unary::relu);
+  EXPECT_EQ(operation<graph::MaxPool2d>(graph, 4).shape.Q, 2);
+  EXPECT_EQ(operation<graph::Dense>(graph, 6).epilogue, Epilogue::relu);
+
+  EXPECT_EQ(graph.nodes[0].inputs, std::vector<int>{graph.input});
+  EXPECT_EQ(graph.nodes[7].output, graph.output);
+  for (size_t i = 1; i < graph.nodes.size(); ++i)
+    EXPECT_EQ(graph.nodes[i].inputs[0], graph.nodes[i - 1].output);
+  const auto value = [&](size_t node, size_t input) {
+    return graph.values.at(static_cast<size_t>(graph.nodes[node].inputs[input]));
+  };
+  EXPECT_EQ(value(2, 3).name, "batch_normalization.running_mean");
+  EXPECT_EQ(value(7, 1).constant.shape(), (Shape{2, 4}));
+  EXPECT_EQ(value(6, 0).shape, (Shape{2, 30}));
+}
+
+/// x + 1 is computed for nothing; x * w + w is the result.
+class Branches : public Layer {
+ public:
+  std::string_view kind() const override { return "Branches"; }
+  void members(Members& members) override { members.parameter("weight", weight); }
+  Tensor weight = Tensor::full({2, 3}, 2);
+  Tensor stranger;
+
+ protected:
+  Tensor call(const Tensor& x) override {
+    rescale(x, 1, 1);
+    const Tensor y = x * weight + weight;
+    return stranger.defined() ? y + stranger : y;
+  }
+};
+
+TEST(Graph, DropsWhatTheResultDoesNotNeed) {
+  Branches model;
+  const Graph graph = graph_of(model, {2, 3});
+  ASSERT_EQ(graph.nodes.size(), 2u);
+  EXPECT_TRUE(std::holds_alternative<graph::Multiply>(graph.nodes[0].operation));
+  EXPECT_EQ(graph.nodes[0].inputs[1], graph.nodes[1].inputs[1]);
+}
+
+TEST(Graph, ATensorFromNowhereIsRefused) {
+  Branches model;
+  model.stranger = Tensor::zeros({2, 3});
+  EXPECT_THROW(graph_of(model, {2, 3}), Error);
+  const Tensor x = Tensor::zeros({2, 3});
+  EXPECT_EQ((x + x).shape(), x.shape());  // nothing is recorded any more
+}
+
+}  // namespace
+}  // namespace fettle
