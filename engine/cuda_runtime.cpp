@@ -256,8 +256,8 @@ std::vector<Gpu> gpus() {
   return {};
 }
 std::string why_no_gpu() {
-  return "this build of fettle has no CUDA kernels, since no CUDA toolkit was found when it was "
-         "built; build it where nvcc 12.4 or newer is installed, or use --device cpu";
+  return "this build of fettle has no CUDA kernels: it was made without a CUDA toolkit; build it "
+         "where nvcc 12.4 or newer is installed and without -DFETTLE_CUDA=OFF, or use --device cpu";
 }
 
 namespace {
