@@ -24,7 +24,31 @@ GemmExtents extents(Conv2dDirection direction, const Conv2dShape& s) {
   return {};
 }
 
-/// Rungs 2 to 4 count in 32 bits.
+/// Outputs that a block computes.
+struct TileExtents {
+  int64_t M, N;
+};
+TileExtents tile_extents(Conv2dRung rung, bool wide) {
+  switch (rung) {
+    case Conv2dRung::direct:
+      break;
+    case Conv2dRung::tiled:
+      return {16, 16};
+    case Conv2dRung::implicit_gemm:
+    case Conv2dRung::tensor_core:
+      return wide ? TileExtents{128, 64} : TileExtents{64, 32};
+    case Conv2dRung::multistage:
+      return wide ? TileExtents{128, 128} : TileExtents{64, 64};
+  }
+  return {1, 1};
+}
+
+/// Depthwise and nearly so: a tile of outputs would share nothing.
+bool narrow(const Conv2dShape& s) {
+  return std::min(s.C, s.K) / s.groups < 4 && s.groups > 1;
+}
+
+/// The rungs from 2 on count in 32 bits.
 bool fits_32_bits(const GemmExtents& e) {
   return std::max({e.M, e.N, e.K}) < std::numeric_limits<int32_t>::max() - 1024;
 }
@@ -53,20 +77,22 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int 
                        int multiprocessors, Precision precision) {
   const GemmExtents e = extents(direction, shape);
   Conv2dPlan plan;
-  // Depthwise and nearly so: a tile of outputs would share nothing.
-  const bool narrow = std::min(shape.C, shape.K) / shape.groups < 4 && shape.groups > 1;
-  if (narrow || !fits_32_bits(e) || !fits_grid(e, shape.groups, 32, 1)) return plan;
+  if (narrow(shape) || !fits_32_bits(e) || !fits_grid(e, shape.groups, 32, 1)) return plan;
   plan.rung = Conv2dRung::implicit_gemm;
   if (precision != Precision::fp32 && compute_capability >= 80) {
     plan.rung = Conv2dRung::tensor_core;
     plan.precision = precision;
+    // Filled-up channels and tiles of 64 columns must not be mostly zeros.
+    const bool whole = shape.C / shape.groups % 8 == 0 && shape.K / shape.groups % 8 == 0;
+    if (precision == Precision::bf16 && whole && e.N > 32) plan.rung = Conv2dRung::multistage;
   }
-  const auto tiles = [&](int64_t tile_m, int64_t tile_n) {
-    return ((e.M + tile_m - 1) / tile_m) * ((e.N + tile_n - 1) / tile_n) * shape.groups;
+  const auto blocks_of = [&](bool wide) {
+    const TileExtents tile = tile_extents(plan.rung, wide);
+    return ((e.M + tile.M - 1) / tile.M) * ((e.N + tile.N - 1) / tile.N) * shape.groups;
   };
-  plan.wide_tile = e.N > 32 && tiles(128, 64) >= multiprocessors;
+  plan.wide_tile = e.N > tile_extents(plan.rung, false).N && blocks_of(true) >= multiprocessors;
   // Fewer blocks than multiprocessors: cut the sum, but leave each part 256 steps at least.
-  const int64_t blocks = plan.wide_tile ? tiles(128, 64) : tiles(64, 32);
+  const int64_t blocks = blocks_of(plan.wide_tile);
   const int64_t wanted = (2 * multiprocessors + blocks - 1) / std::max<int64_t>(blocks, 1);
   const int64_t possible = std::min(e.K / 256, 65535 / shape.groups);
   plan.splits = static_cast<int>(std::clamp<int64_t>(std::min(wanted, possible), 1, 64));
@@ -86,17 +112,20 @@ std::vector<Conv2dPlan> all_conv2d_plans(Conv2dDirection direction, const Conv2d
       for (const Precision precision : {Precision::tf32, Precision::bf16}) {
         plans.push_back({Conv2dRung::tensor_core, precision, wide, splits});
       }
+      if (narrow(shape) || (wide && splits > 1)) continue;
+      plans.push_back({Conv2dRung::multistage, Precision::bf16, wide, splits});
     }
   }
   return plans;
 }
 
 std::string to_string(const Conv2dPlan& plan) {
-  constexpr const char* rungs[] = {"direct", "tiled", "implicit_gemm", "tensor_core"};
+  constexpr const char* rungs[] = {"direct", "tiled", "implicit_gemm", "tensor_core", "multistage"};
   std::string text = rungs[static_cast<int>(plan.rung)];
   if (plan.rung == Conv2dRung::direct) return text;
-  text += std::string(" ") + name_of(plan.precision);
-  text += plan.rung == Conv2dRung::tiled ? " 16x16" : plan.wide_tile ? " 128x64" : " 64x32";
+  const TileExtents tile = tile_extents(plan.rung, plan.wide_tile);
+  text += std::string(" ") + name_of(plan.precision) + " " + std::to_string(tile.M) + "x" +
+          std::to_string(tile.N);
   if (plan.splits > 1) text += " in " + std::to_string(plan.splits) + " splits";
   return text;
 }

@@ -11,7 +11,7 @@
 namespace fettle {
 
 /// The rungs, each in a file of its name and number.
-enum class Conv2dRung { direct, tiled, implicit_gemm, tensor_core };
+enum class Conv2dRung { direct, tiled, implicit_gemm, tensor_core, multistage };
 enum class Conv2dDirection { forward, backward_input, backward_weight };
 
 /// What multiplies. fp32: exact products, rounded sums. tf32 and bf16 round the factors to 10 and 7
@@ -21,8 +21,9 @@ enum class Precision { fp32, tf32, bf16 };
 struct Conv2dPlan {
   Conv2dRung rung = Conv2dRung::direct;
   Precision precision = Precision::fp32;
-  bool wide_tile = false;  ///< 128x64 outputs a block instead of 64x32 (rungs 3 and 4)
-  int splits = 1;          ///< parts into which the summed axis is cut, added in order afterwards
+  /// Outputs a block: 128x64 instead of 64x32 (rungs 3 and 4), 128x128 instead of 64x64 (rung 5).
+  bool wide_tile = false;
+  int splits = 1;  ///< parts into which the summed axis is cut, added in order afterwards
 };
 
 /// A pure function of its arguments. `compute_capability` is 90 for Hopper; tensor cores are used

@@ -95,11 +95,13 @@ class Executor {
   void give_way() {
     Thread& t = *current;
     t.accesses = 0;
+    const bool inside = std::exchange(in_executor, false);
     StackSwitch stack;
     stack.leave(StackSwitch::host_bottom, StackSwitch::host_size);
     t.scheduler = std::move(t.scheduler).resume();
     stack.arrive();
     current = &t;
+    in_executor = inside;
   }
 
   /// The running thread waits at a word of its warp; the last lane carries it out for all.
@@ -400,6 +402,7 @@ Launch& launch_now() {
   return executor().launch;
 }
 void report(Kind kind, const void* pc, const std::string& text) {
+  const InExecutor inside;
   executor().report(kind, pc, text);
 }
 void give_way() {

@@ -222,6 +222,7 @@ void check_shared(uintptr_t address, size_t bytes, Access access, const void* pc
 }  // namespace
 
 void check_access(const void* pointer, size_t bytes, Access access, const void* pc) {
+  const InExecutor inside;
   Memory& m = memory();
   const auto address = reinterpret_cast<uintptr_t>(pointer);
   if (address - m.stacks < m.stacks_end - m.stacks) return;

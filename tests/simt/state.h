@@ -6,6 +6,7 @@
 #include <boost/context/fiber.hpp>
 #include <cstdint>
 #include <deque>
+#include <utility>
 #include <vector>
 
 #include "tests/simt/executor.h"
@@ -59,6 +60,20 @@ struct Thread {
 
 /// The thread that runs, or nullptr outside a kernel.
 inline thread_local Thread* current = nullptr;
+
+/// While the executor itself works: the linker may have given it functions of the standard library
+/// that were compiled with hooks.
+inline thread_local bool in_executor = false;
+class InExecutor {
+ public:
+  InExecutor() : before_(std::exchange(in_executor, true)) {}
+  ~InExecutor() { in_executor = before_; }
+  InExecutor(const InExecutor&) = delete;
+  InExecutor& operator=(const InExecutor&) = delete;
+
+ private:
+  bool before_;
+};
 
 /// Where the launch stands.
 struct Launch {
