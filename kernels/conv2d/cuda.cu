@@ -45,7 +45,7 @@ void launch_tensor_core(const char* name, dim3 grid, Cuda device, const Gemm<A, 
 template <class A, class B>
 void run_gemm(const char* name, const Conv2dPlan& plan, Cuda device, const Gemm<A, B>& whole,
               int64_t outputs, bool fours) {
-  const bool wide_tile = plan.wide_tile && fours;
+  const bool wide_tile = plan.tile > 0 && fours;
   const int tile_m = plan.rung == Conv2dRung::tiled ? tiled_edge : wide_tile ? 128 : 64;
   const int tile_n = plan.rung == Conv2dRung::tiled ? tiled_edge : wide_tile ? 64 : 32;
   in_splits(name, plan.splits, 16, device, whole, outputs, 1, 1, [&](const Gemm<A, B>& gemm) {

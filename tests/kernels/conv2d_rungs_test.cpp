@@ -114,8 +114,8 @@ TEST(Conv2dRungsCounted, SwizzledTilesKeepOutOfEachOthersBanks) {
   const Conv2dShape& s = c.shape;
   const Inputs a(s);
   Array<> y = unwritten(a.dy.size()), dx = unwritten(a.x.size()), dw = unwritten(a.w.size());
-  for (const bool wide : {false, true}) {
-    const Conv2dPlan plan = {Conv2dRung::multistage, Precision::bf16, wide, 1};
+  for (const int tile : {0, 1}) {
+    const Conv2dPlan plan = {Conv2dRung::multistage, Precision::bf16, tile, 1};
     simt::options().count = true;
     conv2d_forward(Cuda{}, plan, s, a.x.data(), a.w.data(), nullptr, Epilogue::linear, y.data());
     conv2d_backward_input(Cuda{}, plan, s, a.dy.data(), a.w.data(), dx.data());
