@@ -135,9 +135,13 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int 
       plan.tile = tile;
     }
   }
-  // Fewer blocks than multiprocessors: cut the sum, but leave each part 256 steps at least.
-  const int64_t blocks = blocks_of(plan.tile);
-  const int64_t wanted = (2 * multiprocessors + blocks - 1) / std::max<int64_t>(blocks, 1);
+  // Fewer blocks than there is room for: cut the sum, but leave each part 256 steps at least. Two
+  // blocks share a multiprocessor, but for the large tiles of rung 6, whose blocks take one part
+  // after another: one more than there is room for would double the time.
+  const bool persistent = plan.rung == Conv2dRung::wgmma;
+  const int64_t blocks = std::max<int64_t>(blocks_of(plan.tile), 1);
+  const int64_t room = multiprocessors * (persistent && plan.tile > 0 ? 1 : 2);
+  const int64_t wanted = (persistent ? room : room + blocks - 1) / blocks;
   const int64_t possible = std::min(e.K / 256, 65535 / shape.groups);
   plan.splits = static_cast<int>(std::clamp<int64_t>(std::min(wanted, possible), 1, 64));
   return plan;
