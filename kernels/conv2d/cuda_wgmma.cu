@@ -30,6 +30,22 @@ bool pointwise(const Conv2dShape& s) {
          s.pad_left == 0 && s.P == s.H && s.Q == s.W;
 }
 
+/// The windows of the convolution over x; `pixels` is left open.
+WindowsMap windows_of_x(const Conv2dShape& s) {
+  return {.N = s.N,
+          .H = s.H,
+          .W = s.W,
+          .C = in_eights(s).C,
+          .P = s.P,
+          .Q = s.Q,
+          .stride_h = s.stride_h,
+          .stride_w = s.stride_w,
+          .first_h = -s.pad_top,
+          .first_w = -s.pad_left,
+          .pixels = 0,
+          .channels = 64};
+}
+
 /// Boxes of `pixels` by 64 channels under the windows of an NHWC tensor.
 TensorMap map_of_windows(const bf16* base, const WindowsMap& w, bool tiled) {
   if (tiled) return tiled_map(bf16_element, base, {w.C, w.N * w.H * w.W}, {64, w.pixels}, b128);
@@ -75,8 +91,8 @@ void run(const WgmmaCall& call, const TensorMap& a, const TensorMap& b, const Fe
             });
 }
 
-/// Forward, and backward input as the forward convolution of dy: `w` are its windows, `depth` the
-/// channels that are summed over and `columns` those of the result.
+/// Forward, and backward input as the forward convolution of dy: `w` are its windows and `columns`
+/// the channels of the result.
 template <bool Forward>
 void run_windows_times_filters(const WgmmaCall& call, WindowsMap w, int64_t columns) {
   const Conv2dShape &s = call.shape, eights = in_eights(s);
@@ -105,21 +121,7 @@ void run_windows_times_filters(const WgmmaCall& call, WindowsMap w, int64_t colu
 }  // namespace
 
 void conv2d_forward_wgmma(const WgmmaCall& call) {
-  const Conv2dShape& s = call.shape;
-  run_windows_times_filters<true>(call,
-                                  {.N = s.N,
-                                   .H = s.H,
-                                   .W = s.W,
-                                   .C = in_eights(s).C,
-                                   .P = s.P,
-                                   .Q = s.Q,
-                                   .stride_h = s.stride_h,
-                                   .stride_w = s.stride_w,
-                                   .first_h = -s.pad_top,
-                                   .first_w = -s.pad_left,
-                                   .pixels = 0,
-                                   .channels = 64},
-                                  s.K);
+  run_windows_times_filters<true>(call, windows_of_x(call.shape), call.shape.K);
 }
 
 void conv2d_backward_input_wgmma(const WgmmaCall& call) {
@@ -143,18 +145,8 @@ void conv2d_backward_input_wgmma(const WgmmaCall& call) {
 void conv2d_backward_weight_wgmma(const WgmmaCall& call) {
   const Conv2dShape &s = call.shape, eights = in_eights(s);
   const int64_t pixels = s.N * s.P * s.Q, taps = s.R * s.S;
-  const WindowsMap w = {.N = s.N,
-                        .H = s.H,
-                        .W = s.W,
-                        .C = eights.C,
-                        .P = s.P,
-                        .Q = s.Q,
-                        .stride_h = s.stride_h,
-                        .stride_w = s.stride_w,
-                        .first_h = -s.pad_top,
-                        .first_w = -s.pad_left,
-                        .pixels = 64,
-                        .channels = 64};
+  WindowsMap w = windows_of_x(s);
+  w.pixels = 64;
   const bool tiled = pointwise(s);
   with_tiling(call.plan, [&](auto tiling) {
     using T = decltype(tiling);

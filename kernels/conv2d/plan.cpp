@@ -55,6 +55,15 @@ bool narrow(const Conv2dShape& s) {
   return std::min(s.C, s.K) / s.groups < 4 && s.groups > 1;
 }
 
+/// Rungs 5 and 6 count the eights of channels of their bf16 operands in 32 bits.
+bool fits_bf16_operands(const Conv2dShape& s) {
+  const auto eights = [&](int64_t pixels, int64_t channels) {
+    return pixels * s.groups * ((channels / s.groups + 7) / 8);
+  };
+  return std::max(eights(s.N * s.H * s.W, s.C), eights(s.N * s.P * s.Q, s.K)) <
+         std::numeric_limits<int32_t>::max();
+}
+
 /// What tensor maps of windows can say, and backward input without stride only.
 bool fits_wgmma(Conv2dDirection direction, const Conv2dShape& s, int compute_capability) {
   const bool strided = s.stride_h > 1 || s.stride_w > 1;
@@ -116,7 +125,7 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int 
     plan.precision = precision;
     // Filled-up channels and tiles of 64 columns must not be mostly zeros.
     const bool whole = shape.C / shape.groups % 8 == 0 && shape.K / shape.groups % 8 == 0;
-    if (precision == Precision::bf16 && whole && e.N > 32) {
+    if (precision == Precision::bf16 && whole && e.N > 32 && fits_bf16_operands(shape)) {
       plan.rung = fits_wgmma(direction, shape, compute_capability) && fills_wgmma(direction, shape)
                       ? Conv2dRung::wgmma
                       : Conv2dRung::multistage;
@@ -163,7 +172,7 @@ std::vector<Conv2dPlan> all_conv2d_plans(Conv2dDirection direction, const Conv2d
     }
   }
   for (const Conv2dRung rung : {Conv2dRung::multistage, Conv2dRung::wgmma}) {
-    if (compute_capability < 80 || narrow(shape)) continue;
+    if (compute_capability < 80 || narrow(shape) || !fits_bf16_operands(shape)) continue;
     if (rung == Conv2dRung::wgmma && !fits_wgmma(direction, shape, compute_capability)) continue;
     for (int tile = 0; tile < tiles_of(rung); ++tile) {
       plans.push_back({rung, Precision::bf16, tile, 1});

@@ -56,6 +56,14 @@ TEST(Conv2dPlans, WhatRung6CannotDoOrWouldFillWithZeros) {
   EXPECT_EQ(plan(forward, grouped, 90), "direct");
 }
 
+TEST(Conv2dPlans, OperandsOfMoreThan32Bits) {
+  Conv2dShape s = square(56, 256, 64, 1, 1);
+  s.N = 20'000;
+  EXPECT_EQ(plan(forward, s, 90), "wgmma bf16 128x64");
+  s.N = 30'000;  // 3.0e9 eights of channels
+  EXPECT_EQ(plan(forward, s, 90), "tensor_core bf16 128x64");
+}
+
 TEST(Conv2dPlans, OtherGpusAndPrecisions) {
   const Conv2dShape s = square(56, 64, 64, 3, 1);
   EXPECT_EQ(plan(forward, s, 80), "multistage bf16 64x64");

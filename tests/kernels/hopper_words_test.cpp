@@ -41,9 +41,9 @@ TEST(HopperWords, BulkCopyOfATiledBox) {
   constexpr int rows = 21, channels = 40, box_rows = 16;
   const Array<uint16_t> x = numbered(rows * channels);
   for (const auto& [swizzle, box_channels] : {std::pair{Swizzle::none, 24},
-                                             {Swizzle::bytes32, 16},
-                                             {Swizzle::bytes64, 32},
-                                             {Swizzle::bytes128, 64}}) {
+                                              {Swizzle::bytes32, 16},
+                                              {Swizzle::bytes64, 32},
+                                              {Swizzle::bytes128, 64}}) {
     const TensorMap map = tiled_map(TensorElement::bf16, x.data(), {channels, rows},
                                     {box_channels, box_rows}, swizzle);
     // Inside, over each of the four edges, and wholly outside.
