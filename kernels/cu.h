@@ -8,8 +8,8 @@
 //   __syncthreads() __syncthreads_or(p) __syncwarp(mask) __shfl_sync __shfl_xor_sync
 //   __shfl_down_sync __ballot_sync __any_sync __all_sync atomicAdd atomicMax atomicExch atomicCAS
 //
-// and of what follows here and in kernels/cu/*.h. All barriers are unconditional and all warp words
-// name every lane that lives: no thread returns before the last of them.
+// and the functions of this header and of its parts in kernels/cu/. All barriers are unconditional
+// and all warp words name every lane that lives: no thread returns before the last of them.
 #pragma once
 
 #include <cstddef>

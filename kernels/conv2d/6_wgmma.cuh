@@ -17,7 +17,8 @@
 // takes them transposed, in panels of 64.
 //
 // Shared memory: `stages` of (128 + TileN) x 64 bf16. Traffic as in rung 5, but no register or
-// instruction of the multiplying warps moves data. The limit it aims for is the rate of wgmma.
+// instruction of the multiplying warps moves data. The sums go from registers to global memory,
+// where four lanes fill a sector of 32 bytes. The limit it aims for is the rate of wgmma.
 #pragma once
 
 #include "kernels/conv2d/operands.cuh"
