@@ -24,8 +24,10 @@ struct ImplicitGemmTiling {
 
 template <class A, class B, class T>
 struct ImplicitGemmShared {
-  GemmTile<A, T::M, T::depth, T::pad> a[T::stages];
-  GemmTile<B, T::N, T::depth, T::pad> b[T::stages];
+  using TileA = GemmTile<A, T::M, T::depth, T::pad>;
+  using TileB = GemmTile<B, T::N, T::depth, T::pad>;
+  TileA a[T::stages];
+  TileB b[T::stages];
 };
 
 /// Row i of thread `t` of `threads`: dealt out one by one along k, in pairs or fours along the
@@ -65,14 +67,15 @@ __device__ __forceinline__ void read_rows(Tile& tile, int t, int threads, int k,
 /// One block: TileM x TileN outputs of one group and one part of k.
 template <class A, class B, class T, int V>
 __global__ void __launch_bounds__(gemm_threads) conv2d_implicit_gemm_kernel(Gemm<A, B> gemm) {
-  auto& tiles = *dynamic_shared<ImplicitGemmShared<A, B, T>>();
+  using Shared = ImplicitGemmShared<A, B, T>;
+  Shared& tiles = *dynamic_shared<Shared>();
   const int thread = static_cast<int>(threadIdx.x);
   const GemmBlock block = gemm.block(T::M, T::N);
   const int tm = thread / T::threads_n, tn = thread % T::threads_n;
 
-  const TileLoader<A, T::M, T::depth, T::pad, gemm_threads, V> load_a(gemm.a, block.m0, block.group,
+  const TileLoader<A, typename Shared::TileA, gemm_threads, V> load_a(gemm.a, block.m0, block.group,
                                                                       thread);
-  const TileLoader<B, T::N, T::depth, T::pad, gemm_threads, V> load_b(gemm.b, block.n0, block.group,
+  const TileLoader<B, typename Shared::TileB, gemm_threads, V> load_b(gemm.b, block.n0, block.group,
                                                                       thread);
   float sums[T::rows_each][T::columns_each] = {};
   gemm_main_loop<T::stages, T::depth>(

@@ -33,8 +33,10 @@ struct TensorCoreTiling {
 
 template <class A, class B, class T>
 struct TensorCoreShared {
-  GemmTile<A, T::M, T::depth, T::template pad<A>> a[T::stages];
-  GemmTile<B, T::N, T::depth, T::template pad<B>> b[T::stages];
+  using TileA = GemmTile<A, T::M, T::depth, T::template pad<A>>;
+  using TileB = GemmTile<B, T::N, T::depth, T::template pad<B>>;
+  TileA a[T::stages];
+  TileB b[T::stages];
 };
 
 /// Two factors that are neighbours in k, as one register of bf16.
@@ -101,16 +103,17 @@ __device__ __forceinline__ void multiply_tiles(TileA& a, TileB& b, int row0, int
 /// One block: TileM x TileN outputs of one group and one part of k, eight warps as 4x2.
 template <class A, class B, class T, int V>
 __global__ void __launch_bounds__(T::threads) conv2d_tensor_core_kernel(Gemm<A, B> gemm) {
-  auto& tiles = *dynamic_shared<TensorCoreShared<A, B, T>>();
+  using Shared = TensorCoreShared<A, B, T>;
+  Shared& tiles = *dynamic_shared<Shared>();
   const int thread = static_cast<int>(threadIdx.x);
   const GemmBlock block = gemm.block(T::M, T::N);
   const int warp = thread / 32, g = thread % 32 / 4, t = thread % 4;
   const int row0 = warp / T::warps_n * T::warp_M, column0 = warp % T::warps_n * T::warp_N;
 
-  const TileLoader<A, T::M, T::depth, T::template pad<A>, T::threads, V> load_a(
-      gemm.a, block.m0, block.group, thread);
-  const TileLoader<B, T::N, T::depth, T::template pad<B>, T::threads, V> load_b(
-      gemm.b, block.n0, block.group, thread);
+  const TileLoader<A, typename Shared::TileA, T::threads, V> load_a(gemm.a, block.m0, block.group,
+                                                                    thread);
+  const TileLoader<B, typename Shared::TileB, T::threads, V> load_b(gemm.b, block.n0, block.group,
+                                                                    thread);
   float sums[T::words_m][T::words_n][4] = {};
   gemm_main_loop<T::stages, T::depth>(tiles.a, tiles.b, load_a, load_b, block.k_begin, block.k_end,
                                       [&](auto& tile_a, auto& tile_b) {
@@ -118,19 +121,7 @@ __global__ void __launch_bounds__(T::threads) conv2d_tensor_core_kernel(Gemm<A, 
                                                                 sums);
                                       });
 
-#pragma unroll
-  for (int i = 0; i < T::words_m; ++i) {
-#pragma unroll
-    for (int j = 0; j < T::words_n; ++j) {
-#pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        const int m = block.m0 + row0 + i * 16 + g + e / 2 * 8;
-        const int n = block.n0 + column0 + j * 8 + 2 * t + e % 2;
-        if (m < gemm.M && n < gemm.N)
-          gemm.out.store(m, n, gemm.N, block.group, block.split, sums[i][j][e]);
-      }
-    }
-  }
+  store_mma_sums<T::words_m, T::words_n>(gemm, block, row0, column0, thread % 32, sums);
 }
 
 }  // namespace fettle

@@ -1,26 +1,12 @@
-#include <algorithm>
-
 #include "kernels/conv2d/1_direct.cuh"
 #include "kernels/conv2d/2_tiled.cuh"
 #include "kernels/conv2d/3_implicit_gemm.cuh"
 #include "kernels/conv2d/4_tensor_core.cuh"
-#include "kernels/conv2d/plan.h"
+#include "kernels/conv2d/cuda_bf16.h"
+#include "kernels/conv2d/splits.cuh"
 
 namespace fettle {
 namespace {
-
-/// Adds the parts of a cut sum in their order. One thread: one output. Bytes an output: 4 for each
-/// part and 4 to write; limited by memory bandwidth.
-__global__ void __launch_bounds__(256)
-    conv2d_add_splits_kernel(int64_t n, int splits, int K, const float* __restrict__ parts,
-                             const float* __restrict__ bias, Epilogue epilogue,
-                             float* __restrict__ out) {
-  for (int64_t i = strided_first(); i < n; i += strided_step()) {
-    float sum = bias ? bias[i % K] : 0.0f;
-    for (int split = 0; split < splits; ++split) sum += parts[split * n + i];
-    out[i] = epilogue == Epilogue::relu && sum < 0 ? 0.0f : sum;
-  }
-}
 
 bool aligned(const void* p) {
   return reinterpret_cast<uintptr_t>(p) % 16 == 0;
@@ -57,43 +43,34 @@ void launch_tensor_core(const char* name, dim3 grid, Cuda device, const Gemm<A, 
 
 /// Rungs 2 to 4. `outputs` is the size of the whole result.
 template <class A, class B>
-void run_gemm(const char* name, Conv2dPlan plan, Cuda device, Gemm<A, B> gemm, int64_t outputs,
-              bool fours) {
-  if (outputs == 0) return;
-  plan.wide_tile = plan.wide_tile && fours;
-  const GemmOutput final = gemm.out;
-  gemm.k_per_split = ((gemm.K + plan.splits - 1) / plan.splits + 15) / 16 * 16;
-  gemm.splits = gemm.K == 0 ? 1 : (gemm.K + gemm.k_per_split - 1) / gemm.k_per_split;
-  if (gemm.splits > 1) {
-    gemm.out.first = scratch<float>(device, gemm.splits * outputs);
-    gemm.out.split_step = outputs;
-    gemm.out.bias = nullptr;
-    gemm.out.epilogue = Epilogue::linear;
-  }
-
-  const int tile_m = plan.rung == Conv2dRung::tiled ? tiled_edge : plan.wide_tile ? 128 : 64;
-  const int tile_n = plan.rung == Conv2dRung::tiled ? tiled_edge : plan.wide_tile ? 64 : 32;
-  const dim3 grid(blocks_for(gemm.M, tile_m), blocks_for(gemm.N, tile_n),
-                  static_cast<unsigned>(gemm.groups * gemm.splits));
-  if (plan.rung == Conv2dRung::tiled) {
-    launch(name, conv2d_tiled_kernel<A, B>, grid, dim3(tiled_edge, tiled_edge), 0, device, gemm);
-  } else if (plan.rung == Conv2dRung::implicit_gemm) {
-    if (plan.wide_tile) {
-      launch_implicit_gemm<ImplicitGemmTiling<128, 64>, 4>(name, grid, device, gemm);
-    } else if (fours) {
-      launch_implicit_gemm<ImplicitGemmTiling<64, 32>, 4>(name, grid, device, gemm);
+void run_gemm(const char* name, const Conv2dPlan& plan, Cuda device, const Gemm<A, B>& whole,
+              int64_t outputs, bool fours) {
+  const bool wide_tile = plan.tile > 0 && fours;
+  const int tile_m = plan.rung == Conv2dRung::tiled ? tiled_edge : wide_tile ? 128 : 64;
+  const int tile_n = plan.rung == Conv2dRung::tiled ? tiled_edge : wide_tile ? 64 : 32;
+  in_splits(name, plan.splits, 16, device, whole, outputs, 1, 1, [&](const Gemm<A, B>& gemm) {
+    const dim3 grid(blocks_for(gemm.M, tile_m), blocks_for(gemm.N, tile_n),
+                    static_cast<unsigned>(gemm.groups * gemm.splits));
+    if (plan.rung == Conv2dRung::tiled) {
+      launch(name, conv2d_tiled_kernel<A, B>, grid, dim3(tiled_edge, tiled_edge), 0, device, gemm);
+    } else if (plan.rung == Conv2dRung::implicit_gemm) {
+      if (wide_tile) {
+        launch_implicit_gemm<ImplicitGemmTiling<128, 64>, 4>(name, grid, device, gemm);
+      } else if (fours) {
+        launch_implicit_gemm<ImplicitGemmTiling<64, 32>, 4>(name, grid, device, gemm);
+      } else {
+        launch_implicit_gemm<ImplicitGemmTiling<64, 32>, 1>(name, grid, device, gemm);
+      }
+    } else if (plan.precision == Precision::tf32) {
+      launch_tensor_core<Precision::tf32>(name, grid, device, gemm, wide_tile, fours);
     } else {
-      launch_implicit_gemm<ImplicitGemmTiling<64, 32>, 1>(name, grid, device, gemm);
+      launch_tensor_core<Precision::bf16>(name, grid, device, gemm, wide_tile, fours);
     }
-  } else if (plan.precision == Precision::tf32) {
-    launch_tensor_core<Precision::tf32>(name, grid, device, gemm, plan.wide_tile, fours);
-  } else {
-    launch_tensor_core<Precision::bf16>(name, grid, device, gemm, plan.wide_tile, fours);
-  }
-  if (gemm.splits > 1) {
-    launch(name, conv2d_add_splits_kernel, strided_blocks(outputs, 256), 256, 0, device, outputs,
-           gemm.splits, gemm.out.width, gemm.out.first, final.bias, final.epilogue, final.first);
-  }
+  });
+}
+
+bool has_bf16_operands(const Conv2dPlan& plan) {
+  return plan.rung >= Conv2dRung::multistage;
 }
 
 Conv2dPlan planned(Conv2dDirection direction, const Conv2dShape& shape) {
@@ -106,6 +83,9 @@ Conv2dPlan planned(Conv2dDirection direction, const Conv2dShape& shape) {
 
 void conv2d_forward(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, const float* x,
                     const float* w, const float* bias, Epilogue epilogue, float* y) {
+  if (has_bf16_operands(plan)) {
+    return conv2d_forward_bf16(device, plan, s, x, w, bias, epilogue, y);
+  }
   const int64_t outputs = s.N * s.P * s.Q * s.K;
   if (plan.rung == Conv2dRung::direct) {
     launch("conv2d_forward", conv2d_forward_direct_kernel, strided_blocks(outputs, direct_threads),
@@ -113,7 +93,7 @@ void conv2d_forward(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, c
     return;
   }
   const GemmShape g(s);
-  const Gemm<WindowsOfInput, Weights> gemm = {
+  const Gemm<WindowsOfInput<float>, Weights<float>> gemm = {
       {g, x}, {g, w},           {y, g.Kg, 0, g.K, bias, epilogue}, g.N * g.P * g.Q,
       g.Kg,   g.R * g.S * g.Cg, static_cast<int>(s.groups),        1,
       0};
@@ -122,6 +102,9 @@ void conv2d_forward(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, c
 
 void conv2d_backward_input(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s,
                            const float* dy, const float* w, float* dx) {
+  if (has_bf16_operands(plan)) {
+    return conv2d_backward_input_bf16(device, plan, s, dy, w, dx);
+  }
   const int64_t outputs = s.N * s.H * s.W * s.C;
   if (plan.rung == Conv2dRung::direct) {
     launch("conv2d_backward_input", conv2d_backward_input_direct_kernel,
@@ -129,7 +112,7 @@ void conv2d_backward_input(Cuda device, const Conv2dPlan& plan, const Conv2dShap
     return;
   }
   const GemmShape g(s);
-  const Gemm<OutputsOverInput, WeightsTransposed> gemm = {
+  const Gemm<OutputsOverInput<float>, WeightsTransposed<float>> gemm = {
       {g, dy},
       {g, w},
       {dx, g.Cg, 0, g.C, nullptr, Epilogue::linear},
@@ -144,6 +127,9 @@ void conv2d_backward_input(Cuda device, const Conv2dPlan& plan, const Conv2dShap
 
 void conv2d_backward_weight(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s,
                             const float* dy, const float* x, float* dw) {
+  if (has_bf16_operands(plan)) {
+    return conv2d_backward_weight_bf16(device, plan, s, dy, x, dw);
+  }
   const int64_t Cg = s.C / s.groups, outputs = s.K * s.R * s.S * Cg;
   if (plan.rung == Conv2dRung::direct) {
     launch("conv2d_backward_weight", conv2d_backward_weight_direct_kernel,
@@ -152,7 +138,7 @@ void conv2d_backward_weight(Cuda device, const Conv2dPlan& plan, const Conv2dSha
   }
   const GemmShape g(s);
   const int taps = g.R * g.S * g.Cg;
-  const Gemm<Outputs, InputUnderTaps> gemm = {
+  const Gemm<Outputs<float>, InputUnderTaps<float>> gemm = {
       {g, dy},
       {g, x},
       {dw, int64_t{g.Kg} * taps, 0, taps, nullptr, Epilogue::linear},

@@ -1,17 +1,19 @@
-// What rungs 3 and 4 share: a ring of tiles in shared memory, filled by asynchronous copies while
+// What rungs 3 to 5 share: a ring of tiles in shared memory, filled by asynchronous copies while
 // the tile before is multiplied.
 //
 // A tile holds `Rows` rows of an operand over `Depth` steps of k. It keeps the order that the
 // operand has in global memory, along k or along the rows, so that V neighbours (one 16-byte copy
-// for V = 4) stay neighbours; `Pad` floats after each line spread the lines over the banks.
+// for four floats or eight bf16) stay neighbours.
 #pragma once
 
 #include "kernels/conv2d/operands.cuh"
 
 namespace fettle {
 
+/// `Pad` floats after each line spread the lines over the banks.
 template <class Operand, int Rows, int Depth, int Pad>
 struct GemmTile {
+  static constexpr int rows = Rows, depth = Depth;
   static constexpr int line = (Operand::along_k ? Depth : Rows) + Pad;
   static constexpr int lines = Operand::along_k ? Rows : Depth;
   alignas(16) float v[lines * line];
@@ -23,10 +25,11 @@ struct GemmTile {
 
 /// One thread's part in filling tiles of an operand: which elements it copies, and what it knows of
 /// them before the loop begins.
-template <class Operand, int Rows, int Depth, int Pad, int Threads, int V>
+template <class Operand, class Tile, int Threads, int V>
 class TileLoader {
-  using Tile = GemmTile<Operand, Rows, Depth, Pad>;
-  static constexpr int across = (Operand::along_k ? Depth : Rows) / V;  // copies in a line
+  using Element = typename Operand::Element;
+  // Copies in a line.
+  static constexpr int across = (Operand::along_k ? Tile::depth : Tile::rows) / V;
   static constexpr int lines_a_pass = Threads / across;
   // Of a small tile, some threads have nothing to copy.
   static constexpr int passes = (Tile::lines + lines_a_pass - 1) / lines_a_pass;
@@ -53,14 +56,14 @@ class TileLoader {
       const auto depth = operand_.depth(k0 + column_, group_);
 #pragma unroll
       for (int i = 0; i < passes; ++i) {
-        const float* from = k0 + column_ < k_end ? operand_.element(rows_[i], depth) : nullptr;
+        const Element* from = k0 + column_ < k_end ? operand_.element(rows_[i], depth) : nullptr;
         copy(tile.at(line_ + i * lines_a_pass, column_), from);
       }
     } else {
 #pragma unroll
       for (int i = 0; i < passes; ++i) {
         const int k = line_ + i * lines_a_pass;
-        const float* from =
+        const Element* from =
             k0 + k < k_end ? operand_.element(rows_[0], operand_.depth(k0 + k, group_)) : nullptr;
         copy(tile.at(column_, k), from);
       }
@@ -68,8 +71,9 @@ class TileLoader {
   }
 
  private:
-  __device__ __forceinline__ void copy(float* to, const float* from) const {
-    cp_async<4 * V>(to, from ? from : operand_.base(), from != nullptr);
+  __device__ __forceinline__ void copy(Element* to, const Element* from) const {
+    cp_async<static_cast<int>(sizeof(Element)) * V>(to, from ? from : operand_.base(),
+                                                    from != nullptr);
   }
 
   const Operand& operand_;
@@ -105,6 +109,26 @@ __device__ __forceinline__ void gemm_main_loop(TileA* a, TileB* b, const LoaderA
     multiply(a[tile % Stages], b[tile % Stages]);
   }
   cp_async_wait<0>();
+}
+
+/// Stores a warp's words of 16x8 sums, as mma_bf16 and mma_tf32 leave them in its lanes.
+template <int WordsM, int WordsN, class G>
+__device__ __forceinline__ void store_mma_sums(const G& gemm, const GemmBlock& block, int row0,
+                                               int column0, int lane,
+                                               const float (&sums)[WordsM][WordsN][4]) {
+#pragma unroll
+  for (int i = 0; i < WordsM; ++i) {
+#pragma unroll
+    for (int j = 0; j < WordsN; ++j) {
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        const int m = block.m0 + row0 + i * 16 + lane / 4 + e / 2 * 8;
+        const int n = block.n0 + column0 + j * 8 + lane % 4 * 2 + e % 2;
+        if (m < gemm.M && n < gemm.N)
+          gemm.out.store(m, n, gemm.N, block.group, block.split, sums[i][j][e]);
+      }
+    }
+  }
 }
 
 }  // namespace fettle

@@ -9,7 +9,8 @@
 //
 // An operand says where element (row, k) lies, or that it is a zero of the padding. What follows
 // from the row alone and from k alone is worked out apart, so that a loader does each once. A group
-// is a matrix product of its own. Rungs 2 to 4 compute any of the three with the same code.
+// is a matrix product of its own. Rungs 2 to 5 compute any of the three with the same code, of
+// floats or of bf16.
 #pragma once
 
 #include "kernels/conv2d/conv2d.h"
@@ -82,15 +83,17 @@ __device__ __forceinline__ bool inside(int i, int extent) {
 }
 
 /// x under the windows of the output pixels: A of forward.
+template <class T>
 struct WindowsOfInput {
+  using Element = T;
   static constexpr bool along_k = true;  ///< neighbours in k are neighbours in memory
   GemmShape g;
-  const float* x;
+  const T* x;
 
-  __device__ const float* base() const { return x; }
+  __device__ const T* base() const { return x; }
   struct Row {
-    const float* picture;  ///< nullptr past the last row
-    int h, w;              ///< of the window's corner
+    const T* picture;  ///< nullptr past the last row
+    int h, w;          ///< of the window's corner
   };
   struct Depth {
     int h, w, c;
@@ -106,7 +109,7 @@ struct WindowsOfInput {
     const TapIndex tap = tap_index(k, g.by_Cg, g.by_S);
     return {tap.r * g.dilation_h, tap.s * g.dilation_w, tap.channel, k < g.R * g.S * g.Cg};
   }
-  __device__ const float* element(const Row& row, const Depth& d) const {
+  __device__ const T* element(const Row& row, const Depth& d) const {
     const int h = row.h + d.h, w = row.w + d.w;
     if (!row.picture || !d.valid || !inside(h, g.H) || !inside(w, g.W)) return nullptr;
     return row.picture + (int64_t{h} * g.W + w) * g.C + d.c;
@@ -114,14 +117,16 @@ struct WindowsOfInput {
 };
 
 /// w as it lies: B of forward.
+template <class T>
 struct Weights {
+  using Element = T;
   static constexpr bool along_k = true;
   GemmShape g;
-  const float* w;
+  const T* w;
 
-  __device__ const float* base() const { return w; }
+  __device__ const T* base() const { return w; }
   struct Row {
-    const float* filter;
+    const T* filter;
   };
   struct Depth {
     int k;
@@ -131,20 +136,22 @@ struct Weights {
     return {n < g.Kg ? w + int64_t{group * g.Kg + n} * g.R * g.S * g.Cg : nullptr};
   }
   __device__ Depth depth(int k, int) const { return {k, k < g.R * g.S * g.Cg}; }
-  __device__ const float* element(const Row& row, const Depth& d) const {
+  __device__ const T* element(const Row& row, const Depth& d) const {
     return row.filter && d.valid ? row.filter + d.k : nullptr;
   }
 };
 
 /// dy of the windows that cover an input pixel: A of backward input.
+template <class T>
 struct OutputsOverInput {
+  using Element = T;
   static constexpr bool along_k = true;
   GemmShape g;
-  const float* dy;
+  const T* dy;
 
-  __device__ const float* base() const { return dy; }
+  __device__ const T* base() const { return dy; }
   struct Row {
-    const float* picture;
+    const T* picture;
     int h, w;
   };
   struct Depth {
@@ -161,7 +168,7 @@ struct OutputsOverInput {
     const TapIndex tap = tap_index(k, g.by_Kg, g.by_S);
     return {tap.r * g.dilation_h, tap.s * g.dilation_w, tap.channel, k < g.R * g.S * g.Kg};
   }
-  __device__ const float* element(const Row& row, const Depth& d) const {
+  __device__ const T* element(const Row& row, const Depth& d) const {
     const int above = row.h - d.h, left = row.w - d.w;
     if (!row.picture || !d.valid || above < 0 || left < 0) return nullptr;
     const int p = g.by_stride_h.quotient(above), q = g.by_stride_w.quotient(left);
@@ -171,18 +178,20 @@ struct OutputsOverInput {
 };
 
 /// w seen from its input channels: B of backward input.
+template <class T>
 struct WeightsTransposed {
+  using Element = T;
   static constexpr bool along_k = false;
   GemmShape g;
-  const float* w;
+  const T* w;
 
-  __device__ const float* base() const { return w; }
+  __device__ const T* base() const { return w; }
   struct Row {
     int c;
     bool valid;
   };
   struct Depth {
-    const float* tap;
+    const T* tap;
   };
   __device__ Row row(int n, int) const { return {n, n < g.Cg}; }
   __device__ Depth depth(int k, int group) const {
@@ -190,47 +199,51 @@ struct WeightsTransposed {
     const TapIndex tap = tap_index(k, g.by_Kg, g.by_S);
     return {w + ((int64_t{group * g.Kg + tap.channel} * g.R + tap.r) * g.S + tap.s) * g.Cg};
   }
-  __device__ const float* element(const Row& row, const Depth& d) const {
+  __device__ const T* element(const Row& row, const Depth& d) const {
     return row.valid && d.tap ? d.tap + row.c : nullptr;
   }
 };
 
 /// dy as it lies, a row an output channel: A of backward weight.
+template <class T>
 struct Outputs {
+  using Element = T;
   static constexpr bool along_k = false;
   GemmShape g;
-  const float* dy;
+  const T* dy;
 
-  __device__ const float* base() const { return dy; }
+  __device__ const T* base() const { return dy; }
   struct Row {
     int k;
     bool valid;
   };
   struct Depth {
-    const float* pixel;
+    const T* pixel;
   };
   __device__ Row row(int m, int group) const { return {group * g.Kg + m, m < g.Kg}; }
   __device__ Depth depth(int k, int) const {
     return {k < g.N * g.P * g.Q ? dy + int64_t{k} * g.K : nullptr};
   }
-  __device__ const float* element(const Row& row, const Depth& d) const {
+  __device__ const T* element(const Row& row, const Depth& d) const {
     return row.valid && d.pixel ? d.pixel + row.k : nullptr;
   }
 };
 
 /// x under tap (r,s) of each window: B of backward weight.
+template <class T>
 struct InputUnderTaps {
+  using Element = T;
   static constexpr bool along_k = false;
   GemmShape g;
-  const float* x;
+  const T* x;
 
-  __device__ const float* base() const { return x; }
+  __device__ const T* base() const { return x; }
   struct Row {
     int h, w, c;
     bool valid;
   };
   struct Depth {
-    const float* picture;
+    const T* picture;
     int h, w;
   };
   __device__ Row row(int n, int group) const {
@@ -243,7 +256,7 @@ struct InputUnderTaps {
     const PixelIndex at = pixel_index(k, g.by_Q, g.by_P);
     return {x + int64_t{at.n} * g.H * g.W * g.C, at.row * g.stride_h, at.column * g.stride_w};
   }
-  __device__ const float* element(const Row& row, const Depth& d) const {
+  __device__ const T* element(const Row& row, const Depth& d) const {
     const int h = row.h + d.h, w = row.w + d.w;
     if (!row.valid || !d.picture || !inside(h, g.H) || !inside(w, g.W)) return nullptr;
     return d.picture + (int64_t{h} * g.W + w) * g.C + row.c;

@@ -24,7 +24,72 @@ GemmExtents extents(Conv2dDirection direction, const Conv2dShape& s) {
   return {};
 }
 
-/// Rungs 2 to 4 count in 32 bits.
+/// Outputs that a block computes.
+struct TileExtents {
+  int64_t M, N;
+};
+TileExtents tile_extents(Conv2dRung rung, int tile) {
+  switch (rung) {
+    case Conv2dRung::direct:
+      break;
+    case Conv2dRung::tiled:
+      return {16, 16};
+    case Conv2dRung::implicit_gemm:
+    case Conv2dRung::tensor_core:
+      return tile ? TileExtents{128, 64} : TileExtents{64, 32};
+    case Conv2dRung::multistage:
+      return tile ? TileExtents{128, 128} : TileExtents{64, 64};
+    case Conv2dRung::wgmma:
+      return {128, int64_t{64} << tile};
+  }
+  return {1, 1};
+}
+int tiles_of(Conv2dRung rung) {
+  return rung == Conv2dRung::direct || rung == Conv2dRung::tiled ? 1
+         : rung == Conv2dRung::wgmma                             ? 3
+                                                                 : 2;
+}
+
+/// Depthwise and nearly so: a tile of outputs would share nothing.
+bool narrow(const Conv2dShape& s) {
+  return std::min(s.C, s.K) / s.groups < 4 && s.groups > 1;
+}
+
+/// Rungs 5 and 6 count the eights of channels of their bf16 operands in 32 bits.
+bool fits_bf16_operands(const Conv2dShape& s) {
+  const auto eights = [&](int64_t pixels, int64_t channels) {
+    return pixels * s.groups * ((channels / s.groups + 7) / 8);
+  };
+  return std::max(eights(s.N * s.H * s.W, s.C), eights(s.N * s.P * s.Q, s.K)) <
+         std::numeric_limits<int32_t>::max();
+}
+
+/// What tensor maps of windows can say, and backward input without stride only.
+bool fits_wgmma(Conv2dDirection direction, const Conv2dShape& s, int compute_capability) {
+  const bool strided = s.stride_h > 1 || s.stride_w > 1;
+  if (compute_capability != 90 || s.groups > 1) return false;
+  if (direction == Conv2dDirection::backward_input && strided) return false;
+  const auto axis = [&](int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t dilation,
+                        int64_t pad) {
+    const int64_t reach = (kernel - 1) * dilation;
+    const bool mirrored = direction == Conv2dDirection::backward_input;
+    const int64_t lower = mirrored ? pad - reach : -pad;
+    const int64_t upper = mirrored ? lower + in - out : lower + (out - 1) * stride - (in - 1);
+    return stride <= 8 && reach <= 255 && lower >= -128 && lower <= 127 && upper >= -128 &&
+           upper <= 127;
+  };
+  return axis(s.H, s.P, s.R, s.stride_h, s.dilation_h, s.pad_top) &&
+         axis(s.W, s.Q, s.S, s.stride_w, s.dilation_w, s.pad_left);
+}
+
+/// Rung 6 sums over 64 channels at a time, or stores as many columns: how much of that is not zeros
+/// must be most of it.
+bool fills_wgmma(Conv2dDirection direction, const Conv2dShape& s) {
+  const int64_t channels = direction == Conv2dDirection::backward_input ? s.K : s.C;
+  return channels % 64 == 0 || channels > 192;
+}
+
+/// The rungs from 2 on count in 32 bits.
 bool fits_32_bits(const GemmExtents& e) {
   return std::max({e.M, e.N, e.K}) < std::numeric_limits<int32_t>::max() - 1024;
 }
@@ -53,21 +118,39 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int 
                        int multiprocessors, Precision precision) {
   const GemmExtents e = extents(direction, shape);
   Conv2dPlan plan;
-  // Depthwise and nearly so: a tile of outputs would share nothing.
-  const bool narrow = std::min(shape.C, shape.K) / shape.groups < 4 && shape.groups > 1;
-  if (narrow || !fits_32_bits(e) || !fits_grid(e, shape.groups, 32, 1)) return plan;
+  if (narrow(shape) || !fits_32_bits(e) || !fits_grid(e, shape.groups, 32, 1)) return plan;
   plan.rung = Conv2dRung::implicit_gemm;
   if (precision != Precision::fp32 && compute_capability >= 80) {
     plan.rung = Conv2dRung::tensor_core;
     plan.precision = precision;
+    // Filled-up channels and tiles of 64 columns must not be mostly zeros.
+    const bool whole = shape.C / shape.groups % 8 == 0 && shape.K / shape.groups % 8 == 0;
+    if (precision == Precision::bf16 && whole && e.N > 32 && fits_bf16_operands(shape)) {
+      plan.rung = fits_wgmma(direction, shape, compute_capability) && fills_wgmma(direction, shape)
+                      ? Conv2dRung::wgmma
+                      : Conv2dRung::multistage;
+    }
   }
-  const auto tiles = [&](int64_t tile_m, int64_t tile_n) {
-    return ((e.M + tile_m - 1) / tile_m) * ((e.N + tile_n - 1) / tile_n) * shape.groups;
+  const bool by_taps =
+      plan.rung == Conv2dRung::wgmma && direction == Conv2dDirection::backward_weight;
+  const int64_t taps = by_taps ? shape.R * shape.S : 1, columns = e.N / taps;
+  const auto blocks_of = [&](int tile) {
+    const TileExtents t = tile_extents(plan.rung, tile);
+    return ((e.M + t.M - 1) / t.M) * ((columns + t.N - 1) / t.N) * taps * shape.groups;
   };
-  plan.wide_tile = e.N > 32 && tiles(128, 64) >= multiprocessors;
-  // Fewer blocks than multiprocessors: cut the sum, but leave each part 256 steps at least.
-  const int64_t blocks = plan.wide_tile ? tiles(128, 64) : tiles(64, 32);
-  const int64_t wanted = (2 * multiprocessors + blocks - 1) / std::max<int64_t>(blocks, 1);
+  // The largest tile that is filled and leaves no multiprocessor idle.
+  for (int tile = 1; tile < tiles_of(plan.rung); ++tile) {
+    if (columns > tile_extents(plan.rung, tile - 1).N && blocks_of(tile) >= multiprocessors) {
+      plan.tile = tile;
+    }
+  }
+  // Fewer blocks than there is room for: cut the sum, but leave each part 256 steps at least. Two
+  // blocks share a multiprocessor, but for the large tiles of rung 6, whose blocks take one part
+  // after another: one more than there is room for would double the time.
+  const bool persistent = plan.rung == Conv2dRung::wgmma;
+  const int64_t blocks = std::max<int64_t>(blocks_of(plan.tile), 1);
+  const int64_t room = multiprocessors * (persistent && plan.tile > 0 ? 1 : 2);
+  const int64_t wanted = (persistent ? room : room + blocks - 1) / blocks;
   const int64_t possible = std::min(e.K / 256, 65535 / shape.groups);
   plan.splits = static_cast<int>(std::clamp<int64_t>(std::min(wanted, possible), 1, 64));
   return plan;
@@ -79,24 +162,34 @@ std::vector<Conv2dPlan> all_conv2d_plans(Conv2dDirection direction, const Conv2d
   const GemmExtents e = extents(direction, shape);
   if (!fits_32_bits(e) || !fits_grid(e, shape.groups, 16, 3)) return plans;
   for (const int splits : {1, 3}) {
-    plans.push_back({Conv2dRung::tiled, Precision::fp32, false, splits});
-    for (const bool wide : {false, true}) {
-      plans.push_back({Conv2dRung::implicit_gemm, Precision::fp32, wide, splits});
+    plans.push_back({Conv2dRung::tiled, Precision::fp32, 0, splits});
+    for (const int tile : {0, 1}) {
+      plans.push_back({Conv2dRung::implicit_gemm, Precision::fp32, tile, splits});
       if (compute_capability < 80) continue;
       for (const Precision precision : {Precision::tf32, Precision::bf16}) {
-        plans.push_back({Conv2dRung::tensor_core, precision, wide, splits});
+        plans.push_back({Conv2dRung::tensor_core, precision, tile, splits});
       }
     }
+  }
+  for (const Conv2dRung rung : {Conv2dRung::multistage, Conv2dRung::wgmma}) {
+    if (compute_capability < 80 || narrow(shape) || !fits_bf16_operands(shape)) continue;
+    if (rung == Conv2dRung::wgmma && !fits_wgmma(direction, shape, compute_capability)) continue;
+    for (int tile = 0; tile < tiles_of(rung); ++tile) {
+      plans.push_back({rung, Precision::bf16, tile, 1});
+    }
+    plans.push_back({rung, Precision::bf16, 0, 3});
   }
   return plans;
 }
 
 std::string to_string(const Conv2dPlan& plan) {
-  constexpr const char* rungs[] = {"direct", "tiled", "implicit_gemm", "tensor_core"};
+  constexpr const char* rungs[] = {"direct",      "tiled",      "implicit_gemm",
+                                   "tensor_core", "multistage", "wgmma"};
   std::string text = rungs[static_cast<int>(plan.rung)];
   if (plan.rung == Conv2dRung::direct) return text;
-  text += std::string(" ") + name_of(plan.precision);
-  text += plan.rung == Conv2dRung::tiled ? " 16x16" : plan.wide_tile ? " 128x64" : " 64x32";
+  const TileExtents tile = tile_extents(plan.rung, plan.tile);
+  text += std::string(" ") + name_of(plan.precision) + " " + std::to_string(tile.M) + "x" +
+          std::to_string(tile.N);
   if (plan.splits > 1) text += " in " + std::to_string(plan.splits) + " splits";
   return text;
 }

@@ -11,7 +11,7 @@
 namespace fettle {
 
 /// The rungs, each in a file of its name and number.
-enum class Conv2dRung { direct, tiled, implicit_gemm, tensor_core };
+enum class Conv2dRung { direct, tiled, implicit_gemm, tensor_core, multistage, wgmma };
 enum class Conv2dDirection { forward, backward_input, backward_weight };
 
 /// What multiplies. fp32: exact products, rounded sums. tf32 and bf16 round the factors to 10 and 7
@@ -21,12 +21,15 @@ enum class Precision { fp32, tf32, bf16 };
 struct Conv2dPlan {
   Conv2dRung rung = Conv2dRung::direct;
   Precision precision = Precision::fp32;
-  bool wide_tile = false;  ///< 128x64 outputs a block instead of 64x32 (rungs 3 and 4)
-  int splits = 1;          ///< parts into which the summed axis is cut, added in order afterwards
+  /// Outputs a block: 64x32 or 128x64 (rungs 3 and 4), 64x64 or 128x128 (rung 5); 128x64, 128x128
+  /// or 128x256 (rung 6).
+  int tile = 0;
+  int splits = 1;  ///< parts into which the summed axis is cut, added in order afterwards
 };
 
 /// A pure function of its arguments. `compute_capability` is 90 for Hopper; tensor cores are used
-/// from 80 on, and for tf32 and bf16 only.
+/// from 80 on, and for tf32 and bf16 only; rung 6 on 90 alone. The choice between rungs 4, 5 and 6
+/// is a prediction from what each wastes on a shape, to be corrected by measurement.
 Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int compute_capability,
                        int multiprocessors, Precision precision = Precision::fp32);
 

@@ -104,6 +104,34 @@ TEST(Conv2dRungsFuzzed, EqualTheDefinition) {
   }
 }
 
+#if defined(FETTLE_SIMT)
+/// What shared memory gives and takes in whole tiles of rung 5, in each direction: the fewest
+/// passes over its banks.
+TEST(Conv2dRungsCounted, SwizzledTilesKeepOutOfEachOthersBanks) {
+  if (!simt::sees_accesses) GTEST_SKIP() << "AddressSanitizer watches the accesses of this build";
+  const Conv2dCase c =
+      conv2d_case("whole tiles", {.N = 1, .H = 16, .W = 8, .C = 128, .K = 128}, 0, 0);
+  const Conv2dShape& s = c.shape;
+  const Inputs a(s);
+  Array<> y = unwritten(a.dy.size()), dx = unwritten(a.x.size()), dw = unwritten(a.w.size());
+  for (const int tile : {0, 1}) {
+    const Conv2dPlan plan = {Conv2dRung::multistage, Precision::bf16, tile, 1};
+    simt::options().count = true;
+    conv2d_forward(Cuda{}, plan, s, a.x.data(), a.w.data(), nullptr, Epilogue::linear, y.data());
+    conv2d_backward_input(Cuda{}, plan, s, a.dy.data(), a.w.data(), dx.data());
+    conv2d_backward_weight(Cuda{}, plan, s, a.dy.data(), a.x.data(), dw.data());
+    simt::options() = {};
+    int lines = 0;
+    for (const simt::LineCounts& line : simt::take_counts()) {
+      if (!line.shared) continue;
+      EXPECT_EQ(line.wavefronts, line.ideal) << line.kernel << " at " << line.place;
+      ++lines;
+    }
+    EXPECT_GE(lines, 6);
+  }
+}
+#endif
+
 }  // namespace
 }  // namespace fettle
 

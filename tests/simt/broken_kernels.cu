@@ -1,8 +1,4 @@
-#include "tests/simt/broken_kernels.h"
-
-#include <memory>
-
-#include "kernels/cu.h"
+#include "tests/simt/kernel_case.h"
 
 namespace fettle {
 namespace {
@@ -336,35 +332,7 @@ __global__ void shared_stride(int stride, float* y) {
   y[threadIdx.x] = some[0];
 }
 
-/// Memory of the executor's GPU: `count` elements, zeros or unwritten.
-template <class T>
-std::shared_ptr<T> gpu_array(int64_t count, bool written = true) {
-  void* p = nullptr;
-  cudaMalloc(&p, static_cast<size_t>(count) * sizeof(T));
-  if (written) cudaMemsetAsync(p, 0, static_cast<size_t>(count) * sizeof(T));
-  return {static_cast<T*>(p), [](T* q) { cudaFree(q); }};
-}
-
-/// Launches with fresh arrays: kernel(extra..., x?, y).
-template <class K, class... A>
-KernelCase on_arrays(const char* name, K kernel, Kind kind, unsigned blocks, unsigned threads,
-                     size_t dynamic_bytes, A... pointers) {
-  return {name,
-          [=] {
-            launch(name, kernel, blocks, threads, dynamic_bytes, Cuda{}, [&](const auto& p) {
-              if constexpr (std::is_arithmetic_v<std::decay_t<decltype(p)>>) {
-                return p;
-              } else {
-                return p.get();
-              }
-            }(pointers)...);
-          },
-          kind};
-}
-
 }  // namespace
-
-#define CASE(kernel, ...) on_arrays(#kernel, kernel, __VA_ARGS__)
 
 std::vector<KernelCase> broken_kernels() {
   const auto x = gpu_array<float>(128), y = gpu_array<float>(128);

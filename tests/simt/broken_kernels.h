@@ -18,6 +18,9 @@ struct KernelCase {
 
 std::vector<KernelCase> broken_kernels();
 std::vector<KernelCase> right_kernels();
+/// Those with the words of Hopper.
+std::vector<KernelCase> broken_hopper_kernels();
+std::vector<KernelCase> right_hopper_kernels();
 
 /// One warp reads every `stride`-th float of global memory.
 void read_global_with_stride(int stride);

@@ -95,11 +95,13 @@ class Executor {
   void give_way() {
     Thread& t = *current;
     t.accesses = 0;
+    const bool inside = std::exchange(in_executor, false);
     StackSwitch stack;
     stack.leave(StackSwitch::host_bottom, StackSwitch::host_size);
     t.scheduler = std::move(t.scheduler).resume();
     stack.arrive();
     current = &t;
+    in_executor = inside;
   }
 
   /// The running thread waits at a word of its warp; the last lane carries it out for all.
@@ -158,6 +160,10 @@ class Executor {
     t.accesses = 0;
     t.clock.fill(0);
     t.clock[t.lane] = 1;
+    t.known.clear();
+    t.proxy_fences = t.mbarrier_fences = 0;
+    t.wgmma_fenced = false;
+    t.busy.clear();
     t.open.clear();
     t.groups.clear();
     t.requests.clear();
@@ -195,6 +201,8 @@ class Executor {
     count_ = launch.block.x * launch.block.y * launch.block.z;
     if (threads_.size() < count_) threads_ = std::vector<Thread>(max_threads);
     for (unsigned i = 0; i < count_; ++i) start(threads_[i], i);
+    begin_block_copies();
+    begin_block_wgmma();
     int idle_passes = 0;
     while (true) {
       bool any = false;
@@ -206,8 +214,12 @@ class Executor {
         if (launch.aborted) return abandon();
       }
       if (!any) {
-        if (all(State::done)) return;
-        if (!release_barrier()) {
+        if (all(State::done)) {
+          end_block_copies();
+          end_block_wgmma();
+          return;
+        }
+        if (!release_barrier() && !land_one_copy()) {
           report_stuck();
           return abandon();
         }
@@ -232,7 +244,7 @@ class Executor {
     int votes = 0, living = 0;
     for (unsigned i = 0; i < count_; ++i) {
       Thread& t = threads_[i];
-      if (t.state == State::at_warp) return false;
+      if (t.state == State::at_warp || t.state == State::at_mbarrier) return false;
       if (t.state == State::done) {
         returned = true;
         continue;
@@ -273,9 +285,15 @@ class Executor {
       const Thread& t = threads_[i];
       warp = warp || t.state == State::at_warp;
       if (t.state == State::done || !places.insert(place_of(t.pc)).second) continue;
-      if (!shown || (t.state == State::at_warp && shown->state != State::at_warp)) shown = &t;
+      if (!shown || (t.state != State::at_barrier && shown->state == State::at_barrier)) shown = &t;
       text << "; thread " << t.linear << " waits at the "
-           << (t.state == State::at_warp ? "warp word of " : "barrier of ") << place_of(t.pc);
+           << (t.state == State::at_warp       ? "warp word of "
+               : t.state == State::at_mbarrier ? "mbarrier of "
+                                               : "barrier of ")
+           << place_of(t.pc);
+      if (t.state == State::at_mbarrier) {
+        text << " for parity " << t.parity << ": " << mbarrier_state(t.mbarrier);
+      }
       if (t.state == State::at_warp) text << " with the mask 0x" << std::hex << t.mask << std::dec;
     }
     if (std::any_of(threads_.begin(), threads_.begin() + count_,
@@ -283,7 +301,10 @@ class Executor {
       text << "; others have returned";
     }
     report(warp ? Kind::divergence : Kind::deadlock, shown->pc,
-           "not every lane of the mask, or thread of the block, comes here" + text.str());
+           (shown->state == State::at_mbarrier
+                ? "nobody can go on"
+                : "not every lane of the mask, or thread of the block, comes here") +
+               text.str());
   }
 
   void report_spinning() {
@@ -316,6 +337,7 @@ class Executor {
 
  public:
   void made_progress() { progress_ = true; }
+  unsigned count() const { return count_; }
   Thread* thread(unsigned linear) { return linear < count_ ? &threads_[linear] : nullptr; }
 };
 
@@ -381,6 +403,8 @@ const char* name_of(Kind kind) {
       return "deadlock";
     case Kind::asynchronous:
       return "asynchronous";
+    case Kind::proxy:
+      return "proxy";
     case Kind::launch:
       return "launch";
   }
@@ -400,10 +424,20 @@ Launch& launch_now() {
   return executor().launch;
 }
 void report(Kind kind, const void* pc, const std::string& text) {
+  const InExecutor inside;
   executor().report(kind, pc, text);
 }
 void give_way() {
   executor().give_way();
+}
+void made_progress() {
+  executor().made_progress();
+}
+unsigned thread_count() {
+  return executor().count();
+}
+Thread& thread_at(unsigned linear) {
+  return *executor().thread(linear);
 }
 void meet_warp(WarpWord word, unsigned mask, void* operand, const void* pc) {
   executor().meet_warp(word, mask, operand, pc);
@@ -432,7 +466,7 @@ int barrier(Vote vote, bool predicate) {
   t.vote = vote;
   t.predicate = predicate;
   t.state = State::at_barrier;
-  executor().made_progress();
+  made_progress();
   give_way();
   return t.vote_result;
 }

@@ -8,7 +8,9 @@
 //   race          two accesses to the same bytes, one of them a write, with no barrier between
 //   divergence    a barrier or warp word that not every thread, or lane of its mask, reaches
 //   deadlock      threads that wait for ever
-//   asynchronous  a thread that returns before its copies have landed
+//   asynchronous  a thread that returns before its copies have landed; sums of wgmma that are
+//                 touched before they are waited for; a phase of an mbarrier that ends too early
+//   proxy         a bulk copy or wgmma that may not see what a thread has stored: no fence between
 //   launch        a block or a shared memory that no GPU offers
 // and, with Options::count, the memory sectors and bank conflicts of each line.
 //
@@ -31,6 +33,7 @@ enum class Kind {
   divergence,
   deadlock,
   asynchronous,
+  proxy,
   launch
 };
 const char* name_of(Kind kind);
@@ -41,7 +44,7 @@ struct Finding {
   std::string place;  ///< "file:line" of the (later) access or wait
 };
 
-/// In which order threads and blocks run.
+/// In which order threads and blocks run, and bulk copies land: none does while a thread can go on.
 enum class Order { forward, backward, random };
 
 /// Under AddressSanitizer plain accesses are not reported to the executor: it watches them itself.

@@ -5,7 +5,7 @@
 namespace simt {
 namespace {
 inline void touch(const void* address, size_t bytes, Access access, const void* pc) {
-  if (current) check_access(address, bytes, access, pc);
+  if (current && !in_executor) check_access(address, bytes, access, pc);
 }
 }  // namespace
 }  // namespace simt

@@ -36,7 +36,8 @@ struct Stamp {
   uint32_t block = 0;
   uint32_t epoch = 0;
   uint32_t pc = 0;  ///< from program_base()
-  uint16_t thread = 0, clock = 0;
+  uint32_t clock = 0;
+  uint16_t thread = 0;
   uint8_t bytes = 0;  ///< a bit for each byte of the granule
   Access access = Access::none;
 };
@@ -71,6 +72,13 @@ struct Memory {
   std::vector<uint8_t> written = std::vector<uint8_t>(shared_capacity);
   std::vector<Granule> granules = std::vector<Granule>(shared_capacity / 4);
   uint32_t block_serial = 0;
+  /// The thread whose plain store wrote a granule of shared memory last, and how many fences it had
+  /// passed then.
+  struct Stored {
+    uint32_t serial = 0, fences = 0;
+    unsigned thread = 0;
+  };
+  std::vector<Stored> stored = std::vector<Stored>(shared_capacity / 4);
 
   uintptr_t stacks = 0, stacks_end = 0;  // of the fibers
   uintptr_t host_stack = 0, host_stack_end = 0;
@@ -91,7 +99,8 @@ std::string who(uint32_t block, unsigned thread) {
 bool ordered(const Stamp& before, const Thread& now, uint32_t block) {
   if (before.block != block) return false;
   if (before.thread == now.linear || before.epoch < now.epoch) return true;
-  return before.thread / 32 == now.warp && now.clock[before.thread % 32] >= before.clock;
+  if (before.thread / 32 == now.warp) return now.clock[before.thread % 32] >= before.clock;
+  return before.thread < now.known.size() && now.known[before.thread] >= before.clock;
 }
 
 int distance(const Stamp& a, const Stamp& b) {
@@ -122,23 +131,18 @@ void check_race(Granule& g, uint32_t serial, uint8_t bytes, Access access, const
   if (access != Access::read) {
     for (const Stamp& s : g.read) against(s);
   }
-  const Stamp now = {serial,
-                     block,
-                     t.epoch,
-                     static_cast<uint32_t>(reinterpret_cast<uintptr_t>(pc) - program_base()),
-                     static_cast<uint16_t>(t.linear),
-                     t.clock[t.lane],
-                     bytes,
-                     access};
+  const Stamp now = {
+      serial,          block,
+      t.epoch,         static_cast<uint32_t>(reinterpret_cast<uintptr_t>(pc) - program_base()),
+      t.clock[t.lane], static_cast<uint16_t>(t.linear),
+      bytes,           access};
   if (access != Access::read) {
     const bool other_bytes = g.write[0].serial == serial && !(g.write[0].bytes & bytes);
     g.write[other_bytes] = now;
     return;
   }
   Stamp &a = g.read[0], &b = g.read[1];
-  const auto stale = [&](const Stamp& s) {
-    return s.serial != serial || (s.block == block && (s.epoch < t.epoch || s.thread == t.linear));
-  };
+  const auto stale = [&](const Stamp& s) { return s.serial != serial || ordered(s, t, block); };
   if (stale(a)) {
     a = now;
   } else if (stale(b) || distance(a, now) > distance(a, b)) {
@@ -217,16 +221,44 @@ void check_shared(uintptr_t address, size_t bytes, Access access, const void* pc
     return;
   }
   check_bytes(m.written, m.granules, m.block_serial, offset, bytes, access, pc, "shared memory");
+  for (size_t g = offset / 4; g <= (offset + bytes - 1) / 4; ++g) {
+    Memory::Stored& s = m.stored[g];
+    if (by_async_proxy) {
+      if (s.serial == m.block_serial && thread_at(s.thread).proxy_fences == s.fences) {
+        report(
+            Kind::proxy, pc,
+            "a bulk copy or wgmma meets what " + who(launch_now().block_linear, s.thread) +
+                " has stored in shared memory, and no fence_proxy_async of that thread followed");
+      }
+      if (access != Access::read) s.serial = 0;
+    } else if (access != Access::read) {
+      s = {m.block_serial, current->proxy_fences, current->linear};
+    }
+  }
+}
+
+/// Whether [address, address + bytes) holds sums of a wgmma under way.
+bool busy_register(const Thread& t, uintptr_t address, size_t bytes) {
+  return std::any_of(t.busy.begin(), t.busy.end(), [&](const auto& range) {
+    return address < range.second && address + bytes > range.first;
+  });
 }
 
 }  // namespace
 
 void check_access(const void* pointer, size_t bytes, Access access, const void* pc) {
+  const InExecutor inside;
   Memory& m = memory();
   const auto address = reinterpret_cast<uintptr_t>(pointer);
-  if (address - m.stacks < m.stacks_end - m.stacks) return;
   Thread& t = *current;
-  if (++t.accesses > 100000) give_way();  // it may be polling: let the others run
+  if (address - m.stacks < m.stacks_end - m.stacks) {
+    if (t.busy.empty() || !busy_register(t, address, bytes)) return;
+    report(Kind::asynchronous, pc,
+           who(launch_now().block_linear, t.linear) + " " + word_of(access) +
+               " sums of a wgmma that it has not waited for");
+    return;
+  }
+  if (++t.accesses > 100000 && !by_async_proxy) give_way();  // it may be polling: let others run
   const bool in_shared = address - reinterpret_cast<uintptr_t>(m.shared) < shared_capacity;
   Region* region = in_shared ? nullptr : region_of(address);
   if (!in_shared && !region) {
@@ -235,7 +267,7 @@ void check_access(const void* pointer, size_t bytes, Access access, const void* 
       if (address - begin < end - begin) return;
     }
   }
-  if (options().count) {
+  if (options().count && !by_async_proxy) {
     t.requests.push_back(
         {pc, address, static_cast<uint32_t>(bytes), in_shared, access != Access::read});
   }
@@ -336,6 +368,13 @@ void* shared_memory(const void* tag, size_t bytes, size_t alignment) {
 
 void* dynamic_shared_memory() {
   return memory().shared;
+}
+
+uint32_t shared_offset(const void* p) {
+  return static_cast<uint32_t>(static_cast<const std::byte*>(p) - memory().shared);
+}
+std::byte* shared_at(uint32_t offset) {
+  return memory().shared + offset;
 }
 
 void add_memory(const void* begin, size_t bytes, bool written, std::string name) {

@@ -27,6 +27,7 @@ std::string shortened(const std::string& path) {
 /// Lines of the wrappers are of no help: their caller's line is.
 bool in_wrapper(const std::string& place) {
   return place.find("kernels/cu.h:") != std::string::npos ||
+         place.find("kernels/cu/") != std::string::npos ||
          place.find("simt/simt.h:") != std::string::npos || place.find("??") == 0 ||
          place.find("/usr/") == 0;
 }

@@ -6,7 +6,9 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <type_traits>
+#include <vector>
 
 #include "cuda_runtime_api.h"
 
@@ -14,6 +16,7 @@
 #define __device__
 #define __host__
 #define __launch_bounds__(...)
+#define __grid_constant__
 #define __align__(n) alignas(n)
 #define __forceinline__ inline __attribute__((always_inline))
 
@@ -77,6 +80,33 @@ void cp_async_wait(int pending);
 void ldmatrix_x4(uint32_t* r, const void* row, bool transposed);
 void mma_bf16(float* d, const uint32_t* a, const uint32_t* b);
 void mma_tf32(float* d, const uint32_t* a, const uint32_t* b);
+
+void mbarrier_init(void* barrier, int arrivals);
+void fence_mbarrier_init();
+/// One arrival, after which `bytes` more must land.
+void mbarrier_arrive(void* barrier, int bytes);
+void mbarrier_wait(void* barrier, int parity);
+void fence_proxy_async();
+/// A tensor map in 128 bytes; false where the driver would not take it. Without a box, it is of
+/// windows. The parameters are those of cuTensorMapEncodeTiled and cuTensorMapEncodeIm2col.
+bool encode_tensor_map(void* map, bool tf32, const void* base, const std::vector<uint64_t>& extents,
+                       const std::vector<uint64_t>& strides, const std::vector<uint32_t>& box,
+                       const std::vector<int>& lower, const std::vector<int>& upper,
+                       uint32_t channels, uint32_t pixels, const std::vector<uint32_t>& steps,
+                       int swizzle);
+void bulk_copy(void* to, const void* map, void* barrier, std::initializer_list<int> coordinates,
+               int offset_w = 0, int offset_h = 0);
+
+struct WgmmaShape {
+  int N;
+  bool tf32, a_along_k, b_along_k, add;
+  friend bool operator==(const WgmmaShape&, const WgmmaShape&) = default;
+};
+uint64_t wgmma_descriptor(const void* start, int leading, int stride, int swizzle);
+void wgmma_fence();
+void wgmma_commit();
+void wgmma_wait(int pending);
+void wgmma(float* d, uint64_t a, uint64_t b, const WgmmaShape& shape);
 
 template <class T>
 __forceinline__ T shuffle_as(unsigned mask, T value, Shuffle how, int argument, int width) {

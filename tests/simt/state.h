@@ -6,6 +6,7 @@
 #include <boost/context/fiber.hpp>
 #include <cstdint>
 #include <deque>
+#include <utility>
 #include <vector>
 
 #include "tests/simt/executor.h"
@@ -32,8 +33,8 @@ struct Copy {
   const void* pc;
 };
 
-enum class State { ready, at_barrier, at_warp, done };
-enum class WarpWord { barrier, shuffle, ballot, ldmatrix, mma };
+enum class State { ready, at_barrier, at_warp, at_mbarrier, done };
+enum class WarpWord { barrier, shuffle, ballot, ldmatrix, mma, wgmma, wgmma_commit, wgmma_wait };
 
 struct Thread {
   boost::context::fiber fiber, scheduler;
@@ -50,15 +51,36 @@ struct Thread {
   void* operand = nullptr;  ///< of the warp word; its type belongs to the word
 
   uint32_t epoch = 0;                ///< barriers of the block passed
-  std::array<uint16_t, 32> clock{};  ///< what it knows of the lanes of its warp
-  int64_t accesses = 0;              ///< since it last waited
-  std::vector<Copy> open;            ///< copies of no group yet
+  std::array<uint32_t, 32> clock{};  ///< what it knows of the lanes of its warp
+  std::vector<uint32_t> known;       ///< and, through mbarriers, of other threads; may be short
+  const void* mbarrier = nullptr;    ///< that it waits at, for the end of a phase of
+  int parity = 0;                    ///< this parity
+  uint32_t proxy_fences = 0, mbarrier_fences = 0;
+  bool wgmma_fenced = false;
+  /// Registers that a wgmma under way will write: from, to.
+  std::vector<std::pair<uintptr_t, uintptr_t>> busy;
+  int64_t accesses = 0;    ///< since it last waited
+  std::vector<Copy> open;  ///< copies of no group yet
   std::deque<std::vector<Copy>> groups;
   std::vector<Request> requests;
 };
 
 /// The thread that runs, or nullptr outside a kernel.
 inline thread_local Thread* current = nullptr;
+
+/// While the executor itself works: the linker may have given it functions of the standard library
+/// that were compiled with hooks.
+inline thread_local bool in_executor = false;
+class InExecutor {
+ public:
+  InExecutor() : before_(std::exchange(in_executor, true)) {}
+  ~InExecutor() { in_executor = before_; }
+  InExecutor(const InExecutor&) = delete;
+  InExecutor& operator=(const InExecutor&) = delete;
+
+ private:
+  bool before_;
+};
 
 /// Where the launch stands.
 struct Launch {
@@ -75,6 +97,10 @@ Launch& launch_now();
 void report(Kind kind, const void* pc, const std::string& text);
 /// Goes on with another thread; returns when this one's turn comes again.
 void give_way();
+
+void made_progress();
+unsigned thread_count();
+Thread& thread_at(unsigned linear);
 
 /// The running thread waits at a word of its warp, and the last lane carries it out for all.
 void meet_warp(WarpWord word, unsigned mask, void* operand, const void* pc);
@@ -102,6 +128,29 @@ void check_access(const void* address, size_t bytes, Access access, const void* 
 void begin_block_memory(size_t dynamic_bytes);
 /// Ranges of the launching thread that kernels may read: its stack holds the arguments.
 void begin_launch_memory(uintptr_t fiber_stacks, size_t fiber_stack_bytes);
+/// While the asynchronous proxy reads and writes for the running thread.
+inline thread_local bool by_async_proxy = false;
+/// In the GPU's addresses of shared memory, and back.
+uint32_t shared_offset(const void* p);
+std::byte* shared_at(uint32_t offset);
+
+/// What a thread knows of the others' accesses, and what it learns.
+void add_knowledge(std::vector<uint32_t>& to, const Thread& of);
+void learn(Thread& thread, const std::vector<uint32_t>& known);
+
+/// Of mbarriers and bulk copies: forgets those of the last block; lets one copy land, false where
+/// none is under way; tells of copies that outlive the block; what a thread at one waits for.
+void begin_block_copies();
+bool land_one_copy();
+void end_block_copies();
+std::string mbarrier_state(const void* barrier);
+/// Of wgmma.
+void begin_block_wgmma();
+void end_block_wgmma();
+void issue_wgmma(const std::vector<Thread*>& lanes);
+void commit_wgmma(const std::vector<Thread*>& lanes);
+void finish_wgmma(const std::vector<Thread*>& lanes);
+
 /// Adds the requests of a block's threads to the counts.
 void count_requests(std::vector<Thread>& threads, unsigned count);
 

@@ -33,13 +33,16 @@ Operand& operand(Thread* t) {
 }
 
 void order_lanes(const std::vector<Thread*>& lanes) {
-  std::array<uint16_t, 32> all{};
+  std::array<uint32_t, 32> all{};
+  std::vector<uint32_t> known;
   for (const Thread* t : lanes) {
     for (int i = 0; i < 32; ++i) all[i] = std::max(all[i], t->clock[i]);
+    if (!t->known.empty()) add_knowledge(known, *t);
   }
   for (Thread* t : lanes) {
     t->clock = all;
     ++t->clock[t->lane];
+    if (!known.empty()) learn(*t, known);
   }
 }
 
@@ -175,6 +178,12 @@ void execute_warp_word(WarpWord word, const std::vector<Thread*>& lanes) {
       return load_matrices(lanes);
     case WarpWord::mma:
       return multiply_matrices(lanes);
+    case WarpWord::wgmma:
+      return issue_wgmma(lanes);
+    case WarpWord::wgmma_commit:
+      return commit_wgmma(lanes);
+    case WarpWord::wgmma_wait:
+      return finish_wgmma(lanes);
   }
 }
 

@@ -1,0 +1,93 @@
+#include "kernels/conv2d/cuda_bf16.h"
+
+#include "kernels/conv2d/5_multistage.cuh"
+#include "kernels/conv2d/bf16_operands.cuh"
+#include "kernels/conv2d/cuda_wgmma.h"
+#include "kernels/conv2d/splits.cuh"
+
+namespace fettle {
+namespace {
+
+template <class T, class A, class B>
+void launch_multistage(const char* name, Cuda device, const Gemm<A, B>& gemm) {
+  const dim3 grid(blocks_for(gemm.M, T::M), blocks_for(gemm.N, T::N),
+                  static_cast<unsigned>(gemm.groups * gemm.splits));
+  launch(name, conv2d_multistage_kernel<A, B, T>, grid, T::threads,
+         sizeof(MultistageShared<A, B, T>), device, gemm);
+}
+
+template <class A, class B>
+void run_multistage(const char* name, const Conv2dPlan& plan, Cuda device, const Gemm<A, B>& gemm,
+                    int64_t outputs, int64_t channels = 8) {
+  in_splits(name, plan.splits, 32, device, gemm, outputs, static_cast<int>(channels),
+            static_cast<int>(round_up_8(channels)), [&](const Gemm<A, B>& part) {
+              if (plan.tile > 0) {
+                launch_multistage<MultistageTiling<128, 128, 2, 4>>(name, device, part);
+              } else {
+                launch_multistage<MultistageTiling<64, 64, 2, 2>>(name, device, part);
+              }
+            });
+}
+
+}  // namespace
+
+void conv2d_forward_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, const float* x,
+                         const float* w, const float* bias, Epilogue epilogue, float* y) {
+  constexpr const char* name = "conv2d_forward";
+  const GemmShape g(in_eights(s));
+  const bf16* x16 = pixels_to_bf16(name, device, 1, x, s.N * s.H * s.W, s.C, s.groups);
+  const bf16* w16 = weights_to_bf16(name, device, 2, w, s);
+  const int Kg = static_cast<int>(s.K / s.groups);
+  const GemmOutput out = {y, Kg, 0, static_cast<int>(s.K), bias, epilogue};
+  if (plan.rung == Conv2dRung::wgmma) {
+    return conv2d_forward_wgmma({name, device, plan, s, x16, w16, out});
+  }
+  const Gemm<WindowsOfInput<bf16>, Weights<bf16>> gemm = {
+      {g, x16}, {g, w16}, out, g.N * g.P * g.Q, Kg, g.R * g.S * g.Cg, static_cast<int>(s.groups),
+      1,        0};
+  run_multistage(name, plan, device, gemm, s.N * s.P * s.Q * s.K);
+}
+
+void conv2d_backward_input_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s,
+                                const float* dy, const float* w, float* dx) {
+  constexpr const char* name = "conv2d_backward_input";
+  const GemmShape g(in_eights(s));
+  const bf16* dy16 = pixels_to_bf16(name, device, 1, dy, s.N * s.P * s.Q, s.K, s.groups);
+  const bf16* w16 = weights_to_bf16(name, device, 2, w, s);
+  const int Cg = static_cast<int>(s.C / s.groups);
+  const GemmOutput out = {dx, Cg, 0, static_cast<int>(s.C), nullptr, Epilogue::linear};
+  if (plan.rung == Conv2dRung::wgmma) {
+    return conv2d_backward_input_wgmma({name, device, plan, s, dy16, w16, out});
+  }
+  const Gemm<OutputsOverInput<bf16>, WeightsTransposed<bf16>> gemm = {
+      {g, dy16}, {g, w16}, out, g.N * g.H * g.W, Cg, g.R * g.S * g.Kg, static_cast<int>(s.groups),
+      1,         0};
+  run_multistage(name, plan, device, gemm, s.N * s.H * s.W * s.C);
+}
+
+void conv2d_backward_weight_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s,
+                                 const float* dy, const float* x, float* dw) {
+  constexpr const char* name = "conv2d_backward_weight";
+  const GemmShape g(in_eights(s));
+  const bf16* dy16 = pixels_to_bf16(name, device, 1, dy, s.N * s.P * s.Q, s.K, s.groups);
+  const bf16* x16 = pixels_to_bf16(name, device, 2, x, s.N * s.H * s.W, s.C, s.groups);
+  if (plan.rung == Conv2dRung::wgmma) {
+    const int width = static_cast<int>(s.R * s.S * s.C);
+    return conv2d_backward_weight_wgmma(
+        {name, device, plan, s, dy16, x16, {dw, 0, 0, width, nullptr, Epilogue::linear}});
+  }
+  const int Kg = static_cast<int>(s.K / s.groups), taps = g.R * g.S * g.Cg;
+  const Gemm<Outputs<bf16>, InputUnderTaps<bf16>> gemm = {
+      {g, dy16},
+      {g, x16},
+      {dw, int64_t{Kg} * taps, 0, taps, nullptr, Epilogue::linear},
+      Kg,
+      taps,
+      g.N * g.P * g.Q,
+      static_cast<int>(s.groups),
+      1,
+      0};
+  run_multistage(name, plan, device, gemm, s.K * s.R * s.S * (s.C / s.groups), s.C / s.groups);
+}
+
+}  // namespace fettle

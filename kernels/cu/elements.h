@@ -1,0 +1,147 @@
+// Elements of tensors: vectors of neighbours, bfloat16, binary16 and tf32. A part of kernels/cu.h.
+#pragma once
+
+namespace fettle {
+
+/// N neighbours that one instruction moves; as large as its alignment.
+template <class T, int N>
+struct alignas(sizeof(T) * N) Vec {
+  T v[N];
+  FETTLE_HOST_DEVICE T& operator[](int i) { return v[i]; }
+  FETTLE_HOST_DEVICE const T& operator[](int i) const { return v[i]; }
+};
+
+/// p must be aligned to the whole vector.
+template <int N, class T>
+__device__ __forceinline__ Vec<T, N> load_vec(const T* p);
+template <int N, class T>
+__device__ __forceinline__ void store_vec(T* p, const Vec<T, N>& value);
+
+/// bfloat16: the upper half of a float (8 bits of exponent, 7 of mantissa).
+struct bf16 {
+  uint16_t bits;
+};
+
+/// IEEE 754 binary16: 5 bits of exponent, 10 of mantissa; its largest number is 65504.
+struct fp16 {
+  uint16_t bits;
+};
+
+FETTLE_HOST_DEVICE inline float to_float(float x) {
+  return x;
+}
+FETTLE_HOST_DEVICE inline float to_float(bf16 x);
+FETTLE_HOST_DEVICE inline float to_float(fp16 x);
+
+/// Rounds to nearest, ties to even.
+template <class T>
+FETTLE_HOST_DEVICE T from_float(float x);
+
+/// The bits of x rounded to tf32, to nearest with ties away from zero.
+__device__ __forceinline__ uint32_t to_tf32(float x);
+
+// --------------------------------------------------------------------------------- what is behind
+
+#if defined(__CUDACC__)
+
+template <int N, class T>
+__device__ __forceinline__ Vec<T, N> load_vec(const T* p) {
+  return *reinterpret_cast<const Vec<T, N>*>(p);
+}
+template <int N, class T>
+__device__ __forceinline__ void store_vec(T* p, const Vec<T, N>& value) {
+  *reinterpret_cast<Vec<T, N>*>(p) = value;
+}
+
+__device__ __forceinline__ uint32_t to_tf32(float x) {
+#if __CUDA_ARCH__ >= 800
+  uint32_t bits;
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
+  return bits;
+#else
+  return __float_as_uint(x);
+#endif
+}
+
+FETTLE_HOST_DEVICE inline uint32_t bits_of(float x) {
+  union {
+    float f;
+    uint32_t u;
+  } both = {x};
+  return both.u;
+}
+FETTLE_HOST_DEVICE inline float float_of(uint32_t bits) {
+  union {
+    uint32_t u;
+    float f;
+  } both = {bits};
+  return both.f;
+}
+
+#else
+
+template <int N, class T>
+__forceinline__ Vec<T, N> load_vec(const T* p) {
+  Vec<T, N> value;
+  simt::load(&value, p, sizeof(value));
+  return value;
+}
+template <int N, class T>
+__forceinline__ void store_vec(T* p, const Vec<T, N>& value) {
+  simt::store(p, &value, sizeof(value));
+}
+
+inline uint32_t bits_of(float x) {
+  return std::bit_cast<uint32_t>(x);
+}
+inline float float_of(uint32_t bits) {
+  return std::bit_cast<float>(bits);
+}
+
+__forceinline__ uint32_t to_tf32(float x) {
+  const uint32_t bits = bits_of(x);
+  if ((bits & 0x7F800000u) == 0x7F800000u) return bits;  // infinities and NaN
+  return (bits + 0x1000u) & ~0x1FFFu;
+}
+
+#endif
+
+FETTLE_HOST_DEVICE inline float to_float(bf16 x) {
+  return float_of(uint32_t{x.bits} << 16);
+}
+FETTLE_HOST_DEVICE inline float to_float(fp16 x) {
+  const uint32_t sign = uint32_t{x.bits} >> 15 << 31, exponent = x.bits >> 10 & 31u;
+  const uint32_t mantissa = x.bits & 1023u;
+  if (exponent == 31) return float_of(sign | 0x7F800000u | mantissa << 13);
+  if (exponent > 0) return float_of(sign | (exponent + 112) << 23 | mantissa << 13);
+  return float_of(sign | bits_of(static_cast<float>(mantissa) * 0x1p-24f));
+}
+template <>
+FETTLE_HOST_DEVICE inline float from_float<float>(float x) {
+  return x;
+}
+template <>
+FETTLE_HOST_DEVICE inline bf16 from_float<bf16>(float x) {
+  const uint32_t bits = bits_of(x);
+  if (x != x) return {static_cast<uint16_t>((bits >> 16) | 0x40u)};  // a NaN stays one
+  return {static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16)};
+}
+
+template <>
+FETTLE_HOST_DEVICE inline fp16 from_float<fp16>(float x) {
+  const uint32_t sign = bits_of(x) >> 31 << 15, size = bits_of(x) & 0x7FFFFFFFu;
+  uint32_t bits = 0;
+  if (size > 0x7F800000u) {
+    bits = 0x7E00u;  // a NaN
+  } else if (size >= 0x477FF000u) {
+    bits = 0x7C00u;  // from 65520 on, infinity is nearer
+  } else if (size >= 0x38800000u) {
+    bits = ((size + 0xFFFu + (size >> 13 & 1u)) >> 13) - (112u << 10);
+  } else {
+    // Below 2^-14 the steps are 2^-24, as those of floats about 1/2 are: the addition rounds.
+    bits = bits_of(float_of(size) + 0.5f) - bits_of(0.5f);
+  }
+  return {static_cast<uint16_t>(sign | bits)};
+}
+
+}  // namespace fettle
