@@ -12,7 +12,7 @@ namespace {
 TEST(BatchNormRungs, EqualTheDefinition) {
   if (!gpu_is_there()) GTEST_SKIP() << "no GPU";
   for (const auto& [rows, C] :
-       {std::pair<int64_t, int64_t>{1, 3}, {2, 1}, {33, 5}, {600, 33}, {1000, 2}, {257, 64}}) {
+       {std::pair<int64_t, int64_t>{1, 3}, {2, 1}, {33, 5}, {120, 33}, {300, 2}}) {
     for (const float centre : {0.0f, 1e4f}) {
       for (const auto second : BatchNormValues::seconds) {
         const BatchNormShape s{rows, C};

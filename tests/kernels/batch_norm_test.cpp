@@ -4,7 +4,7 @@ namespace fettle {
 namespace {
 
 TEST(BatchNormKernels, StatisticsEqualTheDefinition) {
-  for (const auto& [rows, C] : {std::pair<int64_t, int64_t>{2, 3}, {7, 5}, {6000, 33}, {9000, 2}}) {
+  for (const auto& [rows, C] : {std::pair<int64_t, int64_t>{2, 3}, {7, 5}, {600, 33}, {9000, 2}}) {
     for (const float centre : {0.0f, 1e4f}) {
       const BatchNormShape s{rows, C};
       const BatchNormValues values(s, BatchNormValues::Second::none, centre);
@@ -20,11 +20,13 @@ TEST(BatchNormKernels, StatisticsEqualTheDefinition) {
 }
 
 TEST(BatchNormKernels, EqualTheDefinition) {
-  for (const auto& [rows, C] : {std::pair<int64_t, int64_t>{2, 3}, {7, 8}, {600, 33}, {9000, 2}}) {
+  for (const auto& [rows, C] : {std::pair<int64_t, int64_t>{2, 3}, {7, 8}, {70, 33}, {9000, 2}}) {
     for (const auto second : BatchNormValues::seconds) {
       const BatchNormValues values({rows, C}, second);
       for (const bool of_batch : {false, true}) {
         for (const Epilogue epilogue : {Epilogue::linear, Epilogue::relu}) {
+          const bool longest = rows == 9000;  // so many tasks once are enough
+          if (longest && !(of_batch && epilogue == Epilogue::relu)) continue;
           expect_same([&](auto device) { return values.outputs(device, epilogue, of_batch); },
                       cat("rows ", rows, ", C ", C, ", second ", static_cast<int>(second),
                           ", of batch ", of_batch, ", relu ", epilogue == Epilogue::relu),
