@@ -63,7 +63,7 @@ void batch_norm_backward_parameters(Reference, const BatchNormShape& shape, cons
 /// dx_k [rows,C] of each term, unless it is nullptr. Of a term with its batch's statistics
 ///   dx = gamma * inverse * (dz - dbeta / rows - (x - mean) * inverse * dgamma / rows),
 /// of one with given statistics dx = gamma * inverse * dz, of one that is added as it is dx = dz;
-/// `gradients` is read for the first kind alone.
+/// `gradients` is read for a wanted dx of the first kind alone.
 void batch_norm_backward_input(Cpu, const BatchNormShape& shape, const BatchNormSum& sum,
                                const float* dy, const BatchNormGradients& gradients, float* dx_0,
                                float* dx_1);

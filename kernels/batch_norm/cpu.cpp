@@ -282,8 +282,10 @@ void batch_norm_backward_parameters(Cpu, const BatchNormShape& s, const BatchNor
 void batch_norm_backward_input(Cpu, const BatchNormShape& s, const BatchNormSum& sum,
                                const float* dy, const BatchNormGradients& gradients, float* dx_0,
                                float* dx_1) {
-  const Preparation prepared(s, sum, &gradients);
   float* const dx[2] = {dx_0, dx_1};
+  BatchNormSum wanted = sum;
+  for (int k = 0; k < 2; ++k) wanted.terms[k].of_batch &= dx[k] != nullptr;
+  const Preparation prepared(s, wanted, &gradients);
   const auto input = HWY_DYNAMIC_DISPATCH(input_range);
   parallel_for(s.rows, rows_per_task(s.C),
                [&](int64_t begin, int64_t end) { input(begin, end, s.C, prepared, dy, dx); });

@@ -48,7 +48,7 @@ struct BackwardInput {
     Columns<V> p = {batch_norm_columns<V, two>(sum, c), {}, {}};
     for (int n = 0; n <= two; ++n) {
       const BatchNormTerm& t = sum.terms[n];
-      if (!t.of_batch) continue;
+      if (!t.of_batch || !dx[n]) continue;
       for (int k = 0; k < V; ++k) {
         p.of_constant[n][k] = gradients.dbeta[c + k] / static_cast<float>(rows);
         p.of_slope[n][k] = gradients.dgamma[n][c + k] / std::sqrt(t.variance[c + k] + t.epsilon) /

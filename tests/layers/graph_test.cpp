@@ -105,7 +105,10 @@ class Residual : public Layer {
   }
 
  protected:
-  Tensor call(const Tensor& x) override { return relu(bn_(x) + bn2_(x)); }
+  Tensor call(const Tensor& x) override {
+    const Tensor y = bn_(x);
+    return relu(y + bn2_(x));
+  }
 
  private:
   BatchNormalization bn_, bn2_;
