@@ -1,34 +1,11 @@
 // Every pass walks rows in chunks whose size depends on C alone and keeps one vector accumulator a
 // channel in the cache; partial sums are joined in double precision, chunk after chunk.
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <vector>
 
-#include "kernels/batch_norm/batch_norm.h"
+#include "kernels/batch_norm/prepared_sum.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
-
-#ifndef FETTLE_BATCH_NORM_ONCE  // this file is included once for every instruction set
-#define FETTLE_BATCH_NORM_ONCE
-namespace fettle {
-namespace {
-
-/// value = scale * (x - centre) + offset, and dx = scale * dz + slope * (x - centre) + constant.
-struct PreparedTerm {
-  const float *x, *centre, *scale, *offset, *slope, *constant;
-};
-
-/// y = max(value of the terms, floor), which is -infinity where nothing is activated.
-struct PreparedSum {
-  PreparedTerm terms[2];
-  bool two;
-  float floor;
-};
-
-}  // namespace
-}  // namespace fettle
-#endif
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/batch_norm/cpu.cpp"
@@ -186,49 +163,6 @@ std::vector<double> joined_sums(const BatchNormShape& s, int64_t quantities, con
   return sums;
 }
 
-double inverse(const BatchNormTerm& t, int64_t c) {
-  return 1 / std::sqrt(double{t.variance[c]} + t.epsilon);
-}
-
-/// The numbers of each channel of a sum, and the memory that they stand in. A term that is added as
-/// it is has centre 0, scale 1 and offset 0. What a batch's statistics add to dx is there only
-/// where the gradients are given.
-class Preparation {
- public:
-  Preparation(const BatchNormShape& s, const BatchNormSum& sum,
-              const BatchNormGradients* gradients = nullptr)
-      : numbers_(static_cast<size_t>(2 * 5 * s.C)) {
-    sum_.two = sum.terms[1].x != nullptr;
-    sum_.floor = sum.epilogue == Epilogue::relu ? 0 : -std::numeric_limits<float>::infinity();
-    for (int k = 0; k <= sum_.two; ++k) {
-      const BatchNormTerm& t = sum.terms[k];
-      float* const centre = numbers_.data() + k * 5 * s.C;
-      float *const scale = centre + s.C, *const offset = scale + s.C;
-      float *const slope = offset + s.C, *const constant = slope + s.C;
-      sum_.terms[k] = {t.x, centre, scale, offset, slope, constant};
-      for (int64_t c = 0; c < s.C; ++c) {
-        if (!t.gamma) {
-          scale[c] = 1;
-          continue;
-        }
-        const double outer = t.gamma[c] * inverse(t, c);
-        centre[c] = t.mean[c];
-        scale[c] = static_cast<float>(outer);
-        offset[c] = t.beta[c];
-        if (!gradients || !t.of_batch) continue;
-        const double share = outer / static_cast<double>(s.rows);
-        slope[c] = static_cast<float>(-share * inverse(t, c) * gradients->dgamma[k][c]);
-        constant[c] = static_cast<float>(-share * gradients->dbeta[c]);
-      }
-    }
-  }
-  operator const PreparedSum&() const { return sum_; }
-
- private:
-  std::vector<float> numbers_;
-  PreparedSum sum_;
-};
-
 }  // namespace
 
 void batch_norm_statistics(Cpu, const BatchNormShape& s, const float* x, float* mean,
@@ -255,7 +189,7 @@ void batch_norm_statistics(Cpu, const BatchNormShape& s, const float* x, float* 
 }
 
 void batch_norm_apply(Cpu, const BatchNormShape& s, const BatchNormSum& sum, float* y) {
-  const Preparation prepared(s, sum);
+  const PreparedSum prepared(s, sum);
   const auto apply = HWY_DYNAMIC_DISPATCH(apply_range);
   parallel_for(s.rows, rows_per_task(s.C),
                [&](int64_t begin, int64_t end) { apply(begin, end, s.C, prepared, y); });
@@ -263,7 +197,7 @@ void batch_norm_apply(Cpu, const BatchNormShape& s, const BatchNormSum& sum, flo
 
 void batch_norm_backward_parameters(Cpu, const BatchNormShape& s, const BatchNormSum& sum,
                                     const float* dy, const BatchNormGradients& gradients) {
-  const Preparation prepared(s, sum);
+  const PreparedSum prepared(s, sum);
   const auto sums_of = HWY_DYNAMIC_DISPATCH(gradient_sums_range);
   const std::vector<double> sums =
       joined_sums(s, sum.terms[1].x ? 3 : 2, [&](int64_t begin, int64_t end, float* partial) {
@@ -274,7 +208,7 @@ void batch_norm_backward_parameters(Cpu, const BatchNormShape& s, const BatchNor
     for (int k = 0; k < 2; ++k) {
       if (!gradients.dgamma[k]) continue;
       gradients.dgamma[k][c] =
-          static_cast<float>(sums[(1 + k) * s.C + c] * inverse(sum.terms[k], c));
+          static_cast<float>(sums[(1 + k) * s.C + c] * batch_norm_inverse(sum.terms[k], c));
     }
   }
 }
@@ -285,7 +219,7 @@ void batch_norm_backward_input(Cpu, const BatchNormShape& s, const BatchNormSum&
   float* const dx[2] = {dx_0, dx_1};
   BatchNormSum wanted = sum;
   for (int k = 0; k < 2; ++k) wanted.terms[k].of_batch &= dx[k] != nullptr;
-  const Preparation prepared(s, wanted, &gradients);
+  const PreparedSum prepared(s, wanted, &gradients);
   const auto input = HWY_DYNAMIC_DISPATCH(input_range);
   parallel_for(s.rows, rows_per_task(s.C),
                [&](int64_t begin, int64_t end) { input(begin, end, s.C, prepared, dy, dx); });
