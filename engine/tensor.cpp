@@ -5,13 +5,43 @@
 
 namespace fettle {
 
+/// The elements of a tensor, shared by its handles.
+struct Tensor::Storage {
+  std::shared_ptr<std::byte> memory;
+  std::shared_ptr<const Pending> pending;  // until somebody reads them
+};
+
+Tensor Tensor::deferred(const Shape& shape, Device device, std::shared_ptr<const Pending> pending) {
+  Tensor t;
+  t.shape_ = shape;
+  t.device_ = device;
+  t.defined_ = true;
+  t.storage_ = std::make_shared<Storage>(Storage{nullptr, std::move(pending)});
+  return t;
+}
+
+std::shared_ptr<const Pending> Tensor::pending() const {
+  return storage_ ? storage_->pending : nullptr;
+}
+
+void Tensor::compute() const {
+  if (!storage_ || !storage_->pending) return;
+  storage_->memory = storage_->pending->compute().storage_->memory;
+  storage_->pending = nullptr;
+}
+
+std::byte* Tensor::address() const {
+  compute();
+  return storage_ ? storage_->memory.get() : nullptr;
+}
+
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
   Tensor t;
   t.shape_ = shape;
   t.dtype_ = dtype;
   t.device_ = device;
   t.defined_ = true;
-  t.storage_ = allocate(t.bytes(), device);
+  t.storage_ = std::make_shared<Storage>(Storage{allocate(t.bytes(), device), nullptr});
   return t;
 }
 
@@ -61,6 +91,7 @@ float Tensor::item() const {
 
 Tensor Tensor::view(const Shape& shape) const {
   require(shape.size() == size(), "a tensor of shape ", shape_, " cannot be seen as ", shape);
+  compute();  // what is pending knows the old shape
   Tensor t = detach();
   t.shape_ = shape;
   return t;

@@ -14,6 +14,15 @@
 namespace fettle {
 
 struct Node;  // engine/autograd.h
+class Tensor;
+
+/// How to compute the elements of a tensor that nobody has read yet. See
+/// engine/ops/batch_norm_fusion.h, where the only such tensors come from.
+class Pending {
+ public:
+  virtual ~Pending() = default;
+  virtual Tensor compute() const = 0;
+};
 
 class Tensor {
  public:
@@ -32,6 +41,14 @@ class Tensor {
     return from(shape, std::span<const T>(values), device);
   }
 
+  /// An f32 tensor whose elements are computed by whoever reads them first. What `pending` computes
+  /// them from must not change until then.
+  static Tensor deferred(const Shape& shape, Device device, std::shared_ptr<const Pending> pending);
+  /// How the elements will be computed; nullptr once they are there.
+  std::shared_ptr<const Pending> pending() const;
+  /// Computes the elements now, if that is still to be done.
+  void compute() const;
+
   bool defined() const { return defined_; }
   const Shape& shape() const { return shape_; }
   int64_t size() const { return shape_.size(); }
@@ -44,16 +61,16 @@ class Tensor {
   template <class T = float>
   T* data() {
     check_type(dtype_of<T>());
-    return reinterpret_cast<T*>(storage_.get());
+    return reinterpret_cast<T*>(raw());
   }
   template <class T = float>
   const T* data() const {
     check_type(dtype_of<T>());
-    return reinterpret_cast<const T*>(storage_.get());
+    return reinterpret_cast<const T*>(raw());
   }
   /// The elements as raw bytes.
-  std::byte* raw() { return storage_.get(); }
-  const std::byte* raw() const { return storage_.get(); }
+  std::byte* raw() { return address(); }
+  const std::byte* raw() const { return address(); }
 
   /// A copy of the elements on the host. Throws Error on meta.
   template <class T = float>
@@ -88,11 +105,13 @@ class Tensor {
   void set_node(std::shared_ptr<Node> node) { node_ = std::move(node); }
 
  private:
+  struct Storage;
+  std::byte* address() const;
   void check_type(DType wanted) const {
     require(wanted == dtype_, "a tensor of ", name_of(dtype_), " was read as ", name_of(wanted));
   }
 
-  std::shared_ptr<std::byte> storage_;
+  std::shared_ptr<Storage> storage_;
   std::shared_ptr<Node> node_;
   Shape shape_;
   Device device_;

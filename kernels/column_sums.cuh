@@ -36,6 +36,17 @@ struct ColumnSumsShared {
   double v[Quantities][8][32];
 };
 
+/// What is called for the rows of one column: element.in_column(column), where an element has
+/// numbers of its column to prepare, else the element itself.
+template <class Element>
+__device__ auto for_column(const Element& element, int column) {
+  if constexpr (requires { element.in_column(column); }) {
+    return element.in_column(column);
+  } else {
+    return element;
+  }
+}
+
 /// `Element` is called as element(batch, row, column, values) and sets the values to be added.
 template <int Quantities, class Element>
 __global__ void __launch_bounds__(256)
@@ -46,6 +57,7 @@ __global__ void __launch_bounds__(256)
   const int side = 32 / lanes;  // rows side by side in a warp
   const int column = static_cast<int>(blockIdx.x) * 32 + tx % lanes;
   const bool active = tx < side * lanes && column < columns;
+  const auto mine = for_column(element, active ? column : 0);
   const int64_t chunk = blockIdx.y, chunks = gridDim.y;
   const int64_t end = (chunk + 1) * rows_a_chunk < rows ? (chunk + 1) * rows_a_chunk : rows;
 
@@ -57,7 +69,7 @@ __global__ void __launch_bounds__(256)
         float few[Quantities] = {};
         for (int i = 0; i < 16 && row < end; ++i, row += 8 * side) {
           float values[Quantities];
-          element(batch, row, column, values);
+          mine(batch, row, column, values);
           for (int k = 0; k < Quantities; ++k) few[k] += values[k];
         }
         for (int k = 0; k < Quantities; ++k) total[k] += few[k];

@@ -21,15 +21,15 @@ Tensor Conv2D::call(const Tensor& x) {
         {filters_, kernel_size_[0], kernel_size_[1], x.shape()[3] / options_.groups}, trainable());
     if (options_.use_bias) bias_ = parameter(Initializer::zeros, {filters_}, trainable());
   }
-  const bool fused = options_.activation == Activation::relu;
-  const Tensor y = conv2d(x, weight_, bias_,
-                          {.strides = options_.strides,
-                           .padding = options_.padding,
-                           .explicit_padding = options_.explicit_padding,
-                           .dilation = options_.dilation_rate,
-                           .groups = options_.groups,
-                           .epilogue = fused ? Epilogue::relu : Epilogue::linear});
-  return fused ? y : activate(y, options_.activation);
+  const SplitActivation activation(options_.activation);
+  return activate(conv2d(x, weight_, bias_,
+                         {.strides = options_.strides,
+                          .padding = options_.padding,
+                          .explicit_padding = options_.explicit_padding,
+                          .dilation = options_.dilation_rate,
+                          .groups = options_.groups,
+                          .epilogue = activation.epilogue}),
+                  activation.rest);
 }
 
 }  // namespace fettle

@@ -20,9 +20,12 @@ Tensor Conv2DTranspose::call(const Tensor& x) {
                         {x.shape()[3], kernel_size_, kernel_size_, filters_}, trainable());
     if (options_.use_bias) bias_ = parameter(Initializer::zeros, {filters_}, trainable());
   }
+  const SplitActivation activation(options_.activation);
   return activate(conv2d_transpose(x, weight_, bias_,
-                                   {.strides = options_.strides, .padding = options_.padding}),
-                  options_.activation);
+                                   {.strides = options_.strides,
+                                    .padding = options_.padding,
+                                    .epilogue = activation.epilogue}),
+                  activation.rest);
 }
 
 }  // namespace fettle

@@ -21,9 +21,8 @@ Tensor Dense::call(const Tensor& x) {
     weight_ = parameter(Initializer::glorot_uniform, {units_, x.shape()[1]}, trainable());
     if (use_bias_) bias_ = parameter(Initializer::zeros, {units_}, trainable());
   }
-  const bool fused = activation_ == Activation::relu;
-  const Tensor y = dense(x, weight_, bias_, fused ? Epilogue::relu : Epilogue::linear);
-  return fused ? y : activate(y, activation_);
+  const SplitActivation activation(activation_);
+  return activate(dense(x, weight_, bias_, activation.epilogue), activation.rest);
 }
 
 }  // namespace fettle

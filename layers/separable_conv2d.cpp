@@ -26,7 +26,8 @@ Tensor SeparableConv2D::call(const Tensor& x) {
   const Tensor y =
       conv2d(x, depthwise_, {},
              {.strides = options_.strides, .padding = options_.padding, .groups = channels});
-  return activate(conv2d(y, pointwise_, bias_, {}), options_.activation);
+  const SplitActivation activation(options_.activation);
+  return activate(conv2d(y, pointwise_, bias_, {.epilogue = activation.epilogue}), activation.rest);
 }
 
 }  // namespace fettle

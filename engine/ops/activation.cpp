@@ -2,6 +2,7 @@
 
 #include "engine/autograd.h"
 #include "engine/graph.h"
+#include "engine/ops/batch_norm_fusion.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/softmax/softmax.h"
 
@@ -22,6 +23,7 @@ Tensor unary(Unary f, const Tensor& x) {
 }  // namespace
 
 Tensor relu(const Tensor& x) {
+  if (Tensor fused = fused_relu(x); fused.defined()) return fused;
   return unary(Unary::relu, x);
 }
 Tensor relu6(const Tensor& x) {

@@ -2,6 +2,7 @@
 
 #include "engine/autograd.h"
 #include "engine/graph.h"
+#include "engine/ops/batch_norm_fusion.h"
 #include "kernels/elementwise/elementwise.h"
 
 namespace fettle {
@@ -23,6 +24,7 @@ Tensor product(const Tensor& a, const Tensor& b) {
 
 Tensor operator+(const Tensor& a, const Tensor& b) {
   check_shapes("add", a, b);
+  if (Tensor fused = fused_add(a, b); fused.defined()) return fused;
   Tensor y = Tensor::empty(a.shape(), DType::f32, a.device());
   on(a.device(), [&](auto device) { add(device, a.size(), a.data(), b.data(), y.data()); });
   trace(graph::Add{}, {a, b}, y);

@@ -1,7 +1,7 @@
 #include "engine/ops/batch_norm.h"
 
-#include "engine/autograd.h"
 #include "engine/graph.h"
+#include "engine/ops/batch_norm_fusion.h"
 #include "kernels/batch_norm/batch_norm.h"
 
 namespace fettle {
@@ -17,35 +17,12 @@ BatchNormShape batch_norm_shape(const Tensor& x, const Tensor& gamma, const Tens
   return {x.size() / C, C};
 }
 
-Tensor normalise(const BatchNormShape& s, const Tensor& x, const Tensor& gamma, const Tensor& beta,
-                 const Tensor& mean, const Tensor& variance, float epsilon, bool of_batch) {
-  Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
-  on(x.device(), [&](auto device) {
-    batch_norm_apply(device, s, epsilon, x.data(), gamma.data(), beta.data(), mean.data(),
-                     variance.data(), y.data());
-  });
+Tensor normalise(const Tensor& x, const Tensor& gamma, const Tensor& beta, const Tensor& mean,
+                 const Tensor& variance, float epsilon, bool of_batch) {
+  Tensor y = pending_batch_norm(x, gamma, beta, mean, variance, epsilon, of_batch);
   trace(graph::BatchNorm{epsilon, of_batch},
         {x, gamma, beta, of_batch ? Tensor() : mean, of_batch ? Tensor() : variance}, y);
-  return record(std::move(y), {x, gamma, beta},
-                [=, x = x.detach(), gamma = gamma.detach()](const Tensor& dy, Grads& grads) {
-                  // The input's gradient needs both sums, whether the parameters want them or not.
-                  Tensor dgamma = Tensor::empty({s.C}, DType::f32, dy.device());
-                  Tensor dbeta = Tensor::empty({s.C}, DType::f32, dy.device());
-                  on(dy.device(), [&](auto device) {
-                    if (of_batch || grads.wants(1) || grads.wants(2)) {
-                      batch_norm_backward_parameters(device, s, epsilon, dy.data(), x.data(),
-                                                     mean.data(), variance.data(), dgamma.data(),
-                                                     dbeta.data());
-                    }
-                    if (grads.wants(0)) {
-                      batch_norm_backward_input(device, s, epsilon, of_batch, dy.data(), x.data(),
-                                                gamma.data(), mean.data(), variance.data(),
-                                                dgamma.data(), dbeta.data(), grads.fresh(0));
-                    }
-                  });
-                  grads.pass(1, dgamma);
-                  grads.pass(2, dbeta);
-                });
+  return y;
 }
 
 }  // namespace
@@ -58,7 +35,7 @@ Tensor batch_norm_training(const Tensor& x, const Tensor& gamma, const Tensor& b
   on(x.device(), [&](auto device) {
     batch_norm_statistics(device, s, x.data(), mean.data(), variance.data());
   });
-  return normalise(s, x, gamma, beta, mean, variance, epsilon, true);
+  return normalise(x, gamma, beta, mean, variance, epsilon, true);
 }
 
 Tensor batch_norm_inference(const Tensor& x, const Tensor& gamma, const Tensor& beta,
@@ -66,7 +43,7 @@ Tensor batch_norm_inference(const Tensor& x, const Tensor& gamma, const Tensor& 
   const BatchNormShape s = batch_norm_shape(x, gamma, beta);
   require(mean.shape() == Shape{s.C} && variance.shape() == Shape{s.C}, "batch_norm: mean ",
           mean.shape(), " and variance ", variance.shape(), " do not fit the input ", x.shape());
-  return normalise(s, x, gamma, beta, mean, variance, epsilon, false);
+  return normalise(x, gamma, beta, mean, variance, epsilon, false);
 }
 
 }  // namespace fettle

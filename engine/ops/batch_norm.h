@@ -1,4 +1,5 @@
 // Batch normalisation over the last axis. The equations are in kernels/batch_norm/batch_norm.h.
+// The results are pending until they are read: see engine/ops/batch_norm_fusion.h.
 #pragma once
 
 #include "engine/tensor.h"

@@ -5,6 +5,7 @@
 
 #include "engine/graph.h"
 #include "engine/ops/epilogue.h"
+#include "kernels/elementwise/elementwise.h"
 
 namespace fettle {
 namespace {
@@ -45,14 +46,14 @@ Tensor conv2d_transpose(const Tensor& x, const Tensor& w, const Tensor& bias,
           " does not fit weight ", w.shape());
   check_devices("conv2d_transpose", {x, w, bias});
   const Epilogue epilogue = options.epilogue;
-  require(bias.defined() || epilogue == Epilogue::linear,
-          "conv2d_transpose: an activation needs a bias");
   Tensor y = Tensor::empty({s.N, s.H, s.W, s.C}, DType::f32, x.device());
   on(x.device(), [&](auto device) {
     conv2d_backward_input(device, s, x.data(), w.data(), y.data());
     if (bias.defined()) {
       epilogue_forward(device, s.N * s.H * s.W, s.C, epilogue, std::as_const(y).data(), bias.data(),
                        y.data());
+    } else if (epilogue == Epilogue::relu) {
+      unary_forward(device, Unary::relu, y.size(), std::as_const(y).data(), y.data());
     }
   });
   trace(graph::Conv2dTranspose{s, epilogue}, {x, w, bias}, y);

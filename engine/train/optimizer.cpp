@@ -2,8 +2,6 @@
 
 #include <cmath>
 
-#include "kernels/optimizer/optimizer.h"
-
 namespace fettle {
 namespace {
 
@@ -18,12 +16,9 @@ class Sgd : public Optimizer {
   static std::vector<std::string> slots_of(const OptimizerOptions& o) {
     return o.momentum > 0 ? std::vector<std::string>{"momentum"} : std::vector<std::string>{};
   }
-  void update(Tensor& w, const Tensor& gradient, Tensor* slot) override {
+  void update(Device where, OptimizerTensors tensors) override {
     const SgdStep step{learning_rate(), momentum_, nesterov_};
-    on(w.device(), [&](auto device) {
-      sgd_step(device, w.size(), step, gradient.data(), w.data(),
-               momentum_ > 0 ? slot[0].data() : nullptr);
-    });
+    on(where, [&](auto device) { sgd_step(device, tensors, step); });
   }
 
   float momentum_;
@@ -71,10 +66,8 @@ class Adam : public Optimizer {
     }
   }
 
-  void update(Tensor& w, const Tensor& gradient, Tensor* slot) override {
-    on(w.device(), [&](auto device) {
-      adam_step(device, w.size(), step_, gradient.data(), w.data(), slot[0].data(), slot[1].data());
-    });
+  void update(Device where, OptimizerTensors tensors) override {
+    on(where, [&](auto device) { adam_step(device, tensors, step_); });
   }
 
   bool nesterov_;
@@ -95,21 +88,26 @@ Optimizer::Optimizer(const NamedTensors& tensors, float learning_rate,
       slots_.push_back({tensor.name + "/" + slot,
                         Tensor::zeros(tensor.tensor.shape(), DType::f32, tensor.tensor.device())});
     }
+    check_devices("optimizer", {parameters_[0].tensor, tensor.tensor});
   }
 }
 
 void Optimizer::step() {
   ++steps_;
   begin_step();
-  std::vector<Tensor> slot(slots_each_);
+  std::vector<OptimizerTensor> tensors;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     Tensor& w = parameters_[i].tensor;
     const Tensor gradient = w.grad();
     if (!gradient.defined()) continue;
-    for (size_t k = 0; k < slots_each_; ++k) slot[k] = slots_[i * slots_each_ + k].tensor;
-    update(w, gradient, slot.data());
-    w.clear_grad();
+    const auto slot = [&](size_t k) {
+      return k < slots_each_ ? slots_[i * slots_each_ + k].tensor.data() : nullptr;
+    };
+    tensors.push_back({w.size(), gradient.data(), w.data(), slot(0), slot(1)});
   }
+  if (tensors.empty()) return;
+  update(parameters_[0].tensor.device(), tensors);
+  for (NamedTensor& parameter : parameters_) parameter.tensor.clear_grad();
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options,

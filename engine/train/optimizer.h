@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/named_tensor.h"
+#include "kernels/optimizer/optimizer.h"
 
 namespace fettle {
 
@@ -40,14 +41,16 @@ class Optimizer {
   const NamedTensors& slots() const { return slots_; }
 
  protected:
-  /// Takes the trainable ones of a model's tensors.
+  /// Takes the trainable ones of a model's tensors, which must be on one device, with up to two
+  /// slots each.
   Optimizer(const NamedTensors& tensors, float learning_rate,
             const std::vector<std::string>& slots);
 
   /// Called once a step, before any parameter.
   virtual void begin_step() {}
-  /// Changes one parameter; `slot` holds its slots in the order of the constructor.
-  virtual void update(Tensor& w, const Tensor& gradient, Tensor* slot) = 0;
+  /// Changes parameters, all on one device; m and v are their slots in the order of the
+  /// constructor.
+  virtual void update(Device device, OptimizerTensors tensors) = 0;
 
  private:
   NamedTensors parameters_, slots_;

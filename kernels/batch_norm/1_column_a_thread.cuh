@@ -7,8 +7,7 @@
 // element is read once; the limit is the latency of one load after the other.
 #pragma once
 
-#include "kernels/batch_norm/batch_norm.h"
-#include "kernels/cu.h"
+#include "kernels/batch_norm/terms.cuh"
 
 namespace fettle {
 
@@ -28,23 +27,21 @@ __global__ void __launch_bounds__(256)
   }
 }
 
+template <bool two>
 __global__ void __launch_bounds__(256)
-    batch_norm_parameters_column_kernel(int64_t rows, int64_t C, float epsilon,
-                                        const float* __restrict__ dy, const float* __restrict__ x,
-                                        const float* __restrict__ mean,
-                                        const float* __restrict__ variance,
-                                        float* __restrict__ dgamma, float* __restrict__ dbeta) {
+    batch_norm_parameters_column_kernel(int64_t rows, int64_t C, BatchNormSum sum,
+                                        const float* __restrict__ dy,
+                                        BatchNormGradients gradients) {
   for (int64_t c = strided_first(); c < C; c += strided_step()) {
-    const float inverse = 1.0f / std::sqrt(variance[c] + epsilon);
-    double gamma = 0, beta = 0;
+    const auto columns = batch_norm_columns<1, two>(sum, static_cast<int>(c));
+    double sums[2 + two] = {};
 #pragma unroll 1
     for (int64_t i = 0; i < rows; ++i) {
-      const float gradient = dy[i * C + c];
-      gamma += gradient * (x[i * C + c] - mean[c]);
-      beta += gradient;
+      float values[2 + two];
+      batch_norm_gradient_at<two>(sum, columns, dy, i * C + c, values);
+      for (int n = 0; n < 2 + two; ++n) sums[n] += values[n];
     }
-    dgamma[c] = static_cast<float>(gamma * inverse);
-    dbeta[c] = static_cast<float>(beta);
+    write_batch_norm_gradients<two>(sum, static_cast<int>(c), sums, gradients);
   }
 }
 

@@ -4,10 +4,11 @@
 // The variance takes a second pass over x, about the mean that the first has found: exact for any
 // mean, and for a layer that fits the second-level cache nearly free. Chan, Golub, LeVeque, The
 // American Statistician 37, 1983, compare the ways. Bytes an element: 8 for the statistics, 8 for
-// the gradients of gamma and beta, which are formed together. The limit is memory bandwidth.
+// the gradients of gamma and beta, which are formed together, or 12 where two terms are added. The
+// limit is memory bandwidth.
 #pragma once
 
-#include "kernels/batch_norm/batch_norm.h"
+#include "kernels/batch_norm/terms.cuh"
 #include "kernels/column_sums.cuh"
 
 namespace fettle {
@@ -37,19 +38,27 @@ struct BatchNormVariance {
   }
 };
 
+template <bool two>
 struct BatchNormParameters {
-  const float *dy, *x, *mean, *variance;
+  BatchNormSum sum;
   int64_t C;
-  float epsilon;
-  float *dgamma, *dbeta;
-  __device__ void operator()(int64_t, int64_t row, int column, float (&values)[2]) const {
-    const float gradient = dy[row * C + column];
-    values[0] = gradient * (x[row * C + column] - mean[column]);
-    values[1] = gradient;
+  const float* dy;
+  BatchNormGradients gradients;
+
+  struct InColumn {
+    BatchNormSum sum;
+    int64_t C;
+    const float* dy;
+    BatchNormSumColumns<1, two> columns;
+    __device__ void operator()(int64_t, int64_t row, int column, float (&values)[2 + two]) const {
+      batch_norm_gradient_at<two>(sum, columns, dy, row * C + column, values);
+    }
+  };
+  __device__ InColumn in_column(int column) const {
+    return {sum, C, dy, batch_norm_columns<1, two>(sum, column)};
   }
-  __device__ void operator()(int64_t, int column, const double (&sums)[2]) const {
-    dgamma[column] = static_cast<float>(sums[0] / std::sqrt(variance[column] + epsilon));
-    dbeta[column] = static_cast<float>(sums[1]);
+  __device__ void operator()(int64_t, int column, const double (&sums)[2 + two]) const {
+    write_batch_norm_gradients<two>(sum, column, sums, gradients);
   }
 };
 

@@ -1,14 +1,17 @@
-// Batch normalisation over the last axis of [rows,C] (rows = N*H*W).
+// Batch normalisation over the last axis of [rows,C] (rows = N*H*W), alone or with what follows it:
+// the addition of a second term and ReLU, in one pass.
 //
-//   y = gamma * (x - mean) * inverse + beta,   inverse = 1 / sqrt(variance + epsilon)
+//   n(x) = gamma * (x - mean) * inverse + beta,   inverse = 1 / sqrt(variance + epsilon)
+//   y = f(n(x_0) + n(x_1)),                       f linear or ReLU
 //
-// In training, mean and (biased) variance are those of the batch; otherwise they are given.
-// Ioffe, Szegedy: "Batch normalization", ICML 2015.
+// The second term may be missing, or be added as it is. In training, mean and (biased) variance are
+// those of the batch; otherwise they are given. Ioffe, Szegedy: "Batch normalization", ICML 2015.
 #pragma once
 
 #include <cstdint>
 
 #include "kernels/device.h"
+#include "kernels/epilogue/epilogue.h"
 
 namespace fettle {
 
@@ -25,42 +28,50 @@ void batch_norm_statistics(Cuda, const BatchNormShape& shape, const float* x, fl
 void batch_norm_statistics(Reference, const BatchNormShape& shape, const float* x, float* mean,
                            float* variance);
 
-/// y from given statistics.
-void batch_norm_apply(Cpu, const BatchNormShape& shape, float epsilon, const float* x,
-                      const float* gamma, const float* beta, const float* mean,
-                      const float* variance, float* y);
-void batch_norm_apply(Cuda, const BatchNormShape& shape, float epsilon, const float* x,
-                      const float* gamma, const float* beta, const float* mean,
-                      const float* variance, float* y);
-void batch_norm_apply(Reference, const BatchNormShape& shape, float epsilon, const float* x,
-                      const float* gamma, const float* beta, const float* mean,
-                      const float* variance, float* y);
+/// x [rows,C] normalised with numbers [C]; x itself where gamma is nullptr; nothing where x is.
+struct BatchNormTerm {
+  const float *x = nullptr, *gamma = nullptr, *beta = nullptr, *mean = nullptr, *variance = nullptr;
+  float epsilon = 0;
+  bool of_batch = false;  ///< the statistics came from x and carry gradients themselves
+};
 
-/// dgamma [C] = sum of dy * (x - mean) * inverse, dbeta [C] = sum of dy.
-void batch_norm_backward_parameters(Cpu, const BatchNormShape& shape, float epsilon,
-                                    const float* dy, const float* x, const float* mean,
-                                    const float* variance, float* dgamma, float* dbeta);
-void batch_norm_backward_parameters(Cuda, const BatchNormShape& shape, float epsilon,
-                                    const float* dy, const float* x, const float* mean,
-                                    const float* variance, float* dgamma, float* dbeta);
-void batch_norm_backward_parameters(Reference, const BatchNormShape& shape, float epsilon,
-                                    const float* dy, const float* x, const float* mean,
-                                    const float* variance, float* dgamma, float* dbeta);
+/// f of one or two terms, of which the first is normalised.
+struct BatchNormSum {
+  BatchNormTerm terms[2];
+  Epilogue epilogue = Epilogue::linear;
+};
 
-/// dx. With `of_batch` the statistics came from x and carry gradients themselves:
-///   dx = gamma * inverse * (dy - dbeta / rows - (x - mean) * inverse * dgamma / rows)
-/// otherwise dx = gamma * inverse * dy, and dgamma and dbeta are not read.
-void batch_norm_backward_input(Cpu, const BatchNormShape& shape, float epsilon, bool of_batch,
-                               const float* dy, const float* x, const float* gamma,
-                               const float* mean, const float* variance, const float* dgamma,
-                               const float* dbeta, float* dx);
-void batch_norm_backward_input(Cuda, const BatchNormShape& shape, float epsilon, bool of_batch,
-                               const float* dy, const float* x, const float* gamma,
-                               const float* mean, const float* variance, const float* dgamma,
-                               const float* dbeta, float* dx);
-void batch_norm_backward_input(Reference, const BatchNormShape& shape, float epsilon, bool of_batch,
-                               const float* dy, const float* x, const float* gamma,
-                               const float* mean, const float* variance, const float* dgamma,
-                               const float* dbeta, float* dx);
+/// y [rows,C] of the sum.
+void batch_norm_apply(Cpu, const BatchNormShape& shape, const BatchNormSum& sum, float* y);
+void batch_norm_apply(Cuda, const BatchNormShape& shape, const BatchNormSum& sum, float* y);
+void batch_norm_apply(Reference, const BatchNormShape& shape, const BatchNormSum& sum, float* y);
+
+/// Gradients [C] of gamma, for each normalised term, and of beta, which both terms share.
+struct BatchNormGradients {
+  float *dgamma[2] = {}, *dbeta = nullptr;
+};
+
+/// With dz = dy * f', whose mask is computed again from the terms:
+///   dgamma_k = sum of dz * (x_k - mean_k) * inverse_k,   dbeta = sum of dz
+void batch_norm_backward_parameters(Cpu, const BatchNormShape& shape, const BatchNormSum& sum,
+                                    const float* dy, const BatchNormGradients& gradients);
+void batch_norm_backward_parameters(Cuda, const BatchNormShape& shape, const BatchNormSum& sum,
+                                    const float* dy, const BatchNormGradients& gradients);
+void batch_norm_backward_parameters(Reference, const BatchNormShape& shape, const BatchNormSum& sum,
+                                    const float* dy, const BatchNormGradients& gradients);
+
+/// dx_k [rows,C] of each term, unless it is nullptr. Of a term with its batch's statistics
+///   dx = gamma * inverse * (dz - dbeta / rows - (x - mean) * inverse * dgamma / rows),
+/// of one with given statistics dx = gamma * inverse * dz, of one that is added as it is dx = dz;
+/// `gradients` is read for a wanted dx of the first kind alone.
+void batch_norm_backward_input(Cpu, const BatchNormShape& shape, const BatchNormSum& sum,
+                               const float* dy, const BatchNormGradients& gradients, float* dx_0,
+                               float* dx_1);
+void batch_norm_backward_input(Cuda, const BatchNormShape& shape, const BatchNormSum& sum,
+                               const float* dy, const BatchNormGradients& gradients, float* dx_0,
+                               float* dx_1);
+void batch_norm_backward_input(Reference, const BatchNormShape& shape, const BatchNormSum& sum,
+                               const float* dy, const BatchNormGradients& gradients, float* dx_0,
+                               float* dx_1);
 
 }  // namespace fettle

@@ -1,10 +1,9 @@
 // Every pass walks rows in chunks whose size depends on C alone and keeps one vector accumulator a
 // channel in the cache; partial sums are joined in double precision, chunk after chunk.
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
-#include "kernels/batch_norm/batch_norm.h"
+#include "kernels/batch_norm/prepared_sum.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
 
@@ -35,46 +34,96 @@ void shifted_sums(int64_t rows, int64_t C, const float* x, const float* shift, f
   }
 }
 
-/// sums[0:C] = sum of dy, sums[C:2C] = sum of dy * (x - mean) over some rows.
-void gradient_sums(int64_t rows, int64_t C, const float* dy, const float* x, const float* mean,
+/// A term's numbers for the channels of one vector.
+struct Columns {
+  Columns(const PreparedTerm& t, int64_t c, int64_t count)
+      : centre(load(t.centre + c, count)),
+        scale(load(t.scale + c, count)),
+        offset(load(t.offset + c, count)) {}
+  Vec value(Vec deviation) const { return hn::MulAdd(scale, deviation, offset); }
+  Vec centre, scale, offset;
+};
+
+/// What stands before the activation, and how far each term's x is from its centre.
+template <bool two>
+struct Before {
+  Before(const PreparedSum& s, const Columns& first, const Columns& second, int64_t i,
+         int64_t count)
+      : deviation{hn::Sub(load(s.terms[0].x + i, count), first.centre),
+                  two ? hn::Sub(load(s.terms[1].x + i, count), second.centre)
+                      : hn::Zero(lanes_tag)},
+        value(first.value(deviation[0])) {
+    if (two) value = hn::Add(value, second.value(deviation[1]));
+  }
+  Vec deviation[2], value;
+};
+
+template <bool two>
+void apply_rows(int64_t begin, int64_t end, int64_t C, const PreparedSum& s, float* y) {
+  const Vec floor = hn::Set(lanes_tag, s.floor);
+  for (int64_t i = begin; i < end; ++i) {
+    for (int64_t c = 0; c < C; c += L) {
+      const Columns first(s.terms[0], c, C - c), second(s.terms[two], c, C - c);
+      const Vec value = Before<two>(s, first, second, i * C + c, C - c).value;
+      // Not Max, which loses NaN.
+      store(hn::IfThenElse(hn::Lt(value, floor), floor, value), y + i * C + c, C - c);
+    }
+  }
+}
+
+/// sums [1 + terms, C]: of dz, and of dz * (x - centre) for each term.
+template <bool two>
+void gradient_sums(int64_t begin, int64_t end, int64_t C, const PreparedSum& s, const float* dy,
                    float* sums) {
+  const Vec floor = hn::Set(lanes_tag, s.floor);
   for (int64_t c = 0; c < C; c += L) {
-    const int64_t count = std::min(L, C - c);
-    const Vec centre = load(mean + c, count);
-    Vec shift = hn::Zero(lanes_tag), scale = hn::Zero(lanes_tag);
-    for (int64_t i = 0; i < rows; ++i) {
-      const Vec gradient = load(dy + i * C + c, count);
-      shift = hn::Add(shift, gradient);
-      scale = hn::MulAdd(gradient, hn::Sub(load(x + i * C + c, count), centre), scale);
+    const int64_t count = C - c;
+    const Columns first(s.terms[0], c, count), second(s.terms[two], c, count);
+    Vec total = hn::Zero(lanes_tag), slope[2] = {total, total};
+    for (int64_t i = begin; i < end; ++i) {
+      const Before<two> before(s, first, second, i * C + c, count);
+      const Vec dz = hn::IfThenZeroElse(hn::Le(before.value, floor), load(dy + i * C + c, count));
+      total = hn::Add(total, dz);
+      for (int k = 0; k <= two; ++k) slope[k] = hn::MulAdd(dz, before.deviation[k], slope[k]);
     }
-    store(shift, sums + c, count);
-    store(scale, sums + C + c, count);
+    store(total, sums + c, count);
+    for (int k = 0; k <= two; ++k) store(slope[k], sums + (1 + k) * C + c, count);
   }
 }
 
-/// y = a * x + b for each channel; a is applied to x - centre, so that nothing large cancels.
-void apply_rows(int64_t rows, int64_t C, const float* x, const float* centre, const float* a,
-                const float* b, float* y) {
-  for (int64_t i = 0; i < rows; ++i, x += C, y += C) {
+/// dx = scale * dz + slope * (x - centre) + constant.
+template <bool two>
+void input_rows(int64_t begin, int64_t end, int64_t C, const PreparedSum& s, const float* dy,
+                float* const* dx) {
+  const Vec floor = hn::Set(lanes_tag, s.floor);
+  for (int64_t i = begin; i < end; ++i) {
     for (int64_t c = 0; c < C; c += L) {
-      const int64_t count = C - c;
-      const Vec d = hn::Sub(load(x + c, count), load(centre + c, count));
-      store(hn::MulAdd(load(a + c, count), d, load(b + c, count)), y + c, count);
+      const int64_t count = C - c, at = i * C + c;
+      const Columns columns[2] = {{s.terms[0], c, count}, {s.terms[two], c, count}};
+      const Before<two> before(s, columns[0], columns[1], at, count);
+      const Vec dz = hn::IfThenZeroElse(hn::Le(before.value, floor), load(dy + at, count));
+      for (int k = 0; k <= two; ++k) {
+        if (!dx[k]) continue;
+        const PreparedTerm& t = s.terms[k];
+        const Vec of_batch =
+            hn::MulAdd(load(t.slope + c, count), before.deviation[k], load(t.constant + c, count));
+        store(hn::MulAdd(columns[k].scale, dz, of_batch), dx[k] + at, count);
+      }
     }
   }
 }
 
-/// dx = a * dy + b * (x - centre) + d for each channel.
-void input_rows(int64_t rows, int64_t C, const float* dy, const float* x, const float* centre,
-                const float* a, const float* b, const float* d, float* dx) {
-  for (int64_t i = 0; i < rows; ++i, dy += C, x += C, dx += C) {
-    for (int64_t c = 0; c < C; c += L) {
-      const int64_t count = C - c;
-      const Vec deviation = hn::Sub(load(x + c, count), load(centre + c, count));
-      const Vec inner = hn::MulAdd(load(b + c, count), deviation, load(d + c, count));
-      store(hn::MulAdd(load(a + c, count), load(dy + c, count), inner), dx + c, count);
-    }
-  }
+void apply_range(int64_t begin, int64_t end, int64_t C, const PreparedSum& s, float* y) {
+  s.two ? apply_rows<true>(begin, end, C, s, y) : apply_rows<false>(begin, end, C, s, y);
+}
+void gradient_sums_range(int64_t begin, int64_t end, int64_t C, const PreparedSum& s,
+                         const float* dy, float* sums) {
+  s.two ? gradient_sums<true>(begin, end, C, s, dy, sums)
+        : gradient_sums<false>(begin, end, C, s, dy, sums);
+}
+void input_range(int64_t begin, int64_t end, int64_t C, const PreparedSum& s, const float* dy,
+                 float* const* dx) {
+  s.two ? input_rows<true>(begin, end, C, s, dy, dx) : input_rows<false>(begin, end, C, s, dy, dx);
 }
 
 }  // namespace
@@ -86,9 +135,9 @@ HWY_AFTER_NAMESPACE();
 namespace fettle {
 
 HWY_EXPORT(shifted_sums);
-HWY_EXPORT(gradient_sums);
-HWY_EXPORT(apply_rows);
-HWY_EXPORT(input_rows);
+HWY_EXPORT(apply_range);
+HWY_EXPORT(gradient_sums_range);
+HWY_EXPORT(input_range);
 
 namespace {
 
@@ -96,24 +145,22 @@ int64_t rows_per_task(int64_t C) {
   return std::max<int64_t>(1, 16384 / C);
 }
 
-/// The two sums of each channel that task(first row, rows, sums) leaves for its rows, added up.
+/// The sums of each channel, so many quantities, that task(first row, last row, sums) leaves for
+/// its rows, added up.
 template <class Task>
-std::vector<double> joined_sums(const BatchNormShape& s, const Task& task) {
+std::vector<double> joined_sums(const BatchNormShape& s, int64_t quantities, const Task& task) {
   const int64_t grain = rows_per_task(s.C), tasks = (s.rows + grain - 1) / grain;
+  const int64_t n = quantities * s.C;
   thread_local Scratch scratch;
-  float* partial = scratch.floats(tasks * 2 * s.C);
+  float* partial = scratch.floats(tasks * n);
   parallel_tasks(tasks, [&](int64_t i) {
-    task(i * grain, std::min(grain, s.rows - i * grain), partial + i * 2 * s.C);
+    task(i * grain, std::min((i + 1) * grain, s.rows), partial + i * n);
   });
-  std::vector<double> sums(static_cast<size_t>(2 * s.C));
+  std::vector<double> sums(static_cast<size_t>(n));
   for (int64_t i = 0; i < tasks; ++i) {
-    for (int64_t c = 0; c < 2 * s.C; ++c) sums[c] += partial[i * 2 * s.C + c];
+    for (int64_t c = 0; c < n; ++c) sums[c] += partial[i * n + c];
   }
   return sums;
-}
-
-double inverse(float variance, float epsilon) {
-  return 1 / std::sqrt(double{variance} + epsilon);
 }
 
 }  // namespace
@@ -129,9 +176,10 @@ void batch_norm_statistics(Cpu, const BatchNormShape& s, const float* x, float* 
     }
   }
   const auto sums_of = HWY_DYNAMIC_DISPATCH(shifted_sums);
-  const std::vector<double> sums = joined_sums(s, [&](int64_t first, int64_t rows, float* sums) {
-    sums_of(rows, s.C, x + first * s.C, shift.data(), sums);
-  });
+  const std::vector<double> sums =
+      joined_sums(s, 2, [&](int64_t begin, int64_t end, float* partial) {
+        sums_of(end - begin, s.C, x + begin * s.C, shift.data(), partial);
+      });
   const auto rows = static_cast<double>(s.rows);
   for (int64_t c = 0; c < s.C; ++c) {
     const double offset = sums[c] / rows;
@@ -140,49 +188,41 @@ void batch_norm_statistics(Cpu, const BatchNormShape& s, const float* x, float* 
   }
 }
 
-void batch_norm_apply(Cpu, const BatchNormShape& s, float epsilon, const float* x,
-                      const float* gamma, const float* beta, const float* mean,
-                      const float* variance, float* y) {
-  std::vector<float> a;
-  for (int64_t c = 0; c < s.C; ++c) {
-    a.push_back(static_cast<float>(gamma[c] * inverse(variance[c], epsilon)));
-  }
-  const auto apply = HWY_DYNAMIC_DISPATCH(apply_rows);
-  parallel_for(s.rows, rows_per_task(s.C), [&](int64_t begin, int64_t end) {
-    apply(end - begin, s.C, x + begin * s.C, mean, a.data(), beta, y + begin * s.C);
-  });
+void batch_norm_apply(Cpu, const BatchNormShape& s, const BatchNormSum& sum, float* y) {
+  const PreparedSum prepared(s, sum);
+  const auto apply = HWY_DYNAMIC_DISPATCH(apply_range);
+  parallel_for(s.rows, rows_per_task(s.C),
+               [&](int64_t begin, int64_t end) { apply(begin, end, s.C, prepared, y); });
 }
 
-void batch_norm_backward_parameters(Cpu, const BatchNormShape& s, float epsilon, const float* dy,
-                                    const float* x, const float* mean, const float* variance,
-                                    float* dgamma, float* dbeta) {
-  const auto sums_of = HWY_DYNAMIC_DISPATCH(gradient_sums);
-  const std::vector<double> sums = joined_sums(s, [&](int64_t first, int64_t rows, float* sums) {
-    sums_of(rows, s.C, dy + first * s.C, x + first * s.C, mean, sums);
-  });
+void batch_norm_backward_parameters(Cpu, const BatchNormShape& s, const BatchNormSum& sum,
+                                    const float* dy, const BatchNormGradients& gradients) {
+  const PreparedSum prepared(s, sum);
+  const auto sums_of = HWY_DYNAMIC_DISPATCH(gradient_sums_range);
+  const std::vector<double> sums =
+      joined_sums(s, sum.terms[1].x ? 3 : 2, [&](int64_t begin, int64_t end, float* partial) {
+        sums_of(begin, end, s.C, prepared, dy, partial);
+      });
   for (int64_t c = 0; c < s.C; ++c) {
-    dbeta[c] = static_cast<float>(sums[c]);
-    dgamma[c] = static_cast<float>(sums[s.C + c] * inverse(variance[c], epsilon));
+    gradients.dbeta[c] = static_cast<float>(sums[c]);
+    for (int k = 0; k < 2; ++k) {
+      if (!gradients.dgamma[k]) continue;
+      gradients.dgamma[k][c] =
+          static_cast<float>(sums[(1 + k) * s.C + c] * batch_norm_inverse(sum.terms[k], c));
+    }
   }
 }
 
-void batch_norm_backward_input(Cpu, const BatchNormShape& s, float epsilon, bool of_batch,
-                               const float* dy, const float* x, const float* gamma,
-                               const float* mean, const float* variance, const float* dgamma,
-                               const float* dbeta, float* dx) {
-  std::vector<float> a, b, d;
-  for (int64_t c = 0; c < s.C; ++c) {
-    const double scale = inverse(variance[c], epsilon), outer = gamma[c] * scale;
-    const double share = of_batch ? outer / static_cast<double>(s.rows) : 0;
-    a.push_back(static_cast<float>(outer));
-    b.push_back(of_batch ? static_cast<float>(-share * scale * dgamma[c]) : 0);
-    d.push_back(of_batch ? static_cast<float>(-share * dbeta[c]) : 0);
-  }
-  const auto input = HWY_DYNAMIC_DISPATCH(input_rows);
-  parallel_for(s.rows, rows_per_task(s.C), [&](int64_t begin, int64_t end) {
-    const int64_t at = begin * s.C;
-    input(end - begin, s.C, dy + at, x + at, mean, a.data(), b.data(), d.data(), dx + at);
-  });
+void batch_norm_backward_input(Cpu, const BatchNormShape& s, const BatchNormSum& sum,
+                               const float* dy, const BatchNormGradients& gradients, float* dx_0,
+                               float* dx_1) {
+  float* const dx[2] = {dx_0, dx_1};
+  BatchNormSum wanted = sum;
+  for (int k = 0; k < 2; ++k) wanted.terms[k].of_batch &= dx[k] != nullptr;
+  const PreparedSum prepared(s, wanted, &gradients);
+  const auto input = HWY_DYNAMIC_DISPATCH(input_range);
+  parallel_for(s.rows, rows_per_task(s.C),
+               [&](int64_t begin, int64_t end) { input(begin, end, s.C, prepared, dy, dx); });
 }
 
 }  // namespace fettle

@@ -4,9 +4,28 @@
 
 namespace fettle {
 namespace {
-double inverse(float variance, float epsilon) {
-  return 1 / std::sqrt(double{variance} + epsilon);
+
+double inverse(const BatchNormTerm& t, int64_t c) {
+  return 1 / std::sqrt(double{t.variance[c]} + t.epsilon);
 }
+
+double before_activation(const BatchNormShape& s, const BatchNormSum& sum, int64_t i) {
+  const int64_t c = i % s.C;
+  double total = 0;
+  for (const BatchNormTerm& t : sum.terms) {
+    if (t.gamma) {
+      total += t.gamma[c] * (double{t.x[i]} - t.mean[c]) * inverse(t, c) + t.beta[c];
+    } else if (t.x) {
+      total += t.x[i];
+    }
+  }
+  return total;
+}
+
+double through(const BatchNormShape& s, const BatchNormSum& sum, int64_t i, double dy) {
+  return sum.epilogue == Epilogue::linear || before_activation(s, sum, i) > 0 ? dy : 0;
+}
+
 }  // namespace
 
 void batch_norm_statistics(Reference, const BatchNormShape& s, const float* x, float* mean,
@@ -21,43 +40,48 @@ void batch_norm_statistics(Reference, const BatchNormShape& s, const float* x, f
   }
 }
 
-void batch_norm_apply(Reference, const BatchNormShape& s, float epsilon, const float* x,
-                      const float* gamma, const float* beta, const float* mean,
-                      const float* variance, float* y) {
+void batch_norm_apply(Reference, const BatchNormShape& s, const BatchNormSum& sum, float* y) {
   for (int64_t i = 0; i < s.rows * s.C; ++i) {
-    const int64_t c = i % s.C;
-    const double normal = (double{x[i]} - mean[c]) * inverse(variance[c], epsilon);
-    y[i] = static_cast<float>(gamma[c] * normal + beta[c]);
+    const double value = before_activation(s, sum, i);
+    y[i] = static_cast<float>(sum.epilogue == Epilogue::relu && value < 0 ? 0 : value);
   }
 }
 
-void batch_norm_backward_parameters(Reference, const BatchNormShape& s, float epsilon,
-                                    const float* dy, const float* x, const float* mean,
-                                    const float* variance, float* dgamma, float* dbeta) {
+void batch_norm_backward_parameters(Reference, const BatchNormShape& s, const BatchNormSum& sum,
+                                    const float* dy, const BatchNormGradients& gradients) {
   for (int64_t c = 0; c < s.C; ++c) {
-    double scale = 0, shift = 0;
+    double shift = 0, scale[2] = {};
     for (int64_t i = c; i < s.rows * s.C; i += s.C) {
-      scale += dy[i] * (double{x[i]} - mean[c]) * inverse(variance[c], epsilon);
-      shift += dy[i];
+      const double dz = through(s, sum, i, dy[i]);
+      shift += dz;
+      for (int k = 0; k < 2; ++k) {
+        const BatchNormTerm& t = sum.terms[k];
+        if (t.gamma) scale[k] += dz * (double{t.x[i]} - t.mean[c]) * inverse(t, c);
+      }
     }
-    dgamma[c] = static_cast<float>(scale);
-    dbeta[c] = static_cast<float>(shift);
+    gradients.dbeta[c] = static_cast<float>(shift);
+    for (int k = 0; k < 2; ++k)
+      if (gradients.dgamma[k]) gradients.dgamma[k][c] = static_cast<float>(scale[k]);
   }
 }
 
-void batch_norm_backward_input(Reference, const BatchNormShape& s, float epsilon, bool of_batch,
-                               const float* dy, const float* x, const float* gamma,
-                               const float* mean, const float* variance, const float* dgamma,
-                               const float* dbeta, float* dx) {
+void batch_norm_backward_input(Reference, const BatchNormShape& s, const BatchNormSum& sum,
+                               const float* dy, const BatchNormGradients& gradients, float* dx_0,
+                               float* dx_1) {
   const auto rows = static_cast<double>(s.rows);
+  float* const dx[2] = {dx_0, dx_1};
   for (int64_t i = 0; i < s.rows * s.C; ++i) {
     const int64_t c = i % s.C;
-    const double scale = inverse(variance[c], epsilon);
-    double gradient = dy[i];
-    if (of_batch) {
-      gradient -= dbeta[c] / rows + (double{x[i]} - mean[c]) * scale * dgamma[c] / rows;
+    for (int k = 0; k < 2; ++k) {
+      const BatchNormTerm& t = sum.terms[k];
+      if (!dx[k]) continue;
+      double gradient = through(s, sum, i, dy[i]);
+      if (t.of_batch) {
+        const double normal = (double{t.x[i]} - t.mean[c]) * inverse(t, c);
+        gradient -= (gradients.dbeta[c] + normal * gradients.dgamma[k][c]) / rows;
+      }
+      dx[k][i] = static_cast<float>(t.gamma ? t.gamma[c] * inverse(t, c) * gradient : gradient);
     }
-    dx[i] = static_cast<float>(gamma[c] * scale * gradient);
   }
 }
 

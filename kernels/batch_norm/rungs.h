@@ -13,8 +13,7 @@ BatchNormRung plan_batch_norm(const BatchNormShape& shape);
 void batch_norm_statistics(Cuda, BatchNormRung rung, const BatchNormShape& shape, const float* x,
                            float* mean, float* variance);
 void batch_norm_backward_parameters(Cuda, BatchNormRung rung, const BatchNormShape& shape,
-                                    float epsilon, const float* dy, const float* x,
-                                    const float* mean, const float* variance, float* dgamma,
-                                    float* dbeta);
+                                    const BatchNormSum& sum, const float* dy,
+                                    const BatchNormGradients& gradients);
 
 }  // namespace fettle

@@ -1,5 +1,8 @@
 #include "kernels/optimizer/optimizer.h"
 
+#include <utility>
+#include <vector>
+
 #include "kernels/parallel.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -17,9 +20,10 @@ HWY_INLINE Vec set(float value) {
   return hn::Set(lanes_tag, value);
 }
 
-void sgd_range(int64_t n, const SgdStep& s, const float* g, float* w, float* m) {
-  for (int64_t i = 0; i < n; i += L) {
-    const int64_t count = n - i;
+void sgd_range(int64_t begin, int64_t end, const OptimizerTensor& t, const SgdStep& s) {
+  const auto& [n, g, w, m, v] = t;
+  for (int64_t i = begin; i < end; i += L) {
+    const int64_t count = end - i;
     const Vec push = hn::Mul(set(s.learning_rate), load(g + i, count));
     Vec velocity = hn::Neg(push);
     if (m) {
@@ -31,9 +35,10 @@ void sgd_range(int64_t n, const SgdStep& s, const float* g, float* w, float* m) 
   }
 }
 
-void adam_range(int64_t n, const AdamStep& s, const float* g, float* w, float* m, float* v) {
-  for (int64_t i = 0; i < n; i += L) {
-    const int64_t count = n - i;
+void adam_range(int64_t begin, int64_t end, const OptimizerTensor& t, const AdamStep& s) {
+  const auto& [n, g, w, m, v] = t;
+  for (int64_t i = begin; i < end; i += L) {
+    const int64_t count = end - i;
     const Vec gradient = load(g + i, count);
     const Vec mean =
         hn::MulAdd(set(s.beta_1), load(m + i, count), hn::Mul(set(1 - s.beta_1), gradient));
@@ -60,21 +65,29 @@ HWY_EXPORT(sgd_range);
 HWY_EXPORT(adam_range);
 
 namespace {
-constexpr int64_t grain = 1 << 14;
-}  // namespace
 
-void sgd_step(Cpu, int64_t n, const SgdStep& step, const float* g, float* w, float* m) {
-  const auto range = HWY_DYNAMIC_DISPATCH(sgd_range);
-  parallel_for(n, grain, [&](int64_t begin, int64_t end) {
-    range(end - begin, step, g + begin, w + begin, m ? m + begin : nullptr);
+constexpr int64_t grain = 1 << 14;
+
+/// range(begin, end, tensor, step) for chunks of every tensor, in one loop of tasks.
+template <class Range, class Step>
+void each_chunk(const Range& range, OptimizerTensors tensors, const Step& step) {
+  std::vector<std::pair<const OptimizerTensor*, int64_t>> chunks;
+  for (const OptimizerTensor& tensor : tensors)
+    for (int64_t begin = 0; begin < tensor.n; begin += grain) chunks.emplace_back(&tensor, begin);
+  parallel_tasks(static_cast<int64_t>(chunks.size()), [&](int64_t i) {
+    const auto& [tensor, begin] = chunks[static_cast<size_t>(i)];
+    range(begin, std::min(begin + grain, tensor->n), *tensor, step);
   });
 }
 
-void adam_step(Cpu, int64_t n, const AdamStep& step, const float* g, float* w, float* m, float* v) {
-  const auto range = HWY_DYNAMIC_DISPATCH(adam_range);
-  parallel_for(n, grain, [&](int64_t begin, int64_t end) {
-    range(end - begin, step, g + begin, w + begin, m + begin, v + begin);
-  });
+}  // namespace
+
+void sgd_step(Cpu, OptimizerTensors tensors, const SgdStep& step) {
+  each_chunk(HWY_DYNAMIC_DISPATCH(sgd_range), tensors, step);
+}
+
+void adam_step(Cpu, OptimizerTensors tensors, const AdamStep& step) {
+  each_chunk(HWY_DYNAMIC_DISPATCH(adam_range), tensors, step);
 }
 
 }  // namespace fettle

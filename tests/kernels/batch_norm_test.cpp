@@ -1,44 +1,56 @@
-#include "kernels/batch_norm/batch_norm.h"
-
-#include <gtest/gtest.h>
-
-#include "tests/kernel_check.h"
+#include "tests/batch_norm_values.h"
 
 namespace fettle {
 namespace {
 
-TEST(BatchNormKernels, EqualTheDefinition) {
-  const float epsilon = 1e-3f;
-  for (const auto& [rows, C] : {std::pair<int64_t, int64_t>{2, 3}, {7, 5}, {6000, 33}, {9000, 2}}) {
-    const BatchNormShape s{rows, C};
-    Array<> x = random_values(rows * C, 1);
-    for (int64_t i = 0; i < rows * C; ++i) x[i] = x[i] * 2 + static_cast<float>(i % C) * 10;
-    const Array<> dy = random_values(rows * C, 2), gamma = random_values(C, 3),
-                  beta = random_values(C, 4);
-    Arrays given = {unwritten(C), unwritten(C)};
-    batch_norm_statistics(Reference{}, s, x.data(), given[0].data(), given[1].data());
-    for (float& value : given[1]) value += 0.1f;
-    expect_same(
-        [&](auto device) {
-          const int64_t n = rows * C;
-          Arrays out = {unwritten(C), unwritten(C), unwritten(n), unwritten(C),
-                        unwritten(C), unwritten(n), unwritten(n)};
-          const float *mean = given[0].data(), *variance = given[1].data();
-          Array<> batch_variance = unwritten(C);
-          batch_norm_statistics(device, s, x.data(), out[0].data(), batch_variance.data());
-          for (int64_t c = 0; c < C; ++c) out[1][c] = batch_variance[c] + 1;
-          batch_norm_apply(device, s, epsilon, x.data(), gamma.data(), beta.data(), mean, variance,
-                           out[2].data());
-          batch_norm_backward_parameters(device, s, epsilon, dy.data(), x.data(), mean, variance,
-                                         out[3].data(), out[4].data());
-          batch_norm_backward_input(device, s, epsilon, true, dy.data(), x.data(), gamma.data(),
-                                    mean, variance, out[3].data(), out[4].data(), out[5].data());
-          batch_norm_backward_input(device, s, epsilon, false, dy.data(), x.data(), gamma.data(),
-                                    mean, variance, nullptr, nullptr, out[6].data());
-          return out;
-        },
-        cat("rows ", rows, ", C ", C), 1e-5);
+TEST(BatchNormKernels, StatisticsEqualTheDefinition) {
+  for (const auto& [rows, C] : {std::pair<int64_t, int64_t>{2, 3}, {7, 5}, {600, 33}, {9000, 2}}) {
+    for (const float centre : {0.0f, 1e4f}) {
+      const BatchNormShape s{rows, C};
+      const BatchNormValues values(s, BatchNormValues::Second::none, centre);
+      expect_same(
+          [&](auto device) {
+            Arrays out = {unwritten(C), unwritten(C)};
+            batch_norm_statistics(device, s, values.x[0].data(), out[0].data(), out[1].data());
+            return out;
+          },
+          cat("rows ", rows, ", C ", C, " about ", centre), centre == 0 ? 1e-5 : 1e-3);
+    }
   }
+}
+
+TEST(BatchNormKernels, EqualTheDefinition) {
+  for (const auto& [rows, C] : {std::pair<int64_t, int64_t>{2, 3}, {7, 8}, {70, 33}, {9000, 2}}) {
+    for (const auto second : BatchNormValues::seconds) {
+      const BatchNormValues values({rows, C}, second);
+      for (const bool of_batch : {false, true}) {
+        for (const Epilogue epilogue : {Epilogue::linear, Epilogue::relu}) {
+          const bool longest = rows == 9000;  // so many tasks once are enough
+          if (longest && !(of_batch && epilogue == Epilogue::relu)) continue;
+          expect_same([&](auto device) { return values.outputs(device, epilogue, of_batch); },
+                      cat("rows ", rows, ", C ", C, ", second ", static_cast<int>(second),
+                          ", of batch ", of_batch, ", relu ", epilogue == Epilogue::relu),
+                      1e-5);
+        }
+      }
+    }
+  }
+}
+
+// A diverging training must be seen in its loss.
+TEST(BatchNormKernels, ReluKeepsNaN) {
+  const BatchNormShape s{4, 3};
+  BatchNormValues values(s, BatchNormValues::Second::none);
+  values.x[0][5] = NAN;
+  const auto y = [&](auto device) {
+    Arrays out = {unwritten(12)};
+    batch_norm_apply(device, s, values.sum(Epilogue::relu, true), out[0].data());
+    Arrays is_nan = {Array<>(12)};
+    for (size_t i = 0; i < 12; ++i) is_nan[0][i] = std::isnan(out[0][i]) ? 1.0f : 0.0f;
+    return is_nan;
+  };
+  EXPECT_EQ(y(Cpu{})[0][5], 1);
+  expect_same(y, "NaN");
 }
 
 }  // namespace

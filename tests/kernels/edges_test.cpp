@@ -36,11 +36,13 @@ TEST(KernelEdges, OffsetsAliasesAndNothing) {
             spread(d, n, 2, one.data(), y(9));
             sum(d, n, 2, a.data() + o, y(10));
             std::copy_n(b.data(), n, y(11));
-            sgd_step(d, n, {0.1f, 0, false}, a.data() + o, y(11), nullptr);
+            const OptimizerTensor plain[] = {{n, a.data() + o, y(11)}};
+            sgd_step(d, plain, {0.1f, 0, false});
             std::copy_n(b.data(), n, y(12));
             Array<> m(n + 8, 0.25f), v(n + 8, 0.5f);
-            adam_step(d, n, {.keep = 0.99f, .m_scale = 0.02f, .g_scale = 0.01f}, a.data() + o,
-                      y(12), m.data() + o, v.data() + o);
+            const OptimizerTensor with_state[] = {
+                {n, a.data() + o, y(12), m.data() + o, v.data() + o}};
+            adam_step(d, with_state, {.keep = 0.99f, .m_scale = 0.02f, .g_scale = 0.01f});
             return out;
           },
           cat("n ", n, " offset ", o), 2e-6);

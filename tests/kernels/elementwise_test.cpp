@@ -103,31 +103,47 @@ TEST(RowKernels, EqualTheDefinition) {
   }
 }
 
+/// A step over tensors that end inside a vector and inside a chunk, and `small` more ones.
+template <class Step>
+void expect_same_step(const std::string& what, bool with_m, bool with_v, int small,
+                      const Step& step) {
+  std::vector<int64_t> sizes = {1, 0, 3, 15, 16, 4095, 33, 4096, 4097, 20001};
+  for (int i = 0; i < small; ++i) sizes.push_back(i % 7);
+  expect_same(
+      [&](auto device) {
+        Arrays out, gradients;
+        std::vector<OptimizerTensor> tensors;
+        for (const int64_t n : sizes) {
+          gradients.push_back(random_values(n, 1));
+          out.push_back(random_values(n, 2));
+          out.push_back(random_values(n, 3));
+          out.push_back(random_values(n, 4));
+          for (float& value : out.back()) value *= value;
+          float* const m = out.end()[-2].data();
+          tensors.push_back({n, gradients.back().data(), out.end()[-3].data(), with_m ? m : nullptr,
+                             with_v ? out.back().data() : nullptr});
+        }
+        step(device, OptimizerTensors(tensors));
+        return out;
+      },
+      what, 1e-5);
+}
+
 TEST(OptimizerKernels, EqualTheDefinition) {
-  for (const int64_t n : lengths) {
-    const Array<> g = random_values(n, 1), w = random_values(n, 2);
-    const Array<> m = random_values(n, 3);
-    Array<> v = random_values(n, 4);
-    for (float& value : v) value *= value;
-    for (const bool nesterov : {false, true}) {
-      expect_same(
-          [&](auto device) {
-            Arrays out = {w, m, w};
-            sgd_step(device, n, {0.1f, 0.9f, nesterov}, g.data(), out[0].data(), out[1].data());
-            sgd_step(device, n, {0.1f, 0, false}, g.data(), out[2].data(), nullptr);
-            return out;
-          },
-          "sgd");
-    }
-    const AdamStep step{.keep = 0.99f, .m_scale = 0.02f, .g_scale = 0.01f, .v_scale = 1.5f};
-    expect_same(
-        [&](auto device) {
-          Arrays out = {w, m, v};
-          adam_step(device, n, step, g.data(), out[0].data(), out[1].data(), out[2].data());
-          return out;
-        },
-        "adam", 1e-5);
+  for (const bool nesterov : {false, true}) {
+    expect_same_step("sgd with momentum", true, false, 0,
+                     [&](auto device, OptimizerTensors tensors) {
+                       sgd_step(device, tensors, {0.1f, 0.9f, nesterov});
+                     });
   }
+  // More than one launch of a GPU takes.
+  expect_same_step("sgd", false, false, 330, [](auto device, OptimizerTensors tensors) {
+    sgd_step(device, tensors, {0.1f, 0, false});
+  });
+  expect_same_step("adam", true, true, 0, [](auto device, OptimizerTensors tensors) {
+    adam_step(device, tensors,
+              {.keep = 0.99f, .m_scale = 0.02f, .g_scale = 0.01f, .v_scale = 1.5f});
+  });
 }
 
 }  // namespace

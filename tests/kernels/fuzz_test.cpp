@@ -90,17 +90,19 @@ TEST_F(Fuzzed, RowsAndColumns) {
         [&](auto device) {
           const BatchNormShape s{rows, K};
           Arrays out;
-          for (int j = 0; j < 7; ++j) out.push_back(unwritten(j < 4 ? rows * K : K));
+          for (int j = 0; j < 9; ++j) out.push_back(unwritten(j < 4 ? rows * K : K));
           softmax_forward(device, rows, K, x.data(), out[0].data());
           epilogue_backward(device, rows, K, Epilogue::relu, dy.data(), x.data(), out[1].data(),
                             out[4].data());
           batch_norm_statistics(device, s, x.data(), out[5].data(), out[6].data());
           for (float& value : out[6]) value += 0.1f;  // of one row it is 0
-          batch_norm_apply(device, s, 1e-3f, x.data(), gamma.data(), beta.data(), out[5].data(),
-                           out[6].data(), out[2].data());
-          batch_norm_backward_input(device, s, 1e-3f, true, dy.data(), x.data(), gamma.data(),
-                                    out[5].data(), out[6].data(), beta.data(), gamma.data(),
-                                    out[3].data());
+          const BatchNormSum sum = {
+              {{x.data(), gamma.data(), beta.data(), out[5].data(), out[6].data(), 1e-3f, true},
+               {.x = dy.data()}}};
+          batch_norm_apply(device, s, sum, out[2].data());
+          const BatchNormGradients gradients = {{out[7].data()}, out[8].data()};
+          batch_norm_backward_parameters(device, s, sum, dy.data(), gradients);
+          batch_norm_backward_input(device, s, sum, dy.data(), gradients, out[3].data(), nullptr);
           return out;
         },
         cat("rows ", rows, ", columns ", K), 1e-5);

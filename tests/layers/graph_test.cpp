@@ -1,15 +1,20 @@
 // A model as a list of operations.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "engine/autograd.h"
 #include "engine/ops/arithmetic.h"
 #include "layers/batch_normalization.h"
 #include "layers/conv2d.h"
+#include "layers/conv2d_transpose.h"
 #include "layers/dense.h"
 #include "layers/dropout.h"
 #include "layers/elementwise.h"
 #include "layers/pooling.h"
+#include "layers/separable_conv2d.h"
 #include "layers/sequential.h"
+#include "tests/random_values.h"
 
 namespace fettle {
 namespace {
@@ -60,6 +65,67 @@ class Branches : public Layer {
     return stranger.defined() ? y + stranger : y;
   }
 };
+
+/// A layer with ReLU has no operation more than without, and computes max(0, .) of what that does.
+void expect_relu_inside(Layer& with, Layer& without, const Shape& shape) {
+  build(with, shape, 1);
+  build(without, shape, 1);
+  const Graph graph = graph_of(with, shape);
+  EXPECT_EQ(graph.nodes.size(), graph_of(without, shape).nodes.size());
+  const Tensor x = random_tensor(shape, 1).to(Device::cpu());
+  std::vector<float> expected = without(x).to_vector();
+  for (float& value : expected) value = std::max(value, 0.0f);
+  EXPECT_EQ(with(x).to_vector(), expected) << with.kind();
+}
+
+TEST(Graph, ReluIsAPartOfTheProductBeforeIt) {
+  for (const bool bias : {false, true}) {
+    const auto relu = Activation::relu;
+    Conv2D conv(3, 2, {.activation = relu, .use_bias = bias}),
+        conv_linear(3, 2, {.use_bias = bias});
+    expect_relu_inside(conv, conv_linear, {2, 4, 5, 2});
+    SeparableConv2D separable(3, 2, {.activation = relu, .use_bias = bias}),
+        separable_linear(3, 2, {.use_bias = bias});
+    expect_relu_inside(separable, separable_linear, {2, 4, 5, 2});
+    Conv2DTranspose transposed(3, 2, {.activation = relu, .use_bias = bias}),
+        transposed_linear(3, 2, {.use_bias = bias});
+    expect_relu_inside(transposed, transposed_linear, {2, 4, 5, 2});
+    Dense dense(3, relu, bias), dense_linear(3, Activation::linear, bias);
+    expect_relu_inside(dense, dense_linear, {4, 5});
+  }
+}
+
+/// relu(bn(x) + bn2(x)), which a call computes in one pass.
+class Residual : public Layer {
+ public:
+  std::string_view kind() const override { return "Residual"; }
+  void members(Members& members) override {
+    members.layer(bn_);
+    members.layer(bn2_);
+  }
+
+ protected:
+  Tensor call(const Tensor& x) override {
+    const Tensor y = bn_(x);
+    return relu(y + bn2_(x));
+  }
+
+ private:
+  BatchNormalization bn_, bn2_;
+};
+
+TEST(Graph, ListsThePlainOperationsOfAFusion) {
+  Residual model;
+  build(model, {4, 3});
+  const Graph graph = graph_of(model, {4, 3});
+  ASSERT_EQ(graph.nodes.size(), 4u);
+  operation<graph::BatchNorm>(graph, 0);
+  operation<graph::BatchNorm>(graph, 1);
+  operation<graph::Add>(graph, 2);
+  EXPECT_EQ(operation<graph::Elementwise>(graph, 3).function, Unary::relu);
+  EXPECT_EQ(graph.nodes[2].inputs,
+            (std::vector<int>{graph.nodes[0].output, graph.nodes[1].output}));
+}
 
 TEST(Graph, DropsWhatTheResultDoesNotNeed) {
   Branches model;

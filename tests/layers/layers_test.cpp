@@ -110,6 +110,15 @@ TEST(BatchNormalization, AFrozenLayerIsInInferenceMode) {
   }
 }
 
+TEST(BatchNormalization, ItsOutputStaysWhenItsParametersChange) {
+  BatchNormalization bn;
+  const Tensor x = random_tensor({4, 3}, 1);
+  const Tensor y = bn(x), same = bn(x);
+  const std::vector<float> before = same.to_vector();
+  for (NamedTensor& tensor : named_tensors(bn)) tensor.tensor.fill(5);
+  EXPECT_EQ(y.to_vector(), before);
+}
+
 TEST(Sequential, NamesTensorsByKerasNamesAndFreezesAll) {
   Sequential model(Conv2D(4, 3), BatchNormalization(), Conv2D(5, 1), GlobalMaxPooling2D(),
                    Dense(2));

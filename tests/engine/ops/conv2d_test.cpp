@@ -80,6 +80,12 @@ TEST(Conv2d, TransposedIsTheWayBackOfAConvolution) {
         return conv2d_transpose(in[0], in[1], in[2], {.strides = {2, 1}, .padding = Padding::same});
       },
       {random_tensor({2, 3, 4, 3}, 1), random_tensor({3, 3, 2, 4}, 2), random_tensor({4}, 3)});
+  // ReLU without a bias, away from its corner.
+  expect_gradients(
+      [](const std::vector<Tensor>& in) {
+        return conv2d_transpose(in[0], in[1], {}, {.epilogue = Epilogue::relu});
+      },
+      {Tensor::full({1, 2, 2, 3}, 1, test_device()), Tensor::full({3, 1, 1, 2}, 2, test_device())});
   EXPECT_NE(message_of([] {
               conv2d_transpose(Tensor::zeros({1, 2, 2, 3}), Tensor::zeros({4, 3, 3, 5}), {}, {});
             }).find("conv2d_transpose: input [1, 2, 2, 3] and weight [4, 3, 3, 5]"),
