@@ -5,7 +5,7 @@
 namespace fettle {
 namespace {
 
-thread_local GraphRecorder* recorder = nullptr;
+thread_local TraceListener* listener = nullptr;
 
 /// Keeps the nodes that the output depends on.
 void drop_unused(Graph& graph) {
@@ -30,17 +30,23 @@ int append(Graph& graph, graph::Operation operation, std::vector<int> inputs, co
   return output;
 }
 
-GraphRecorder::GraphRecorder(const Tensor& input, const NamedTensors& constants)
-    : outer_(recorder) {
+TraceListener::TraceListener() : outer_(listener) {
+  listener = this;
+}
+
+TraceListener::~TraceListener() {
+  stop();
+}
+
+void TraceListener::stop() {
+  if (listener == this) listener = outer_;
+}
+
+GraphRecorder::GraphRecorder(const Tensor& input, const NamedTensors& constants) {
   require(!input.device().is_meta(), "a graph is recorded with real tensors, not with meta ones");
   graph_.input = add_value(input, {input.shape(), "input", {}});
   for (const NamedTensor& constant : constants)
     add_value(constant.tensor, {constant.tensor.shape(), constant.name, constant.tensor.detach()});
-  recorder = this;
-}
-
-GraphRecorder::~GraphRecorder() {
-  recorder = outer_;
 }
 
 GraphRecorder::Key GraphRecorder::key_of(const Tensor& tensor) {
@@ -64,19 +70,22 @@ int GraphRecorder::value_of(const Tensor& tensor) {
 }
 
 Graph GraphRecorder::finish(const Tensor& output) {
-  recorder = outer_;
+  stop();
   graph_.output = value_of(output);
   drop_unused(graph_);
   return std::move(graph_);
 }
 
-void trace(const graph::Operation& operation, const std::vector<Tensor>& inputs,
-           const Tensor& output) {
-  if (!recorder) return;
+void GraphRecorder::hear(const graph::Operation& operation, const std::vector<Tensor>& inputs,
+                         Tensor& output) {
   GraphNode node{operation, {}, 0};
-  for (const Tensor& input : inputs) node.inputs.push_back(recorder->value_of(input));
-  node.output = recorder->add_value(output, {output.shape(), "", {}});
-  recorder->graph_.nodes.push_back(std::move(node));
+  for (const Tensor& input : inputs) node.inputs.push_back(value_of(input));
+  node.output = add_value(output, {output.shape(), "", {}});
+  graph_.nodes.push_back(std::move(node));
+}
+
+void trace(const graph::Operation& operation, const std::vector<Tensor>& inputs, Tensor& output) {
+  if (listener) listener->hear(operation, inputs, output);
 }
 
 }  // namespace fettle
