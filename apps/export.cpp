@@ -37,10 +37,14 @@ Graph graph_of(TrainedModel& model, ImageSize size) {
   }
 }
 
-/// Adds what makes probabilities of the model's logits; returns their value.
-int add_probabilities(Graph& graph, const ModelEntry& entry) {
-  const int logits = graph.output;
+/// Adds what makes probabilities of the model's logits, its temperature included; returns their
+/// value.
+int add_probabilities(Graph& graph, const TrainedModel& model) {
+  const ModelEntry& entry = model.entry();
+  int logits = graph.output;
   const Shape shape = graph.values[static_cast<size_t>(logits)].shape;
+  const auto temperature = static_cast<float>(model.config.temperature);
+  if (temperature != 1) logits = append(graph, graph::Rescale{1 / temperature, 0}, {logits}, shape);
   if (entry.task == Task::classification && shape[1] > 1)
     return append(graph, graph::Softmax{}, {logits}, shape);
   const int p = append(graph, graph::Elementwise{Unary::sigmoid}, {logits}, shape);
@@ -53,7 +57,7 @@ void write_onnx(const Options& o, TrainedModel& model) {
   const RunConfig& config = model.config;
   const ImageSize size = input_size(o, config);
   Graph graph = graph_of(model, size);
-  const int logits = graph.output, probabilities = add_probabilities(graph, model.entry());
+  const int logits = graph.output, probabilities = add_probabilities(graph, model);
   write_onnx(o.onnx, graph,
              {.outputs = {{"probabilities", probabilities}, {"logits", logits}},
               .standardize = model.entry().standardize,

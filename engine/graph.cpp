@@ -61,9 +61,13 @@ int GraphRecorder::add_value(const Tensor& tensor, GraphValue value) {
   return index;
 }
 
-int GraphRecorder::value_of(const Tensor& tensor) {
+int GraphRecorder::value_of(const Tensor& tensor, bool weight) {
   if (!tensor.defined()) return Graph::absent;
   const auto found = known_.find(key_of(tensor));
+  if (found == known_.end() && weight) {
+    const std::string name = cat("constant_", graph_.values.size());
+    return add_value(tensor, {tensor.shape(), name, tensor.detach()});
+  }
   require(found != known_.end(), "the model uses a tensor ", tensor.shape(),
           " that is neither one of its weights nor computed by an operation that graphs know");
   return found->second;
@@ -79,7 +83,12 @@ Graph GraphRecorder::finish(const Tensor& output) {
 void GraphRecorder::hear(const graph::Operation& operation, const std::vector<Tensor>& inputs,
                          Tensor& output) {
   GraphNode node{operation, {}, 0};
-  for (const Tensor& input : inputs) node.inputs.push_back(value_of(input));
+  const bool weighted = std::holds_alternative<graph::Conv2d>(operation) ||
+                        std::holds_alternative<graph::Conv2dTranspose>(operation) ||
+                        std::holds_alternative<graph::Dense>(operation) ||
+                        std::holds_alternative<graph::BatchNorm>(operation);
+  for (size_t i = 0; i < inputs.size(); ++i)
+    node.inputs.push_back(value_of(inputs[i], weighted && i > 0));
   node.output = add_value(output, {output.shape(), "", {}});
   graph_.nodes.push_back(std::move(node));
 }

@@ -116,7 +116,8 @@ class GraphRecorder : public TraceListener {
   GraphRecorder(const Tensor& input, const NamedTensors& constants);
 
   /// The graph whose result is `output`, without the nodes that it does not need. Throws Error when
-  /// something on the way was computed by an operation that is not recorded.
+  /// something on the way was computed by an operation that is not recorded. (A weight that is not
+  /// among the constants, as preprocessing has, becomes one.)
   Graph finish(const Tensor& output);
 
  private:
@@ -126,7 +127,7 @@ class GraphRecorder : public TraceListener {
   using Key = std::pair<const std::byte*, std::vector<int64_t>>;
   static Key key_of(const Tensor& tensor);
   int add_value(const Tensor& tensor, GraphValue value);
-  int value_of(const Tensor& tensor);
+  int value_of(const Tensor& tensor, bool weight = false);
 
   Graph graph_;
   std::map<Key, int> known_;

@@ -1,6 +1,7 @@
 #include "models/grad_cam.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "engine/autograd.h"
 #include "engine/ops/arithmetic.h"
@@ -46,20 +47,29 @@ class FeatureTap : public TraceListener {
   int left_;
 };
 
-/// The sum of every picture's score.
+/// A sum whose gradient by the logits is that of every picture's score: 1 for its class, and for
+/// the others minus their share of what speaks against it.
 Tensor score_of(const Tensor& logits, const std::vector<int32_t>& classes) {
   const int64_t N = logits.shape()[0], K = logits.shape()[1];
-  std::vector<float> chosen(static_cast<size_t>(N * K));
+  const std::vector<float> z = logits.to_vector();
+  std::vector<float> slope(static_cast<size_t>(N * K));
   for (int64_t n = 0; n < N; ++n) {
-    const int32_t k = classes[static_cast<size_t>(n)];
-    require(k >= 0 && k < std::max<int64_t>(K, 2), "grad_cam: there is no class ", k);
+    const int32_t c = classes[static_cast<size_t>(n)];
+    require(c >= 0 && c < std::max<int64_t>(K, 2), "grad_cam: there is no class ", c);
+    const float* row = z.data() + n * K;
+    float* out = slope.data() + n * K;
     if (K == 1) {
-      chosen[static_cast<size_t>(n)] = k == 1 ? 1.0f : -1.0f;
-    } else {
-      chosen[static_cast<size_t>(n * K + k)] = 1;
+      out[0] = c == 1 ? 1.0f : -1.0f;
+      continue;
     }
+    const float highest = *std::max_element(row, row + K);
+    double total = 0;
+    for (int64_t k = 0; k < K; ++k)
+      if (k != c) total += std::exp(row[k] - highest);
+    for (int64_t k = 0; k < K; ++k)
+      out[k] = k == c ? 1.0f : static_cast<float>(-std::exp(row[k] - highest) / total);
   }
-  return sum(logits * Tensor::from(logits.shape(), chosen, logits.device()));
+  return sum(logits * Tensor::from(logits.shape(), slope, logits.device()));
 }
 
 }  // namespace

@@ -16,7 +16,9 @@
 namespace fettle {
 
 /// The maps [N,P,Q], on the host, of pictures x [N,H,W,C], each for one class. The score is the
-/// class's logit; where the model has one logit [N,1], class 0's is its negative.
+/// class's log odds, log(p / (1 - p)): the logit less the logarithm of the sum of exp(logit) of the
+/// others. It decides what is predicted and is the same for one logit [N,1] (or its negative, for
+/// class 0) and for two; the paper takes the logit alone, which in a softmax says only half of it.
 /// Only what follows A goes on the tape. The model must be frozen (set_trainable(false)), so that A
 /// is a leaf; throws Error when it is not, and when it computes no such A.
 Tensor grad_cam(Layer& model, const Tensor& x, const std::vector<int32_t>& classes);

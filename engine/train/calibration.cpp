@@ -8,7 +8,7 @@
 namespace fettle {
 namespace {
 
-void check(const Rows& rows, const std::vector<int32_t>& labels) {
+void check(const ScoreRows& rows, const std::vector<int32_t>& labels) {
   require(!rows.empty() && rows.size() == labels.size(),
           "calibration: needs pictures, and a label for each");
   for (size_t n = 0; n < rows.size(); ++n)
@@ -18,7 +18,7 @@ void check(const Rows& rows, const std::vector<int32_t>& labels) {
 
 /// The slope of the cross-entropy by b = 1 / T: the mean logit under softmax(b * z), less the
 /// label's. It rises with b, so the cross-entropy has one minimum.
-double slope(const Rows& logits, const std::vector<int32_t>& labels, double b) {
+double slope(const ScoreRows& logits, const std::vector<int32_t>& labels, double b) {
   double sum = 0;
   for (size_t n = 0; n < logits.size(); ++n) {
     const std::vector<float>& z = logits[n];
@@ -36,7 +36,7 @@ double slope(const Rows& logits, const std::vector<int32_t>& labels, double b) {
 
 }  // namespace
 
-double fit_temperature(const Rows& logits, const std::vector<int32_t>& labels) {
+double fit_temperature(const ScoreRows& logits, const std::vector<int32_t>& labels) {
   check(logits, labels);
   constexpr double hottest = 20;
   double low = 1 / hottest, high = hottest;  // of b
@@ -47,8 +47,8 @@ double fit_temperature(const Rows& logits, const std::vector<int32_t>& labels) {
   return 1 / std::sqrt(low * high);
 }
 
-double expected_calibration_error(const Rows& probabilities, const std::vector<int32_t>& labels,
-                                  int bins) {
+double expected_calibration_error(const ScoreRows& probabilities,
+                                  const std::vector<int32_t>& labels, int bins) {
   check(probabilities, labels);
   std::vector<double> confidence(static_cast<size_t>(bins)), right(static_cast<size_t>(bins));
   for (size_t n = 0; n < probabilities.size(); ++n) {

@@ -8,19 +8,19 @@
 
 namespace fettle {
 
-/// Rows of numbers, one a class.
-using Rows = std::vector<std::vector<float>>;
+/// ScoreRows of numbers, one a class.
+using ScoreRows = std::vector<std::vector<float>>;
 
 /// The temperature T for which softmax(z / T) has the smallest cross-entropy with the labels,
 /// between 1/20 and 20 (pictures that are all told apart would ask for 0). The class that is
 /// predicted does not change. One logit z of class 1 is the row (0, z). Throws Error without rows
 /// and for labels that do not fit.
-double fit_temperature(const Rows& logits, const std::vector<int32_t>& labels);
+double fit_temperature(const ScoreRows& logits, const std::vector<int32_t>& labels);
 
 /// The expected calibration error: pictures are put into `bins` equal intervals (low, high] of
 /// their largest probability; the sum over the bins of their share of the pictures times the
 /// difference between the mean of these probabilities and the share of right predictions.
-double expected_calibration_error(const Rows& probabilities, const std::vector<int32_t>& labels,
-                                  int bins = 15);
+double expected_calibration_error(const ScoreRows& probabilities,
+                                  const std::vector<int32_t>& labels, int bins = 15);
 
 }  // namespace fettle
