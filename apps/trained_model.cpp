@@ -83,11 +83,13 @@ void require_task(const TrainedModel& model, Task task) {
                                        : " classifies; one that draws masks is needed here");
 }
 
-LossFunction cross_entropy(const std::vector<float>& class_weights, float label_smoothing) {
+LossFunction cross_entropy(const std::vector<float>& class_weights, float label_smoothing,
+                           float focal_gamma) {
   return [=](const Tensor& logits, const Tensor& labels) {
     return logits.shape()[-1] == 1
-               ? binary_cross_entropy(logits, labels, class_weights, label_smoothing)
-               : sparse_categorical_cross_entropy(logits, labels, class_weights, label_smoothing);
+               ? binary_cross_entropy(logits, labels, class_weights, label_smoothing, focal_gamma)
+               : sparse_categorical_cross_entropy(logits, labels, class_weights, label_smoothing,
+                                                  focal_gamma);
   };
 }
 

@@ -35,8 +35,10 @@ TrainedModel load_model(const RunOptions& options, Device device);
 void require_task(const TrainedModel& model, Task task);
 
 /// The loss that goes with a classifier's output: binary cross-entropy for one logit, sparse
-/// categorical cross-entropy for more. `class_weights` is empty or has a number a class.
-LossFunction cross_entropy(const std::vector<float>& class_weights = {}, float label_smoothing = 0);
+/// categorical cross-entropy for more. `class_weights` is empty or has a number a class; a
+/// `focal_gamma` above 0 makes it the focal loss.
+LossFunction cross_entropy(const std::vector<float>& class_weights = {}, float label_smoothing = 0,
+                           float focal_gamma = 0);
 
 /// Pictures in the order given, for prediction.
 PictureSourceOptions prediction_options(const RunConfig& config, const RunOptions& options);
