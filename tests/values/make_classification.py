@@ -68,7 +68,17 @@ labels = rng.choice(K, N, p=[0.4, 0.3, 0.2, 0.1])
 logits = np.round(2.5 * rng.standard_normal((N, K)) + 3 * np.eye(K)[labels], 1)
 logits[:, 3] -= 9  # never predicted
 two = np.stack([np.zeros(N), np.round(0.4 * rng.standard_normal(N) + (labels > 0) - 0.5, 1)], 1)
+# Several labels a picture.
+scores = np.round(2 * rng.standard_normal((50, 3)), 1)
+targets = rng.random((50, 3)) < scipy.special.expit(scores)
+called = scores >= 0
+several = {"logits": scores.ravel().tolist(), "targets": targets.astype(int).ravel().tolist()}
+for name in ("precision", "recall", "f1"):
+    score = getattr(metrics, name + "_score")
+    several[name] = score(targets, called, average=None).tolist()
+    several["macro_" + name] = float(score(targets, called, average="macro"))
 out = {"sklearn": sklearn.__version__, "cases": [case(logits, labels),
-                                                 case(two, (labels > 0).astype(int))]}
+                                                 case(two, (labels > 0).astype(int))],
+       "several_labels": several}
 path = pathlib.Path(__file__).with_name("classification.json")
 path.write_text(json.dumps(out, separators=(",", ":")) + "\n")

@@ -4,6 +4,7 @@
 #include "engine/train/calibration.h"
 #include "engine/train/classification_report.h"
 #include "engine/train/curves.h"
+#include "engine/train/mask_metrics.h"
 #include "tests/stored_values.h"
 
 namespace fettle {
@@ -99,6 +100,24 @@ TEST(Calibration, StaysInItsBoundsAndRefusesNonsense) {
   EXPECT_THROW(fit_temperature({}, {}), Error);
   EXPECT_THROW(fit_temperature({{0, 1}}, {2}), Error);
   EXPECT_THROW(expected_calibration_error({{0, 1}}, {1, 0}), Error);
+}
+
+// A sigmoid a label: what counts pixels of masks [N,H,W,kinds] counts labels [N,kinds], too.
+TEST(SeveralLabels, AreMeasuredAsScikitLearnDoes) {
+  const Json stored = stored_values("classification.json", "several_labels");
+  MaskMetricsCounter counter({"crack", "hole", "scratch"});
+  counter.add(stored_tensor({50, 3}, stored["logits"]), stored_tensor({50, 3}, stored["targets"]),
+              0);
+  const std::vector<MaskCounts> counts = counter.counts();
+  for (size_t k = 0; k < 3; ++k) {
+    EXPECT_NEAR(counts[k].precision(), stored["precision"][k].get<double>(), 1e-12);
+    EXPECT_NEAR(counts[k].recall(), stored["recall"][k].get<double>(), 1e-12);
+    EXPECT_NEAR(counts[k].dice(), stored["f1"][k].get<double>(), 1e-12);
+  }
+  for (const auto& [name, figure] : {std::pair{"macro_precision", &MaskCounts::precision},
+                                     {"macro_recall", &MaskCounts::recall},
+                                     {"macro_f1", &MaskCounts::dice}})
+    EXPECT_NEAR(mean_over_kinds(counts, figure), stored[name].get<double>(), 1e-12) << name;
 }
 
 }  // namespace
