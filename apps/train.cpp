@@ -176,6 +176,7 @@ void train(TrainOptions o) {
   if (o.resume) {
     const RunConfig begun = read_config(run);
     config.threshold = begun.threshold;
+    config.temperature = begun.temperature;
     require(config.class_names == begun.class_names, "the classes in '", o.data,
             "' are no longer those of the run '", o.out, "'");
   }
