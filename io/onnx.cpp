@@ -1,56 +1,17 @@
 #include "io/onnx.h"
 
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "io/atomic_file.h"
-#include "io/protobuf.h"
+#include "io/onnx_format.h"
 
 namespace fettle {
 namespace {
 
-// Numbers of the fields and types of onnx.proto.
-namespace model_proto {
-constexpr int ir_version = 1, producer_name = 2, graph = 7, opset_import = 8, metadata_props = 14;
-}
-namespace graph_proto {
-constexpr int node = 1, name = 2, initializer = 5, input = 11, output = 12;
-}
-namespace node_proto {
-constexpr int input = 1, output = 2, name = 3, op_type = 4, attribute = 5;
-}
-namespace attribute_proto {
-constexpr int name = 1, f = 2, i = 3, s = 4, ints = 8, type = 20;
-constexpr int float_type = 1, int_type = 2, string_type = 3, ints_type = 7;
-}  // namespace attribute_proto
-namespace tensor_proto {
-constexpr int dims = 1, data_type = 2, name = 8, raw_data = 9;
-constexpr int float_type = 1, int64_type = 7;
-}  // namespace tensor_proto
-
-using Ints = std::vector<int64_t>;
+using onnx::attribute;
+using onnx::Ints;
 using Names = std::vector<std::string>;
-
-ProtobufMessage attribute(const std::string& name, int type) {
-  ProtobufMessage message;
-  message.text(attribute_proto::name, name).integer(attribute_proto::type, type);
-  return message;
-}
-ProtobufMessage attribute(const std::string& name, int64_t value) {
-  return attribute(name, attribute_proto::int_type).integer(attribute_proto::i, value);
-}
-ProtobufMessage attribute(const std::string& name, float value) {
-  return attribute(name, attribute_proto::float_type).number(attribute_proto::f, value);
-}
-ProtobufMessage attribute(const std::string& name, const char* value) {
-  return attribute(name, attribute_proto::string_type).text(attribute_proto::s, value);
-}
-ProtobufMessage attribute(const std::string& name, const Ints& values) {
-  ProtobufMessage message = attribute(name, attribute_proto::ints_type);
-  for (const int64_t value : values) message.integer(attribute_proto::ints, value);
-  return message;
-}
 
 /// The elements of a tensor [A,R,S,B] in the order [A,B,R,S].
 std::vector<float> last_axis_second(const Tensor& tensor) {
@@ -76,8 +37,9 @@ class GraphWriter {
  public:
   GraphWriter(const Graph& graph, const OnnxOptions& options)
       : graph_(graph), names_(graph.values.size()) {
-    message_.text(graph_proto::name, "fettle");
-    message_.message(graph_proto::input, value_info(options.input, shape_of(graph.input)));
+    message_.text(onnx::graph_proto::name, "fettle");
+    message_.message(onnx::graph_proto::input,
+                     onnx::value_info(options.input, shape_of(graph.input)));
     std::string input = options.input;
     if (options.standardize) input = standardized(input);
     names_.at(static_cast<size_t>(graph.input)) =
@@ -92,7 +54,7 @@ class GraphWriter {
       const bool turn = shape_of(value).rank() == 4;
       add(turn ? "Transpose" : "Identity", {name_of(value)},
           turn ? Attributes{attribute("perm", Ints{0, 2, 3, 1})} : Attributes{}, name);
-      message_.message(graph_proto::output, value_info(name, shape_of(value)));
+      message_.message(onnx::graph_proto::output, onnx::value_info(name, shape_of(value)));
     }
   }
 
@@ -116,46 +78,23 @@ class GraphWriter {
   }
   std::string input(size_t i) const { return name_of(node_->inputs.at(i)); }
 
-  static ProtobufMessage value_info(const std::string& name, const Shape& shape) {
-    ProtobufMessage dimensions;
-    dimensions.message(1, ProtobufMessage().text(2, "N"));
-    for (int i = 1; i < shape.rank(); ++i)
-      dimensions.message(1, ProtobufMessage().integer(1, shape[i]));
-    const ProtobufMessage tensor =
-        ProtobufMessage().integer(1, tensor_proto::float_type).message(2, dimensions);
-    return ProtobufMessage().text(1, name).message(2, ProtobufMessage().message(1, tensor));
-  }
-
   /// Adds a node and returns the name of its output.
   std::string add(const std::string& type, const Names& inputs, const Attributes& attributes = {},
                   std::string output = "") {
     if (output.empty()) output = cat(type, '_', ++count_);
-    ProtobufMessage node;
-    for (const std::string& input : inputs) node.text(node_proto::input, input);
-    node.text(node_proto::output, output).text(node_proto::name, output);
-    node.text(node_proto::op_type, type);
-    for (const ProtobufMessage& one : attributes) node.message(node_proto::attribute, one);
-    message_.message(graph_proto::node, node);
+    message_.message(onnx::graph_proto::node, onnx::node(type, inputs, output, attributes));
     return output;
   }
 
   /// Adds an initializer, unless one of that name is there, and returns its name.
-  template <class T>
   std::string add_constant(const std::string& name, const Ints& shape,
-                           const std::vector<T>& values) {
+                           const std::vector<float>& values) {
     if (!written_.insert(name).second) return name;
-    ProtobufMessage tensor;
-    for (const int64_t extent : shape) tensor.integer(tensor_proto::dims, extent);
-    tensor.integer(tensor_proto::data_type,
-                   std::is_same_v<T, float> ? tensor_proto::float_type : tensor_proto::int64_type);
-    tensor.text(tensor_proto::name, name);
-    tensor.text(tensor_proto::raw_data,
-                {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)});
-    message_.message(graph_proto::initializer, tensor);
+    message_.message(onnx::graph_proto::initializer, onnx::tensor(name, shape, values));
     return name;
   }
   std::string scalar(float value) {
-    return add_constant(cat("constant_", ++count_), {}, std::vector<float>{value});
+    return add_constant(cat("scalar_", ++count_), {}, std::vector<float>{value});
   }
 
   /// A weight of the node; one of four axes with its last axis second.
@@ -321,11 +260,11 @@ class GraphWriter {
 void write_onnx(const std::string& path, const Graph& graph, const OnnxOptions& options) {
   require(!options.outputs.empty(), "ONNX: a file needs at least one output");
   ProtobufMessage model;
-  model.integer(model_proto::ir_version, 8).text(model_proto::producer_name, "fettle");
-  model.message(model_proto::opset_import, ProtobufMessage().text(1, "").integer(2, 17));
+  model.integer(onnx::model_proto::ir_version, 8).text(onnx::model_proto::producer_name, "fettle");
+  model.message(onnx::model_proto::opset_import, ProtobufMessage().text(1, "").integer(2, 17));
   for (const auto& [key, value] : options.metadata)
-    model.message(model_proto::metadata_props, ProtobufMessage().text(1, key).text(2, value));
-  model.message(model_proto::graph, GraphWriter(graph, options).message());
+    model.message(onnx::model_proto::metadata_props, ProtobufMessage().text(1, key).text(2, value));
+  model.message(onnx::model_proto::graph, GraphWriter(graph, options).message());
   constexpr size_t limit = (size_t{1} << 31) - 1;
   require(model.bytes().size() <= limit, "'", path, "' would have ", model.bytes().size(),
           " bytes; an ONNX file holds at most 2 GiB");

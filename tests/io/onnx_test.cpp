@@ -49,6 +49,17 @@ class Arithmetic : public Layer {
   }
 };
 
+/// A convolution with numbers of its own, as preprocessing has: a weight without a name.
+class FixedConvolution : public Layer {
+ public:
+  std::string_view kind() const override { return "FixedConvolution"; }
+
+ protected:
+  Tensor call(const Tensor& x) override {
+    return conv2d(x, random_tensor({3, 1, 1, 3}, 1), random_tensor({3}, 2), {});
+  }
+};
+
 class OnnxFile : public testing::Test {
  protected:
   void SetUp() override {
@@ -101,7 +112,7 @@ class OnnxFile : public testing::Test {
 
 TEST_F(OnnxFile, ComputesWhatEveryOperationDoes) {
   Sequential convolutions(
-      Rescaling(1.0f / 255, -0.5f),
+      Rescaling(1.0f / 255, -0.5f), FixedConvolution(), Rescaling(2, 1),
       Conv2D(6, {3, 2}, {.strides = {2, 1}, .padding = Padding::same, .dilation_rate = {1, 1}}),
       Conv2D(4, 3, {.dilation_rate = {2, 1}, .groups = 2, .activation = Activation::relu}),
       Conv2D(4, 3,
