@@ -1,9 +1,10 @@
 // fettle predict: what a run says of pictures it has not seen.
 #include <filesystem>
 #include <iostream>
+#include <map>
 
 #include "apps/commands.h"
-#include "apps/findings.h"
+#include "apps/explain.h"
 #include "apps/progress.h"
 #include "io/atomic_file.h"
 
@@ -15,23 +16,32 @@ struct Options : RunOptions {
   ImageSize tile;
   double threshold = -1;  // the run's
   int64_t min_area = 1;
+  bool explain = false;
 };
 
 /// predictions.csv of a classifier.
 void predict_classes(const Options& o, TrainedModel& model,
                      const std::vector<NamedPicture>& pictures, Device device) {
   std::vector<Example> examples;
-  for (const NamedPicture& picture : pictures) examples.push_back({picture.path, 0});
+  std::map<std::string, NamedPicture> by_path;
+  for (const NamedPicture& picture : pictures) {
+    examples.push_back({picture.path, 0});
+    by_path[picture.path] = picture;
+  }
   const Probabilities all = classify(model, examples, o, device);
   std::vector<Prediction> predictions;
+  std::vector<Explained> explained;
   for (size_t i = 0; i < all.paths.size(); ++i) {
-    predictions.push_back(
-        {all.paths[i], model.config.class_names[class_of(model.config, all.rows[i])], all.rows[i]});
+    const std::vector<float>& row = all.rows[i];
+    const size_t k = class_of(model.config, row);
+    predictions.push_back({all.paths[i], model.config.class_names[k], row});
+    explained.push_back({by_path[all.paths[i]], k, row[k]});
   }
   make_folder(o.out);
   const std::string file = (std::filesystem::path(o.out) / "predictions.csv").string();
   write_predictions(file, model.config.class_names, predictions);
   std::cerr << "Wrote " << predictions.size() << " predictions to " << file << "\n";
+  if (o.explain) explain(model, explained, o.out, o, device);
 }
 
 /// Masks, regions and overlays of a segmenter.
@@ -65,6 +75,8 @@ void predict_run(const Options& o) {
   if (o.threshold >= 0) model.config.threshold = o.threshold;
   const std::vector<NamedPicture> pictures = named_pictures(o.pictures);
   if (model.entry().task == Task::segmentation) {
+    require(!o.explain, "--explain is for classifiers; ", model.config.model,
+            " shows the place of a defect by its mask");
     predict_masks(o, model, pictures, device);
   } else {
     predict_classes(o, model, pictures, device);
@@ -86,6 +98,10 @@ void add_predict(CLI::App& program) {
   command->add_option("--min-area", o->min_area, "Smaller regions of masks, in pixels, are noise")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  command->add_flag("--explain", o->explain,
+                    "Show in explanations/ where a classifier sees what speaks for the class that "
+                    "it predicts, as heat maps (Grad-CAM), with the hottest places in "
+                    "explanations.csv");
   add_tile(*command, o->tile);
   command
       ->add_option("--out", o->out,

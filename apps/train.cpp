@@ -119,11 +119,13 @@ LossFunction loss_of(const TrainOptions& o, const Training& t) {
                       .false_positive_weight = static_cast<float>(o.false_positive_weight),
                       .focal_exponent = static_cast<float>(o.focal_exponent)});
   }
-  require(o.loss == "default", "--loss is for models that draw masks; ", o.model,
-          " learns by its cross-entropy");
+  const bool focal = o.loss == "focal";
+  require(focal || o.loss == "default" || o.loss == "cross-entropy", "--loss ", o.loss,
+          " is for models that draw masks; ", o.model, " takes cross-entropy or focal");
   std::vector<float> weights;
   if (o.class_weights == "balanced") weights = balanced_class_weights(class_counts(t.train));
-  return cross_entropy(weights, static_cast<float>(o.label_smoothing));
+  return cross_entropy(weights, static_cast<float>(o.label_smoothing),
+                       focal ? static_cast<float>(o.focal_gamma) : 0);
 }
 
 /// What training with masks adds: metrics of masks, and an augmentation that moves both.
@@ -174,6 +176,7 @@ void train(TrainOptions o) {
   if (o.resume) {
     const RunConfig begun = read_config(run);
     config.threshold = begun.threshold;
+    config.temperature = begun.temperature;
     require(config.class_names == begun.class_names, "the classes in '", o.data,
             "' are no longer those of the run '", o.out, "'");
   }

@@ -88,9 +88,10 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
                   "flip=horizontal,rotation=0.1,zoom=0.1,contrast=0.1,brightness=0.1")
       ->capture_default_str();
   command
-      .add_option("--loss", o.loss,
-                  "Of masks: a sum of bce, dice, dice-batch, dice-kind, tversky, focal-tversky and "
-                  "focal-tversky-kind, such as dice+0.5*bce; classifiers: default, cross-entropy")
+      .add_option(
+          "--loss", o.loss,
+          "Of masks: a sum of bce, dice, dice-batch, dice-kind, tversky, focal-tversky and "
+          "focal-tversky-kind, such as dice+0.5*bce; classifiers: cross-entropy [default] or focal")
       ->capture_default_str();
   command
       .add_option("--false-negative-weight", o.false_negative_weight,
@@ -103,6 +104,11 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command.add_option("--focal-exponent", o.focal_exponent, "Of the focal Tversky losses")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      .add_option("--focal-gamma", o.focal_gamma,
+                  "Of a classifier's focal loss: how little counts what is already right")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command.add_option("--class-weights", o.class_weights, "none or balanced")

@@ -20,6 +20,7 @@ struct TrainOptions {
   std::string optimizer = "adam", schedule = "plateau", augment = "default";
   std::string loss = "default", class_weights = "none", monitor;
   double false_negative_weight = 0.7, false_positive_weight = 0.3, focal_exponent = 0.75;
+  double focal_gamma = 2;
   double momentum = 0.9, weight_decay = 0.004, epsilon = 0;  // 0: the optimizer's own
   double validation_split = 0.2, label_smoothing = 0;
   double bn_momentum = 0;  // 0: the model's own
@@ -54,6 +55,7 @@ struct TrainOptions {
     f("false-negative-weight", false_negative_weight);
     f("false-positive-weight", false_positive_weight);
     f("focal-exponent", focal_exponent);
+    f("focal-gamma", focal_gamma);
     f("class-weights", class_weights);
     f("label-smoothing", label_smoothing);
     f("validation-split", validation_split);

@@ -5,6 +5,7 @@
 
 #include "apps/progress.h"
 #include "engine/autograd.h"
+#include "engine/ops/arithmetic.h"
 #include "engine/ops/losses.h"
 #include "engine/train/device_batches.h"
 #include "io/safetensors.h"
@@ -82,11 +83,13 @@ void require_task(const TrainedModel& model, Task task) {
                                        : " classifies; one that draws masks is needed here");
 }
 
-LossFunction cross_entropy(const std::vector<float>& class_weights, float label_smoothing) {
+LossFunction cross_entropy(const std::vector<float>& class_weights, float label_smoothing,
+                           float focal_gamma) {
   return [=](const Tensor& logits, const Tensor& labels) {
     return logits.shape()[-1] == 1
-               ? binary_cross_entropy(logits, labels, class_weights, label_smoothing)
-               : sparse_categorical_cross_entropy(logits, labels, class_weights, label_smoothing);
+               ? binary_cross_entropy(logits, labels, class_weights, label_smoothing, focal_gamma)
+               : sparse_categorical_cross_entropy(logits, labels, class_weights, label_smoothing,
+                                                  focal_gamma);
   };
 }
 
@@ -99,19 +102,23 @@ PictureSourceOptions prediction_options(const RunConfig& config, const RunOption
           .skip_broken = options.skip_broken};
 }
 
-Probabilities classify(TrainedModel& model, const std::vector<Example>& examples,
-                       const RunOptions& options, Device device) {
+Logits logits_of(TrainedModel& model, const std::vector<Example>& examples,
+                 const RunOptions& options, Device device) {
   const NoGrad no_grad;
   require_task(model, Task::classification);
   PictureSource pictures(examples, prediction_options(model.config, options));
   DeviceBatches source(pictures, device);
   Progress progress;
-  Probabilities all;
-  int64_t batches = 0;
+  Logits all;
+  std::vector<float> values;
+  int64_t batches = 0, K = 0;
   source.start_epoch(0);
   while (const std::optional<Batch> batch = source.next()) {
-    for (std::vector<float>& row : probabilities_of((*model.layer)(batch->x)))
-      all.rows.push_back(std::move(row));
+    const auto divisor = static_cast<float>(model.config.temperature);
+    const Tensor logits = rescale((*model.layer)(batch->x), 1 / divisor);
+    K = logits.shape()[1];
+    const std::vector<float> some = logits.to_vector();
+    values.insert(values.end(), some.begin(), some.end());
     progress.count("Classifying", ++batches, source.batches());
   }
   progress.clear();
@@ -119,7 +126,15 @@ Probabilities classify(TrainedModel& model, const std::vector<Example>& examples
   for (const auto& [path, reason] : skipped) std::cerr << "Left out: " << reason << "\n";
   for (const Example& example : examples)
     if (!skipped.contains(example.path)) all.paths.push_back(example.path);
+  if (K > 0) all.values = Tensor::from({std::ssize(values) / K, K}, values);
   return all;
+}
+
+Probabilities classify(TrainedModel& model, const std::vector<Example>& examples,
+                       const RunOptions& options, Device device) {
+  const Logits all = logits_of(model, examples, options, device);
+  if (!all.values.defined()) return {};
+  return {all.paths, probabilities_of(all.values)};
 }
 
 size_t class_of(const RunConfig& config, const std::vector<float>& row) {

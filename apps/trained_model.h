@@ -35,14 +35,25 @@ TrainedModel load_model(const RunOptions& options, Device device);
 void require_task(const TrainedModel& model, Task task);
 
 /// The loss that goes with a classifier's output: binary cross-entropy for one logit, sparse
-/// categorical cross-entropy for more. `class_weights` is empty or has a number a class.
-LossFunction cross_entropy(const std::vector<float>& class_weights = {}, float label_smoothing = 0);
+/// categorical cross-entropy for more. `class_weights` is empty or has a number a class; a
+/// `focal_gamma` above 0 makes it the focal loss.
+LossFunction cross_entropy(const std::vector<float>& class_weights = {}, float label_smoothing = 0,
+                           float focal_gamma = 0);
 
 /// Pictures in the order given, for prediction.
 PictureSourceOptions prediction_options(const RunConfig& config, const RunOptions& options);
 
-/// A classifier's probabilities for each picture that could be read, in order, and those left out
-/// because of --skip-broken.
+/// What a classifier says of the pictures that could be read, in order; those left out because of
+/// --skip-broken are named on stderr.
+struct Logits {
+  std::vector<std::string> paths;
+  Tensor
+      values;  ///< [N,K] on the host, divided by the run's temperature; undefined without pictures
+};
+Logits logits_of(TrainedModel& model, const std::vector<Example>& examples,
+                 const RunOptions& options, Device device);
+
+/// The same as probabilities.
 struct Probabilities {
   std::vector<std::string> paths;
   std::vector<std::vector<float>> rows;  ///< one probability a class

@@ -1,8 +1,8 @@
 // A model as a list of operations, recorded while it predicts: what exporters and the embedded
 // runtime read, and where operations can be fused.
 //
-// While a GraphRecorder lives, every operation of engine/ops that a prediction needs notes itself
-// with trace(). What a training step alone needs (losses, dropout) does not.
+// While a TraceListener lives, every operation of engine/ops that a prediction needs tells it
+// of itself with trace(). What a training step alone needs (losses, dropout) does not.
 #pragma once
 
 #include <map>
@@ -84,36 +84,58 @@ struct Graph {
   int input = 0, output = 0;
 };
 
+/// Appends an operation to a recorded graph; returns the index of the value that it computes.
+int append(Graph& graph, graph::Operation operation, std::vector<int> inputs, const Shape& shape);
+
+/// Hears of every operation that this thread computes for a prediction, while it lives and no newer
+/// listener does.
+class TraceListener {
+ public:
+  TraceListener();
+  virtual ~TraceListener();
+  TraceListener(const TraceListener&) = delete;
+  TraceListener& operator=(const TraceListener&) = delete;
+
+ protected:
+  /// Hears nothing more.
+  void stop();
+
+ private:
+  friend void trace(const graph::Operation&, const std::vector<Tensor>&, Tensor&);
+  /// `output` is computed but not on the tape yet: where no input needs a gradient, it stays what
+  /// it is made here.
+  virtual void hear(const graph::Operation& operation, const std::vector<Tensor>& inputs,
+                    Tensor& output) = 0;
+  TraceListener* outer_;
+};
+
 /// Records the operations of this thread from its making to finish().
-class GraphRecorder {
+class GraphRecorder : public TraceListener {
  public:
   /// `input` is what the model will be called with, `constants` all its tensors.
   GraphRecorder(const Tensor& input, const NamedTensors& constants);
-  ~GraphRecorder();
-  GraphRecorder(const GraphRecorder&) = delete;
-  GraphRecorder& operator=(const GraphRecorder&) = delete;
 
   /// The graph whose result is `output`, without the nodes that it does not need. Throws Error when
-  /// something on the way was computed by an operation that is not recorded.
+  /// something on the way was computed by an operation that is not recorded. (A weight that is not
+  /// among the constants, as preprocessing has, becomes one.)
   Graph finish(const Tensor& output);
 
  private:
-  friend void trace(const graph::Operation&, const std::vector<Tensor>&, const Tensor&);
+  void hear(const graph::Operation& operation, const std::vector<Tensor>& inputs,
+            Tensor& output) override;
   /// A tensor is known by its memory and its shape: a reshaped one has the memory of another.
   using Key = std::pair<const std::byte*, std::vector<int64_t>>;
   static Key key_of(const Tensor& tensor);
   int add_value(const Tensor& tensor, GraphValue value);
-  int value_of(const Tensor& tensor);
+  int value_of(const Tensor& tensor, bool weight = false);
 
   Graph graph_;
   std::map<Key, int> known_;
   std::vector<Tensor> alive_;  // so that no memory is used twice while recording
-  GraphRecorder* outer_;
 };
 
 /// Notes an operation that computed `output` from `inputs` (undefined ones are absent), if anybody
-/// records.
-void trace(const graph::Operation& operation, const std::vector<Tensor>& inputs,
-           const Tensor& output);
+/// listens.
+void trace(const graph::Operation& operation, const std::vector<Tensor>& inputs, Tensor& output);
 
 }  // namespace fettle

@@ -22,6 +22,7 @@ void write_config(const RunFolder& run, const RunConfig& config) {
       {"channels", config.channels},
       {"classes", config.class_names},
       {"threshold", config.threshold},
+      {"temperature", config.temperature},
       {"seed", config.seed},
       {"options", config.options},
   };
@@ -43,6 +44,9 @@ RunConfig read_config(const RunFolder& run) {
       json["crop"].at(1).get_to(config.crop_width);
     }
     config.threshold = json.value("threshold", config.threshold);
+    config.temperature = json.value("temperature", config.temperature);
+    require(config.temperature > 0, "'", run.config(), "' has a temperature of ",
+            config.temperature, "; it must be above 0");
     json.at("channels").get_to(config.channels);
     json.at("classes").get_to(config.class_names);
     json.at("seed").get_to(config.seed);

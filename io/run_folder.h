@@ -24,6 +24,7 @@ struct RunConfig {
   int64_t crop_height = 0, crop_width = 0;  ///< of the crops in training; 0: whole pictures
   std::vector<std::string> class_names;     ///< or the kinds of defects
   double threshold = 0.5;  ///< probability from which a picture, or a pixel, is defective
+  double temperature = 1;  ///< of a classifier's logits, see engine/train/calibration.h
   uint64_t seed = 0;
   std::map<std::string, std::string> options;  ///< the command line, by option name without --
 };

@@ -39,11 +39,11 @@ Tensor mean_loss(const Tensor& losses, const Tensor& logits, const BackwardKerne
 
 Tensor sparse_categorical_cross_entropy(const Tensor& logits, const Tensor& given_labels,
                                         const std::vector<float>& class_weights,
-                                        float label_smoothing) {
+                                        float label_smoothing, float focal_gamma) {
   require(logits.shape().rank() == 2 && given_labels.shape() == Shape{logits.shape()[0]},
           "sparse_categorical_cross_entropy: logits ", logits.shape(), " and labels ",
           given_labels.shape(), " do not fit; they must be [N,K] and [N]");
-  const CategoricalShape s{logits.shape()[0], logits.shape()[1], label_smoothing};
+  const CategoricalShape s{logits.shape()[0], logits.shape()[1], label_smoothing, focal_gamma};
   require(class_weights.empty() || static_cast<int64_t>(class_weights.size()) == s.K,
           "sparse_categorical_cross_entropy: ", class_weights.size(), " class weights for ", s.K,
           " classes");
@@ -64,14 +64,15 @@ Tensor sparse_categorical_cross_entropy(const Tensor& logits, const Tensor& give
 }
 
 Tensor binary_cross_entropy(const Tensor& logits, const Tensor& targets,
-                            const std::vector<float>& class_weights, float label_smoothing) {
+                            const std::vector<float>& class_weights, float label_smoothing,
+                            float focal_gamma) {
   require(logits.size() == targets.size() &&
               (logits.shape() == targets.shape() || targets.dtype() == DType::i32),
           "binary_cross_entropy: logits ", logits.shape(), " and targets ", targets.shape(),
           " do not fit");
   require(class_weights.empty() || class_weights.size() == 2,
           "binary_cross_entropy: takes two class weights, not ", class_weights.size());
-  BinaryShape s{logits.size(), label_smoothing, {1, 1}};
+  BinaryShape s{logits.size(), label_smoothing, {1, 1}, focal_gamma};
   std::copy(class_weights.begin(), class_weights.end(), s.weight);
   const Tensor z = logits.detach(), t = as_targets(targets, logits);
   Tensor losses = Tensor::empty({s.n}, DType::f32, z.device());

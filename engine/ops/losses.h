@@ -9,17 +9,19 @@
 
 namespace fettle {
 
-/// logits [N,K], labels i32 [N]. `class_weights` is empty or has K numbers.
+/// logits [N,K], labels i32 [N]. `class_weights` is empty or has K numbers. A `focal_gamma` above 0
+/// makes it the focal loss.
 Tensor sparse_categorical_cross_entropy(const Tensor& logits, const Tensor& labels,
                                         const std::vector<float>& class_weights = {},
-                                        float label_smoothing = 0);
+                                        float label_smoothing = 0, float focal_gamma = 0);
 
 /// logits and targets (0 to 1) of one shape; targets may also be i32 labels 0 and 1 of one element
 /// a picture. `class_weights` is empty or has two numbers: of targets below one half, of the
-/// others.
+/// others. A `focal_gamma` above 0 makes it the focal loss. [N,K] with targets of K labels, several
+/// of which may hold, is a multi-label loss.
 Tensor binary_cross_entropy(const Tensor& logits, const Tensor& targets,
-                            const std::vector<float>& class_weights = {},
-                            float label_smoothing = 0);
+                            const std::vector<float>& class_weights = {}, float label_smoothing = 0,
+                            float focal_gamma = 0);
 
 /// Options of the Tversky family on probabilities [N,H,W,C].
 struct TverskyOptions {

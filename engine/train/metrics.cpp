@@ -5,6 +5,7 @@
 
 #include "engine/autograd.h"
 #include "engine/ops/activation.h"
+#include "engine/train/classification_report.h"
 #include "kernels/metrics/metrics.h"
 
 namespace fettle {
@@ -133,34 +134,14 @@ Metrics ClassMetricsCounter::result() const {
     m.confusion.emplace_back(counts.begin() + static_cast<std::ptrdiff_t>(k * classes),
                              counts.begin() + static_cast<std::ptrdiff_t>((k + 1) * classes));
   }
-  for (size_t k = 0; k < classes; ++k) {
-    int64_t support = 0, predicted = 0;
-    for (size_t j = 0; j < classes; ++j) {
-      support += m.confusion[k][j];
-      predicted += m.confusion[j][k];
-    }
-    const auto hits = static_cast<double>(m.confusion[k][k]);
-    ClassMetrics c;
-    c.support = support;
-    c.precision = ratio(hits, static_cast<double>(predicted));
-    c.recall = ratio(hits, static_cast<double>(support));
-    c.f1 = ratio(2 * c.precision * c.recall, c.precision + c.recall);
-    c.auc = area(scores, k);
-    m.classes.push_back(c);
-  }
-  m.accuracy = accuracy();
-  if (one_logit_ && classes == 2) {
-    m.precision = m.classes[1].precision;
-    m.recall = m.classes[1].recall;
-    m.f1 = m.classes[1].f1;
-  } else {
-    for (const ClassMetrics& c : m.classes) {
-      const double weight = ratio(static_cast<double>(c.support), static_cast<double>(examples_));
-      m.precision += weight * c.precision;
-      m.recall += weight * c.recall;
-      m.f1 += weight * c.f1;
-    }
-  }
+  const ClassificationReport report = classification_report(m.confusion);
+  m.classes = report.classes;
+  for (size_t k = 0; k < classes; ++k) m.classes[k].auc = area(scores, k);
+  m.accuracy = report.accuracy;
+  const bool one_class = one_logit_ && classes == 2;
+  m.precision = one_class ? m.classes[1].precision : report.weighted.precision;
+  m.recall = one_class ? m.classes[1].recall : report.weighted.recall;
+  m.f1 = one_class ? m.classes[1].f1 : report.weighted.f1;
   if (classes == 2) {
     m.auc = m.classes[1].auc;
   } else {

@@ -8,6 +8,20 @@
 
 namespace fettle {
 
+/// A class's part of the focal loss by l = log p: -(1 - p)^gamma * l.
+template <class T>
+FETTLE_HOST_DEVICE inline T focal(T gamma, T l) {
+  return -l * (gamma == 0 ? T{1} : std::pow(-std::expm1(l), gamma));
+}
+
+/// Its derivative by l; 0 where p is 1.
+template <class T>
+FETTLE_HOST_DEVICE inline T focal_slope(T gamma, T l) {
+  if (gamma == 0) return -1;
+  const T miss = -std::expm1(l);
+  return miss > 0 ? std::pow(miss, gamma) * (gamma * l * std::exp(l) / miss - 1) : T{0};
+}
+
 /// log softmax(z)[k] = z[k] - highest - log_total.
 template <class T>
 struct RowTotal {
@@ -38,7 +52,8 @@ FETTLE_HOST_DEVICE inline T categorical_loss(const CategoricalShape& s, const fl
                                              int32_t label, const float* weights) {
   const RowTotal<T> row = row_total<T>(s.K, z);
   T loss = 0;
-  for (int64_t k = 0; k < s.K; ++k) loss -= smoothed<T>(s, k == label) * row.log_softmax(z[k]);
+  for (int64_t k = 0; k < s.K; ++k)
+    loss += smoothed<T>(s, k == label) * focal<T>(s.gamma, row.log_softmax(z[k]));
   return (weights ? weights[label] : T{1}) * loss;
 }
 
@@ -48,10 +63,16 @@ FETTLE_HOST_DEVICE inline void categorical_gradient(const CategoricalShape& s, c
                                                     float* dz) {
   const RowTotal<T> row = row_total<T>(s.K, z);
   const T weight = scale * (weights ? weights[label] : T{1});
-  for (int64_t k = 0; k < s.K; ++k) {
-    dz[k] =
-        static_cast<float>(weight * (std::exp(row.log_softmax(z[k])) - smoothed<T>(s, k == label)));
+  const auto slope = [&](int64_t k) {
+    return smoothed<T>(s, k == label) * focal_slope<T>(s.gamma, row.log_softmax(z[k]));
+  };
+  T total = -1;  // of the slopes; the targets' sum is 1
+  if (s.gamma != 0) {
+    total = 0;
+    for (int64_t k = 0; k < s.K; ++k) total += slope(k);
   }
+  for (int64_t k = 0; k < s.K; ++k)
+    dz[k] = static_cast<float>(weight * (slope(k) - std::exp(row.log_softmax(z[k])) * total));
 }
 
 template <class T>
@@ -66,13 +87,23 @@ FETTLE_HOST_DEVICE inline float weight_of(const BinaryShape& s, bool positive) {
 
 template <class T>
 FETTLE_HOST_DEVICE inline T binary_loss(const BinaryShape& s, T z, T t) {
-  const T loss = (z > 0 ? z : T{0}) - z * smoothed(s, t) + std::log1p(std::exp(-std::fabs(z)));
-  return weight_of(s, t >= T{0.5f}) * loss;
+  const T weight = weight_of(s, t >= T{0.5f}), target = smoothed(s, t);
+  const T rest = std::log1p(std::exp(-std::fabs(z)));
+  const T less = z < 0 ? z : T{0}, more = z > 0 ? z : T{0};
+  if (s.gamma == 0) return weight * (more - z * target + rest);
+  return weight * (target * focal<T>(s.gamma, less - rest) +
+                   (T{1} - target) * focal<T>(s.gamma, -more - rest));
 }
 
 template <class T>
 FETTLE_HOST_DEVICE inline T binary_gradient(const BinaryShape& s, T z, T t) {
-  return weight_of(s, t >= T{0.5f}) * (T{1} / (T{1} + std::exp(-z)) - smoothed(s, t));
+  const T weight = weight_of(s, t >= T{0.5f}), target = smoothed(s, t);
+  const T p = T{1} / (T{1} + std::exp(-z));
+  if (s.gamma == 0) return weight * (p - target);
+  const T rest = std::log1p(std::exp(-std::fabs(z)));
+  const T log_p = (z < 0 ? z : T{0}) - rest, log_q = (z > 0 ? -z : T{0}) - rest;
+  return weight * (target * focal_slope<T>(s.gamma, log_p) * std::exp(log_q) -
+                   (T{1} - target) * focal_slope<T>(s.gamma, log_q) * p);
 }
 
 /// A group's sums and what follows from them.

@@ -6,7 +6,13 @@
 // Binary cross-entropy from a logit z and a target t in [0, 1]:
 //   t' = t * (1 - s) + s / 2
 //   loss[i] = weight * (max(z, 0) - z * t' + log(1 + exp(-|z|))),   weight[1] where t >= 0.5
-// Both are what Keras computes from logits; their mean divides by the number of elements, whatever
+// With a focusing parameter gamma > 0 both weigh each log p of theirs by (1 - p)^gamma, so that
+// what is already right counts little (focal loss: Lin et al., ICCV 2017, arXiv 1708.02002; for
+// more classes Keras's CategoricalFocalCrossentropy):
+//   loss[n] = weight[label] * -sum over k of t[k] * (1 - p[k])^gamma * log p[k],  p = softmax(z)
+//   loss[i] = weight * -(t' * (1 - p)^gamma * log p + (1 - t') * p^gamma * log(1 - p)),  p =
+//   sigmoid(z)
+// All are what Keras computes from logits; their mean divides by the number of elements, whatever
 // the weights are (Keras's sum_over_batch_size).
 //
 // The Tversky family, from probabilities p and targets t, summed over a group of elements:
@@ -24,6 +30,7 @@ namespace fettle {
 struct CategoricalShape {
   int64_t N = 1, K = 1;
   float label_smoothing = 0;
+  float gamma = 0;
 };
 
 /// loss [N]; class_weights [K] may be nullptr.
@@ -53,6 +60,7 @@ struct BinaryShape {
   int64_t n = 1;
   float label_smoothing = 0;
   float weight[2] = {1, 1};  ///< of targets below one half, and of the others
+  float gamma = 0;
 };
 
 /// loss [n].

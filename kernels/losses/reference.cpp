@@ -27,6 +27,15 @@ double target(const BinaryShape& s, float t) {
   return t * (1.0 - s.label_smoothing) + 0.5 * s.label_smoothing;
 }
 
+/// -(1 - p)^gamma * log p, and its derivative by p.
+double focal(double gamma, double p) {
+  return -std::pow(1 - p, gamma) * std::log(p);
+}
+double focal_derivative(double gamma, double p) {
+  const double inner = gamma > 0 ? gamma * std::pow(1 - p, gamma - 1) * std::log(p) : 0;
+  return inner - std::pow(1 - p, gamma) / p;
+}
+
 double sigmoid(double z) {
   return 1 / (1 + std::exp(-z));
 }
@@ -50,7 +59,7 @@ void categorical_cross_entropy_forward(Reference, const CategoricalShape& s, con
   for (int64_t n = 0; n < s.N; ++n) {
     const std::vector<double> p = softmax(s.K, logits + n * s.K);
     double total = 0;
-    for (int64_t k = 0; k < s.K; ++k) total -= target(s, k, labels[n]) * std::log(p[k]);
+    for (int64_t k = 0; k < s.K; ++k) total += target(s, k, labels[n]) * focal(s.gamma, p[k]);
     loss[n] = static_cast<float>(total * (class_weights ? class_weights[labels[n]] : 1));
   }
 }
@@ -62,8 +71,12 @@ void categorical_cross_entropy_backward(Reference, const CategoricalShape& s, co
     const std::vector<double> p = softmax(s.K, logits + n * s.K);
     const double weight = class_weights ? class_weights[labels[n]] : 1;
     for (int64_t k = 0; k < s.K; ++k) {
-      dlogits[n * s.K + k] = static_cast<float>(
-          dloss[0] * weight * (p[k] - target(s, k, labels[n])) / static_cast<double>(s.N));
+      double slope = 0;  // dp[j] / dz[k] = p[j] * ([j == k] - p[k])
+      for (int64_t j = 0; j < s.K; ++j)
+        slope +=
+            target(s, j, labels[n]) * focal_derivative(s.gamma, p[j]) * p[j] * ((j == k) - p[k]);
+      dlogits[n * s.K + k] =
+          static_cast<float>(dloss[0] * weight * slope / static_cast<double>(s.N));
     }
   }
 }
@@ -73,7 +86,8 @@ void binary_cross_entropy_forward(Reference, const BinaryShape& s, const float* 
   for (int64_t i = 0; i < s.n; ++i) {
     const double p = sigmoid(logits[i]), t = target(s, targets[i]);
     const double weight = s.weight[targets[i] >= 0.5f];
-    loss[i] = static_cast<float>(-weight * (t * std::log(p) + (1 - t) * std::log(1 - p)));
+    loss[i] =
+        static_cast<float>(weight * (t * focal(s.gamma, p) + (1 - t) * focal(s.gamma, 1 - p)));
   }
 }
 
@@ -81,9 +95,11 @@ void binary_cross_entropy_backward(Reference, const BinaryShape& s, const float*
                                    const float* targets, const float* dloss, float* dlogits) {
   for (int64_t i = 0; i < s.n; ++i) {
     const double weight = s.weight[targets[i] >= 0.5f];
+    const double p = sigmoid(logits[i]), t = target(s, targets[i]);
+    const double slope =
+        t * focal_derivative(s.gamma, p) - (1 - t) * focal_derivative(s.gamma, 1 - p);
     dlogits[i] =
-        static_cast<float>(dloss[0] * weight * (sigmoid(logits[i]) - target(s, targets[i])) /
-                           static_cast<double>(s.n));
+        static_cast<float>(dloss[0] * weight * slope * p * (1 - p) / static_cast<double>(s.n));
   }
 }
 

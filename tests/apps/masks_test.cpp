@@ -259,7 +259,7 @@ TEST_F(MaskCommands, DataOfNoUseIsRefused) {
   expect_refused(fettle("train --model defect_cnn --data {}/steel --out {}/run --crop 16"),
                  {"--crop is for models that draw masks"});
   expect_refused(fettle("train --model defect_cnn --data {}/steel --out {}/run --loss dice"),
-                 {"--loss is for models that draw masks"});
+                 {"--loss dice is for models that draw masks"});
   const std::string whole = content(path("steel/train.csv"));
   write_bytes(path("steel/train.csv"), whole + "05.png,1,9999 3\n");
   expect_refused(train_usual(""), {"train.csv', line 14 (05.png, kind 1)", "32x48"});

@@ -14,8 +14,9 @@ TEST(CrossEntropyKernels, EqualTheDefinition) {
     Array<int32_t> labels;
     for (int64_t n = 0; n < N; ++n) labels.push_back(static_cast<int32_t>((n * 7 + 1) % K));
     const Array<> weights = {0.5f, 2, 1, 3, 0.25f};
-    for (const float smoothing : {0.0f, 0.2f}) {
-      const CategoricalShape s{N, K, smoothing};
+    for (const auto& [smoothing, gamma] :
+         {std::pair{0.0f, 0.0f}, {0.2f, 0.0f}, {0.0f, 2.0f}, {0.2f, 0.5f}}) {
+      const CategoricalShape s{N, K, smoothing, gamma};
       expect_same(
           [&](auto device) {
             Arrays out = {unwritten(N), unwritten(N), unwritten(N * K)};
@@ -28,7 +29,7 @@ TEST(CrossEntropyKernels, EqualTheDefinition) {
             return out;
           },
           "categorical", 1e-6);
-      const BinaryShape b{N * K, smoothing, {0.5f, 2}};
+      const BinaryShape b{N * K, smoothing, {0.5f, 2}, gamma};
       Array<> targets;
       for (float value : t) targets.push_back(value > 0 ? 1.0f : 0.0f);
       expect_same(

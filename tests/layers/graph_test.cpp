@@ -143,5 +143,22 @@ TEST(Graph, ATensorFromNowhereIsRefused) {
   EXPECT_EQ((x + x).shape(), x.shape());  // nothing is recorded any more
 }
 
+/// A convolution with numbers of its own, as preprocessing has.
+class FixedConvolution : public Layer {
+ public:
+  std::string_view kind() const override { return "FixedConvolution"; }
+
+ protected:
+  Tensor call(const Tensor& x) override { return conv2d(x, Tensor::full({3, 1, 1, 2}, 5), {}, {}); }
+};
+
+TEST(Graph, AWeightWithoutANameIsAConstant) {
+  FixedConvolution model;
+  const Graph graph = graph_of(model, {2, 4, 4, 2});
+  const GraphValue& weight = graph.values.at(static_cast<size_t>(graph.nodes.at(0).inputs[1]));
+  EXPECT_FALSE(weight.name.empty());
+  EXPECT_EQ(weight.constant.to_vector(), std::vector<float>(6, 5));
+}
+
 }  // namespace
 }  // namespace fettle

@@ -1,0 +1,46 @@
+// What fettle evaluate measures of a classifier and of a segmenter.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <string>
+
+#include "apps/data.h"
+#include "apps/trained_model.h"
+#include "engine/train/threshold.h"
+
+namespace fettle {
+
+using Json = nlohmann::ordered_json;
+
+struct EvaluateOptions : RunOptions {
+  std::string data, choose;
+  FormatOptions format;
+  ImageSize tile;
+  double threshold = 0;  // 0: the run's
+  bool calibrate = false;
+
+  /// Where the results are written.
+  std::string folder() const { return out.empty() ? run : out; }
+};
+
+/// "f1" or "recall=0.99". Throws Error for another text.
+ThresholdGoal goal_of(const std::string& text);
+
+/// Right and wrong calls of "defective" at a threshold.
+struct Calls {
+  int64_t found = 0, missed = 0, false_alarms = 0, quiet = 0;
+
+  void add(bool defective, bool called);
+  Json json() const;
+  void print(std::ostream& out, const std::string& what, double threshold) const;
+};
+
+/// Prints the figures, writes the curves, and returns what metrics.json is to hold. Chooses the
+/// model's threshold and temperature where the options ask for it.
+Json evaluate_classifier(const EvaluateOptions& options, TrainedModel& model, const Data& data,
+                         Device device);
+Json evaluate_segmenter(const EvaluateOptions& options, TrainedModel& model, const Data& data,
+                        Device device);
+
+}  // namespace fettle
