@@ -1,6 +1,7 @@
 #include "engine/train/optimizer.h"
 
 #include <cmath>
+#include <map>
 
 #include "kernels/optimizer/optimizer.h"
 
@@ -109,6 +110,21 @@ void Optimizer::step() {
     for (size_t k = 0; k < slots_each_; ++k) slot[k] = slots_[i * slots_each_ + k].tensor;
     update(w, gradient, slot.data());
     w.clear_grad();
+  }
+}
+
+void Optimizer::restart() {
+  set_steps(0);
+  for (NamedTensor& slot : slots_) slot.tensor.fill(0);
+}
+
+void Optimizer::rebind(const NamedTensors& tensors) {
+  std::map<std::string, Tensor> by_name;
+  for (const NamedTensor& named : tensors) by_name[named.name] = named.tensor;
+  for (NamedTensor& parameter : parameters_) {
+    const auto found = by_name.find(parameter.name);
+    require(found != by_name.end(), "the model has no longer a parameter ", parameter.name);
+    parameter.tensor = found->second;
   }
 }
 
