@@ -1,5 +1,6 @@
 """Writes keras_resnet.json: Keras's ResNet50 in float64, as make_resnet.py does for torchvision's, and
-the names of its layers in the order in which Keras numbers them in a .weights.h5.
+the names of its layers in the order in which Keras numbers them in a .weights.h5. Why batch-norm has
+such weights stands there.
 
 Run with any Python that has tensorflow and numpy: python3 tests/values/make_keras_resnet.py
 Weights are numbered in fettle's layouts: [K,R,S,C], dense [units,C].
@@ -48,6 +49,8 @@ for index, (name, variable) in enumerate(named):
         value = (0.5 + u) * (0.25 if name.endswith("_3_bn.weight") else 1)
     elif len(shape) == 4:
         value = (2 * u - 1) * math.sqrt(3 / math.prod(shape[1:]))
+    elif name.endswith("_bn.bias"):
+        value = u + 2
     else:
         value = u - 0.5
     variable.assign(np.transpose(rounded(value), np.argsort(axes)))
