@@ -1,6 +1,6 @@
 #include "models/resnet.h"
 
-#include <regex>
+#include <cstdio>
 
 #include "engine/ops/activation.h"
 #include "engine/ops/arithmetic.h"
@@ -139,16 +139,17 @@ std::unique_ptr<Layer> resnet(int depth, ResNetDialect dialect, const ModelOptio
 }
 
 std::string keras_resnet_name(const std::string& name) {
-  static const std::regex in_block(R"(layer(\d+)\.(\d+)\.(conv|bn|downsample\.)(\d))");
   if (name == "conv1") return "conv1_conv";
   if (name == "bn1") return "conv1_bn";
   if (name == "fc") return "predictions";
-  std::smatch match;
-  if (!std::regex_match(name, match, in_block)) return "";
-  const std::string block =
-      cat("conv", std::stoi(match[1]) + 1, "_block", std::stoi(match[2]) + 1, '_');
-  if (match[3] == "downsample.") return block + (match[4] == "0" ? "0_conv" : "0_bn");
-  return cat(block, match[4], '_', match[3]);
+  int stage = 0, i = 0, end = 0;
+  std::sscanf(name.c_str(), "layer%d.%d.%n", &stage, &i, &end);
+  if (end == 0) return "";
+  const std::string block = cat("conv", stage + 1, "_block", i + 1, '_');
+  const std::string part = name.substr(static_cast<size_t>(end));
+  if (part == "downsample.0") return block + "0_conv";
+  if (part == "downsample.1") return block + "0_bn";
+  return cat(block, part.back(), part.starts_with("conv") ? "_conv" : "_bn");
 }
 
 }  // namespace fettle

@@ -107,8 +107,13 @@ TEST_F(Transfer, WhatDoesNotFitIsRefusedInOneSentence) {
   ASSERT_EQ(train("other", "--model defect_cnn --epochs 1").code, 0);
   expect_refused(begin(small + "--weights {}/other/model.safetensors"),
                  {"another network", "conv1.weight"});
-  write_safetensors(path("nan.safetensors"), {{"conv2d.weight", Tensor::full({16, 3, 3, 3}, NAN)}});
-  expect_refused(begin("--model defect_cnn --weights {}/nan.safetensors"), {"another network"});
+  const SafetensorsFile other(path("other/model.safetensors"));
+  NamedTensors sick;
+  for (const auto& [name, entry] : other.entries()) sick.push_back({name, other.read(name)});
+  sick.front().tensor.fill(NAN);
+  write_safetensors(path("sick.safetensors"), sick, other.metadata());
+  expect_refused(begin("--model defect_cnn --weights {}/sick.safetensors"),
+                 {"sick.safetensors", sick.front().name, "not finite"});
 
   expect_refused(begin(small + "--head pool,dense=3"), {"--head", "dense=2 or dense=1"});
   expect_refused(begin(small + "--head avgpool=4,flatten,dense"), {"average_pool2d"});

@@ -105,7 +105,7 @@ void expect_equal_network(Layer& model, const NamedTensors& tensors, const nlohm
     if (norm && name.ends_with(".bias")) tensor.copy_from(rescale(tensor.detach(), 1, 2.5f));
   }
   const Shape shape = {2, 64, 96, 3};
-  const Tensor x = Tensor::from(shape, spread(1000, shape.size(), 4, -2));
+  const Tensor x = Tensor::from(shape, spread(stored["input"].get<size_t>(), shape.size(), 4, -2));
   for (const bool training : {false, true}) {
     const auto& values = stored[training ? "trained" : "predicted"];
     std::optional<TrainingScope> scope;

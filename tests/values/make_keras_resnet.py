@@ -18,6 +18,7 @@ import tensorflow as tf
 
 keras.backend.set_floatx("float64")
 N, H, W, CLASSES = 2, 64, 96, 10
+INPUT = 1000
 
 
 def spread(index, shape):
@@ -60,9 +61,10 @@ def flat(values):
     return [float(f"{v:.7g}") for v in np.asarray(values).flatten().tolist()]
 
 
-x = tf.constant(rounded(4 * spread(1000, (N, H, W, 3)) - 2))
+x = tf.constant(rounded(4 * spread(INPUT, (N, H, W, 3)) - 2))
 dy = rounded(2 * spread(1001, (N, CLASSES)) - 1)
-out = {"names": [name for name, _ in named], "layers": [layer.name for layer in layers],
+out = {"names": [name for name, _ in named], "input": INPUT,
+       "layers": [layer.name for layer in layers],
        "base_parameters": model.count_params() - layers[-1].count_params()}
 trained = [(i, n, v) for i, (n, v) in enumerate(named) if "running" not in n]
 for mode, training in (("predicted", False), ("trained", True)):
