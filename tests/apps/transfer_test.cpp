@@ -5,7 +5,6 @@
 #include "io/hdf5_file.h"
 #include "io/safetensors.h"
 #include "tests/apps/program.h"
-#include "tests/io/pictures.h"
 
 namespace fettle {
 namespace {
@@ -13,12 +12,7 @@ namespace {
 /// Small pictures in two classes that brightness tells apart.
 class Transfer : public Program {
  protected:
-  void SetUp() override {
-    for (int i = 0; i < 8; ++i) {
-      write_jpeg(folder_ / cat("data/bad/", i, ".jpg"), plain_picture(20, 24, 30 + i));
-      write_png(folder_ / cat("data/good/", i, ".png"), plain_picture(24, 20, 200 + i));
-    }
-  }
+  void SetUp() override { make_two_classes(8); }
 
   Outcome train(const std::string& out, const std::string& more) {
     return fettle(

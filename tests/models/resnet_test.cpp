@@ -113,27 +113,8 @@ void expect_equal_network(Layer& model, const NamedTensors& tensors, const nlohm
     const Tensor y = model(x);
     expect_equal(y, values["logits"], training ? "training" : "prediction", 1e-4);
     backward_with(y, Tensor::from(y.shape(), spread(1001, y.size(), 2, -1)));
-    // A bias before batch-norm has no gradient but rounding: measured against the largest gradient.
-    double largest = 0;
-    for (const auto& [name, figures] : values["gradients"].items())
-      largest = std::max(largest, figures[0].get<double>());
-    for (size_t i = 0; i < tensors.size(); ++i) {
-      if (!tensors[i].parameter) continue;
-      const std::vector<float> ours = tensors[i].tensor.grad().to_vector();
-      const std::vector<float> probe = spread(2000 + i, tensors[i].tensor.size(), 1, -0.5);
-      double squares = 0, product = 0;
-      for (size_t k = 0; k < ours.size(); ++k) {
-        squares += double{ours[k]} * ours[k];
-        product += double{ours[k]} * probe[k];
-      }
-      const auto& theirs = values["gradients"][tensors[i].name];
-      const double length = theirs[0].get<double>();
-      const double tolerance = 1e-3 * length + 1e-6 * largest;
-      EXPECT_NEAR(std::sqrt(squares), length, tolerance) << tensors[i].name;
-      EXPECT_NEAR(product, theirs[1].get<double>(), tolerance) << tensors[i].name;
-      Tensor tensor = tensors[i].tensor;
-      tensor.clear_grad();
-    }
+    expect_equal_gradients(tensors, values["gradients"], 1e-3, 1e-6);
+    for (NamedTensor named : tensors) named.tensor.clear_grad();
   }
 }
 
