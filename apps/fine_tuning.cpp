@@ -5,6 +5,8 @@
 namespace fettle {
 
 void add_transfer_options(CLI::App& command, TransferOptions& o) {
+  std::vector<std::string> preprocessings = Preprocessing::texts();
+  preprocessings.emplace_back("default");
   command.add_option("--weights", o.weights,
                      "Begin with these weights: PyTorch's or fettle's .safetensors, or Keras's "
                      ".weights.h5 or .h5");
@@ -16,7 +18,7 @@ void add_transfer_options(CLI::App& command, TransferOptions& o) {
           "--preprocess", o.preprocess,
           "What a ResNet sees of pictures: imagenet, caffe, unit (0 to 1), symmetric (-1 to "
           "1), none, or default: as its weights were trained, else as its library does")
-      ->check(CLI::IsMember(Preprocessing::texts()) | CLI::IsMember({"default"}))
+      ->check(CLI::IsMember(preprocessings))
       ->capture_default_str();
   command
       .add_option(
