@@ -8,6 +8,7 @@
 #include "apps/progress.h"
 #include "apps/train_options.h"
 #include "apps/trained_model.h"
+#include "apps/weights.h"
 #include "engine/train/device_batches.h"
 #include "engine/train/mask_metrics.h"
 #include "io/checkpoint.h"
@@ -52,27 +53,44 @@ void print_data(const TrainOptions& o, const Training& t) {
   std::cerr << "  [" << o.data << "]\n";
 }
 
+/// The schedule of the epochs from `first` to before `end`, beginning at `rate`.
+std::unique_ptr<Callback> schedule(const TrainOptions& o, double rate, int64_t first, int64_t end) {
+  const auto kind = o.schedule == "cosine" ? LearningRateSchedule::Kind::cosine
+                                           : LearningRateSchedule::Kind::step;
+  return std::make_unique<LearningRateSchedule>(
+      LearningRateSchedule::Options{.kind = kind,
+                                    .initial = rate,
+                                    .epochs = end - first,
+                                    .every = std::max<int64_t>(1, (end - first) / 3),
+                                    .first = first});
+}
+
 std::vector<std::unique_ptr<Callback>> callbacks(const TrainOptions& o, bool validates,
                                                  const Optimizer& optimizer,
-                                                 const NamedTensors& tensors) {
+                                                 const NamedTensors& tensors, Layer& model) {
+  const int64_t fine_tuning = o.transfer.fine_tuning_epoch();
+  const bool scheduled = o.schedule == "cosine" || o.schedule == "step";
   const std::string watched = !o.monitor.empty() ? o.monitor : validates ? "val_loss" : "loss";
   std::vector<std::unique_ptr<Callback>> all;
   if (o.schedule == "plateau") {
     all.push_back(std::make_unique<ReduceLROnPlateau>(ReduceLROnPlateau::Options{
         .monitor = watched, .factor = 0.2, .patience = 3, .min_lr = 1e-5}));
-  } else if (o.schedule != "constant") {
-    const auto kind = o.schedule == "cosine" ? LearningRateSchedule::Kind::cosine
-                                             : LearningRateSchedule::Kind::step;
-    all.push_back(std::make_unique<LearningRateSchedule>(
-        LearningRateSchedule::Options{.kind = kind,
-                                      .initial = optimizer.learning_rate(),
-                                      .epochs = o.epochs,
-                                      .every = std::max<int64_t>(1, o.epochs / 3)}));
+  } else if (scheduled) {
+    const int64_t end = fine_tuning > 0 ? std::min(fine_tuning, o.epochs) : o.epochs;
+    all.push_back(schedule(o, optimizer.learning_rate(), 0, end));
   }
-  all.push_back(std::make_unique<EarlyStopping>(
-      EarlyStopping::Options{
-          .monitor = watched, .patience = o.early_stopping, .stop = o.early_stopping > 0},
-      tensors));
+  if (fine_tuning > 0) {
+    const double rate = o.transfer.fine_tune_learning_rate;
+    all.push_back(
+        std::make_unique<FineTuning>(dynamic_cast<Classifier&>(model), fine_tuning, rate));
+    if (scheduled) all.push_back(schedule(o, rate, fine_tuning, o.epochs));
+  }
+  all.push_back(
+      std::make_unique<EarlyStopping>(EarlyStopping::Options{.monitor = watched,
+                                                             .patience = o.early_stopping,
+                                                             .stop = o.early_stopping > 0,
+                                                             .start_from_epoch = fine_tuning},
+                                      tensors));
   return all;
 }
 
@@ -172,6 +190,12 @@ void train(TrainOptions o) {
   Training t{task, {}, {}};
   std::tie(t.train, t.validation) = read_data(o, task);
   print_data(o, t);
+  std::unique_ptr<WeightFile> weights;
+  if (!o.resume) {
+    if (!o.transfer.weights.empty()) weights = open_weights(o.transfer.weights);
+    o.transfer.preprocess =
+        preprocess_of(o.transfer.preprocess, model_entry(o.model), weights.get());
+  }
   RunConfig config = config_of(o, t.train.names);
   if (o.resume) {
     const RunConfig begun = read_config(run);
@@ -182,9 +206,15 @@ void train(TrainOptions o) {
   }
 
   TrainedModel model = make_model(config);
+  check(o.transfer, *model.layer, o.model);
+  if (weights) load_weights(*weights, *model.layer, o.transfer.new_head);
   move_to(*model.layer, device);
+  // The optimizer is made for what is trained at some time.
+  const bool freed_later = o.transfer.fine_tuning_epoch() > 0;
+  if (!freed_later) freeze(o.transfer, *model.layer);
   const NamedTensors tensors = named_tensors(*model.layer);
   const auto optimizer = make_optimizer(optimizer_options(o), tensors);
+  if (freed_later) freeze(o.transfer, *model.layer);
 
   PictureSource train_source = source(o, config, t.train, task, true);
   std::optional<PictureSource> validation_source;
@@ -211,7 +241,7 @@ void train(TrainOptions o) {
       .interrupted = [] { return stop_requested != 0; }};
   if (task == Task::segmentation) add_mask_options(o, t, fit_options);
   trainer.emplace(model.function(), tensors, loss_of(o, t), *optimizer,
-                  callbacks(o, t.validates(), *optimizer, tensors), fit_options);
+                  callbacks(o, t.validates(), *optimizer, tensors, *model.layer), fit_options);
   if (o.resume) {
     trainer->restore(read_checkpoint(run.checkpoint()));
     std::cerr << "Going on after epoch " << trainer->epochs_done() << "\n";
@@ -226,7 +256,11 @@ void train(TrainOptions o) {
     std::cerr << "Left out: " << reason << "\n";
   }
   if (end != FitEnd::interrupted) {
-    write_safetensors(run.weights(), tensors, {{"format", "fettle"}, {"layout", "KRSC"}});
+    write_safetensors(run.weights(), tensors,
+                      {{"format", "fettle"},
+                       {"layout", "KRSC"},
+                       {"model", o.model},
+                       {"preprocess", o.transfer.preprocess}});
   }
   report(o, *trainer, end, device);
 }

@@ -131,7 +131,9 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
   command.add_flag("--bn-first", o.bn_first,
                    "Batch-norm before ReLU in res_unet's first stage, too, where its project has "
                    "them the other way");
-  command.add_option("--width", o.width, "Channels of res_unet's first stage [16]")
+  command
+      .add_option("--width", o.width,
+                  "Channels of the first stage of res_unet [16] or a ResNet [64]")
       ->check(CLI::Range(1, 1024));
   command.add_option("--dropout", o.dropout, "After each block of res_unet")
       ->check(CLI::Range(0.0, 0.99))
@@ -141,6 +143,7 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
       ->capture_default_str();
   command.add_flag("--cache", o.cache, "Keep the decoded pictures in memory");
   command.add_flag("--skip-broken", o.skip_broken, "Leave out pictures that cannot be read");
+  add_transfer_options(command, o.transfer);
   add_threads(command);
   add_device(command, o.device);
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "apps/data.h"
+#include "apps/fine_tuning.h"
 #include "apps/options.h"
 #include "io/run_folder.h"
 
@@ -13,6 +14,7 @@ namespace fettle {
 struct TrainOptions {
   std::string model, data, validation_data, out;
   FormatOptions format;
+  TransferOptions transfer;
   ImageSize image_size, crop;
   int64_t channels = 0;  // 0: the model's own
   int64_t epochs = 16, batch_size = 32;
@@ -40,6 +42,7 @@ struct TrainOptions {
     f("data", data);
     f("validation-data", validation_data);
     format.visit(f);
+    transfer.visit(f);
     f("epochs", epochs);
     f("batch-size", batch_size);
     f("learning-rate", learning_rate);

@@ -29,8 +29,10 @@ double number_of(const RunConfig& config, const std::string& name) {
 
 ModelOptions model_options(const RunConfig& config) {
   ModelOptions options{.classes = static_cast<int64_t>(config.class_names.size())};
-  const std::string augment = option_of(config, "augment");
-  if (!augment.empty()) options.augment = augment;
+  for (const auto& [name, text] : {std::pair{"augment", &options.augment},
+                                   {"preprocess", &options.preprocess},
+                                   {"head", &options.head}})
+    if (!option_of(config, name).empty()) *text = option_of(config, name);
   if (number_of(config, "bn-momentum") > 0)
     options.bn_momentum = static_cast<float>(number_of(config, "bn-momentum"));
   if (option_of(config, "bn-statistics") == "batch")

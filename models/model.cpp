@@ -3,6 +3,7 @@
 #include "layers/elementwise.h"
 #include "models/defect_cnn.h"
 #include "models/res_unet.h"
+#include "models/resnet.h"
 #include "models/tyre_cnn.h"
 #include "models/unet_xception.h"
 #include "models/wreck_cnn.h"
@@ -22,6 +23,26 @@ std::unique_ptr<Layer> make_res_unet(const ModelOptions& options) {
                          .batch_norm = options.batch_norm()};
   if (options.width > 0) unet.width = options.width;
   return std::make_unique<ResUnet>(unet);
+}
+
+template <int depth, ResNetDialect dialect>
+std::unique_ptr<Layer> make_resnet(const ModelOptions& options) {
+  return resnet(depth, dialect, options);
+}
+
+template <int depth, ResNetDialect dialect = ResNetDialect::torchvision>
+ModelEntry resnet_entry() {
+  const bool keras = dialect == ResNetDialect::keras;
+  return {.name = cat("resnet", depth, keras ? "_keras" : ""),
+          .description =
+              cat("ResNet of ", depth,
+                  keras ? " layers, v1, as Keras has it" : " layers, v1.5, as torchvision has it"),
+          .task = Task::classification,
+          .height = 224,
+          .width = 224,
+          .channels = 3,
+          .make = make_resnet<depth, dialect>,
+          .preprocess = keras ? "caffe" : "imagenet"};
 }
 
 std::unique_ptr<Layer> make_unet_xception(const ModelOptions& options) {
@@ -61,6 +82,14 @@ const std::vector<ModelEntry>& model_entries() {
        .width = 224,
        .channels = 3,
        .make = made<wreck_cnn>},
+      resnet_entry<18>(),
+      resnet_entry<34>(),
+      resnet_entry<50>(),
+      resnet_entry<101>(),
+      resnet_entry<152>(),
+      resnet_entry<50, ResNetDialect::keras>(),
+      resnet_entry<101, ResNetDialect::keras>(),
+      resnet_entry<152, ResNetDialect::keras>(),
       {.name = "res_unet",
        .description = "Res-UNet of the steel-sheet project: draws a mask for each kind of defect",
        .task = Task::segmentation,

@@ -23,8 +23,10 @@ struct ModelOptions {
   std::optional<float> bn_momentum = {};  ///< of every batch-norm, instead of the model's own
   BatchNormalization::Statistics bn_statistics = BatchNormalization::Statistics::Moving;
   bool bn_first = false;  ///< res_unet: batch-norm before ReLU in the first stage, too
-  int64_t width = 0;      ///< channels of res_unet's first stage; 0: its own
+  int64_t width = 0;      ///< channels of the first stage of res_unet or a ResNet; 0: its own
   float dropout = 0;      ///< after each block of res_unet
+  std::string preprocess = "default";  ///< of a ResNet; see models/preprocessing.h
+  std::string head = "default";        ///< of a ResNet; see models/head.h
 
   /// A model's own batch-norm with these options.
   BatchNormalization::Options batch_norm(BatchNormalization::Options own = {}) const;
@@ -45,6 +47,9 @@ struct ModelEntry {
   int64_t multiple = 1;      ///< height and width must be multiples of it
   /// How far, in pixels, an output may depend on the input around it.
   int64_t reach = 0;
+  /// What `preprocess` means by "default"; empty for a model that has its own and takes
+  /// no `head`. The others are Classifiers (models/classifier.h), whose backbones can be frozen.
+  std::string preprocess = {};
 };
 
 const std::vector<ModelEntry>& model_entries();

@@ -120,7 +120,7 @@ void EarlyStopping::on_epoch_end(int64_t epoch, const EpochLog& log, TrainingCon
     wait_ = 0;
     best_epoch_ = epoch;
     for (size_t i = 0; i < best_.size(); ++i) best_[i].tensor.copy_from(control.model[i].tensor);
-  } else if (++wait_ >= options_.patience && options_.stop) {
+  } else if (epoch >= options_.start_from_epoch && ++wait_ >= options_.patience && options_.stop) {
     control.stop = true;
   }
 }
@@ -162,7 +162,8 @@ double LearningRateSchedule::learning_rate(int64_t epoch) const {
 }
 
 void LearningRateSchedule::on_epoch_begin(int64_t epoch, TrainingControl& control) {
-  control.optimizer.set_learning_rate(static_cast<float>(learning_rate(epoch)));
+  if (epoch < options_.first) return;
+  control.optimizer.set_learning_rate(static_cast<float>(learning_rate(epoch - options_.first)));
 }
 
 }  // namespace fettle

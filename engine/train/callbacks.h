@@ -89,7 +89,8 @@ class EarlyStopping : public Callback {
     int64_t patience = 0;
     double min_delta = 0;
     bool restore_best_weights = true;
-    bool stop = true;  ///< false: run all epochs and only put the best weights back
+    bool stop = true;              ///< false: run all epochs and only put the best weights back
+    int64_t start_from_epoch = 0;  ///< epochs before it are not counted as waiting
   };
   EarlyStopping(const Options& options, const NamedTensors& model);
   void check(const EpochLog& log) const override { monitor_.check(log); }
@@ -121,6 +122,7 @@ class LearningRateSchedule : public Callback {
     double factor = 0.1;    ///< step: what the rate is multiplied by ...
     int64_t every = 30;     ///< step: ... after so many epochs
     double final_rate = 0;  ///< cosine: what the rate falls to (Loshchilov, Hutter, ICLR 2017)
+    int64_t first = 0;      ///< the epoch from which it acts, and counts
   };
   explicit LearningRateSchedule(const Options& options) : options_(options) {}
   double learning_rate(int64_t epoch) const;

@@ -1,6 +1,7 @@
 #include "engine/train/optimizer.h"
 
 #include <cmath>
+#include <map>
 
 namespace fettle {
 namespace {
@@ -108,6 +109,21 @@ void Optimizer::step() {
   if (tensors.empty()) return;
   update(parameters_[0].tensor.device(), tensors);
   for (NamedTensor& parameter : parameters_) parameter.tensor.clear_grad();
+}
+
+void Optimizer::restart() {
+  set_steps(0);
+  for (NamedTensor& slot : slots_) slot.tensor.fill(0);
+}
+
+void Optimizer::rebind(const NamedTensors& tensors) {
+  std::map<std::string, Tensor> by_name;
+  for (const NamedTensor& named : tensors) by_name[named.name] = named.tensor;
+  for (NamedTensor& parameter : parameters_) {
+    const auto found = by_name.find(parameter.name);
+    require(found != by_name.end(), "the model has no longer a parameter ", parameter.name);
+    parameter.tensor = found->second;
+  }
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options,

@@ -37,6 +37,11 @@ class Optimizer {
   /// Takes up a run again: the number of steps; the slots are written through slots().
   virtual void set_steps(int64_t steps) { steps_ = steps; }
 
+  /// Begins anew: no step made, every slot zero.
+  void restart();
+  /// Takes the same parameters by new handles, for example after a layer was frozen and freed.
+  void rebind(const NamedTensors& tensors);
+
   /// The state of each parameter, for example "conv2d.weight/m".
   const NamedTensors& slots() const { return slots_; }
 

@@ -17,12 +17,7 @@ namespace {
 /// A folder of small pictures in two classes that brightness tells apart.
 class CommandLine : public Program {
  protected:
-  void SetUp() override {
-    for (int i = 0; i < 12; ++i) {
-      write_jpeg(folder_ / cat("data/bad/", i, ".jpg"), plain_picture(20, 24, 30 + i));
-      write_png(folder_ / cat("data/good/", i, ".png"), plain_picture(24, 20, 200 + i));
-    }
-  }
+  void SetUp() override { make_two_classes(12); }
 
   Outcome train(const std::string& more, const std::string& run = "run") {
     return fettle("train --model tyre_cnn --data {}/data --out {}/" + run +

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "io/picture.h"
+#include "tests/io/pictures.h"
 #include "tests/io/temporary_folder.h"
 
 namespace fettle {
@@ -27,6 +29,14 @@ struct Outcome {
 class Program : public testing::Test {
  protected:
   std::string path(const std::string& name) { return folder_.path() + "/" + name; }
+
+  /// Fills data/bad and data/good with so many small pictures each, which brightness tells apart.
+  void make_two_classes(int each) {
+    for (int i = 0; i < each; ++i) {
+      write_jpeg(folder_ / cat("data/bad/", i, ".jpg"), plain_picture(20, 24, 30 + i));
+      write_png(folder_ / cat("data/good/", i, ".png"), plain_picture(24, 20, 200 + i));
+    }
+  }
 
   /// Runs `fettle arguments`; {} in them stands for the folder.
   Outcome fettle(const std::string& arguments, const std::string& before = "") {

@@ -1,8 +1,12 @@
-// The numbers that the scripts make_res_unet.py and make_unet_xception.py give to weights and
-// inputs, so that only results are stored.
+// The numbers that the scripts make_res_unet.py, make_unet_xception.py, make_resnet.py and
+// make_keras_resnet.py give to weights and inputs, so that only results are stored.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "engine/named_tensor.h"
@@ -36,6 +40,31 @@ void set_spread_weights(const NamedTensors& tensors, const Fan& fan) {
       offset = -limit;
     }
     tensor.copy_from(Tensor::from(tensor.shape(), spread(i, tensor.size(), scale, offset)));
+  }
+}
+
+/// Compares each parameter's gradient with its length and its product with another vector of
+/// numbers, stored under its name. The tolerance is the sum of a part of that length and of a part
+/// of the largest one: a bias before batch-norm has no gradient but rounding.
+inline void expect_equal_gradients(const NamedTensors& tensors, const nlohmann::json& stored,
+                                   double of_length, double of_largest) {
+  double largest = 0;
+  for (const auto& [name, figures] : stored.items())
+    largest = std::max(largest, figures[0].get<double>());
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (!tensors[i].parameter) continue;
+    const std::vector<float> ours = tensors[i].tensor.grad().to_vector();
+    const std::vector<float> probe = spread(2000 + i, tensors[i].tensor.size(), 1, -0.5);
+    double squares = 0, product = 0;
+    for (size_t k = 0; k < ours.size(); ++k) {
+      squares += double{ours[k]} * ours[k];
+      product += double{ours[k]} * probe[k];
+    }
+    const auto& theirs = stored[tensors[i].name];
+    const double length = theirs[0].get<double>();
+    const double tolerance = of_length * length + of_largest * largest;
+    EXPECT_NEAR(std::sqrt(squares), length, tolerance) << tensors[i].name;
+    EXPECT_NEAR(product, theirs[1].get<double>(), tolerance) << tensors[i].name;
   }
 }
 

@@ -145,6 +145,13 @@ TEST(Callbacks, EarlyStoppingPutsTheBestWeightsBack) {
   EXPECT_EQ(callback.best_epoch(), 1);
 }
 
+TEST(Callbacks, EarlyStoppingWaitsForItsFirstEpoch) {
+  Rehearsal rehearsal;
+  EarlyStopping callback({.patience = 2, .start_from_epoch = 4}, rehearsal.model);
+  EXPECT_EQ(rehearsal.rates(callback, {1, 2, 2, 2, 2, 2, 2}).size(), 6u);
+  EXPECT_EQ(rehearsal.w.item(), 0);  // the best before it count
+}
+
 TEST(Callbacks, EarlyStoppingNeverPutsUntrainedWeightsBack) {
   Rehearsal rehearsal;
   rehearsal.w.fill(-7);
@@ -169,6 +176,16 @@ TEST(Callbacks, SchedulesFollowTheirCurves) {
       {.kind = LearningRateSchedule::Kind::step, .initial = 1, .factor = 0.1, .every = 3});
   EXPECT_DOUBLE_EQ(step.learning_rate(2), 1);
   EXPECT_NEAR(step.learning_rate(6), 0.01, 1e-12);
+}
+
+TEST(Callbacks, AScheduleActsFromItsFirstEpoch) {
+  Rehearsal rehearsal;
+  LearningRateSchedule callback({.initial = 3, .epochs = 2, .first = 2});
+  const auto rates = rehearsal.rates(callback, {1, 1, 1, 1, 1});
+  EXPECT_EQ(rates[0], rates[1]);
+  EXPECT_NE(rates[1], 3);
+  EXPECT_EQ(rates[2], 3);
+  EXPECT_EQ(rates[3], 1.5);
 }
 
 /// 100 points in the plane, inside or outside a circle, in a new order each epoch.
