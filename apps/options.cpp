@@ -61,8 +61,19 @@ void add_device(CLI::App& command, std::string& device) {
       ->capture_default_str();
 }
 
-void add_run_options(CLI::App& command, RunOptions& options) {
+void add_run(CLI::App& command, RunOptions& options) {
   command.add_option("run", options.run, "Run folder that fettle train wrote")->required();
+}
+
+void add_bn_statistics(CLI::App& command, RunOptions& options) {
+  command
+      .add_option("--bn-statistics", options.bn_statistics,
+                  "What batch-norm uses: moving, or batch [as in training's validation]")
+      ->check(CLI::IsMember({"moving", "batch"}));
+}
+
+void add_run_options(CLI::App& command, RunOptions& options) {
+  add_run(command, options);
   add_prediction_options(command, options);
 }
 
@@ -71,10 +82,7 @@ void add_prediction_options(CLI::App& command, RunOptions& options) {
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
   command.add_flag("--skip-broken", options.skip_broken, "Leave out pictures that cannot be read");
-  command
-      .add_option("--bn-statistics", options.bn_statistics,
-                  "What batch-norm uses: moving, or batch [as in training's validation]")
-      ->check(CLI::IsMember({"moving", "batch"}));
+  add_bn_statistics(command, options);
   add_threads(command);
   add_device(command, options.device);
 }

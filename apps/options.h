@@ -40,6 +40,12 @@ struct RunOptions {
   bool skip_broken = false;
 };
 
+/// The run folder as an argument.
+void add_run(CLI::App& command, RunOptions& options);
+
+/// --bn-statistics moving|batch.
+void add_bn_statistics(CLI::App& command, RunOptions& options);
+
 /// All of them but the run folder.
 void add_prediction_options(CLI::App& command, RunOptions& options);
 

@@ -23,6 +23,13 @@ void drop_unused(Graph& graph) {
 
 }  // namespace
 
+int append(Graph& graph, graph::Operation operation, std::vector<int> inputs, const Shape& shape) {
+  const int output = static_cast<int>(graph.values.size());
+  graph.values.push_back({shape, "", {}});
+  graph.nodes.push_back({std::move(operation), std::move(inputs), output});
+  return output;
+}
+
 GraphRecorder::GraphRecorder(const Tensor& input, const NamedTensors& constants)
     : outer_(recorder) {
   require(!input.device().is_meta(), "a graph is recorded with real tensors, not with meta ones");

@@ -84,6 +84,9 @@ struct Graph {
   int input = 0, output = 0;
 };
 
+/// Appends an operation to a recorded graph; returns the index of the value that it computes.
+int append(Graph& graph, graph::Operation operation, std::vector<int> inputs, const Shape& shape);
+
 /// Records the operations of this thread from its making to finish().
 class GraphRecorder {
  public:
