@@ -32,7 +32,8 @@ Graph graph_of(TrainedModel& model, ImageSize size) {
   try {
     return graph_of(*model.layer, {2, size.height, size.width, config.channels});
   } catch (const Error& error) {
-    throw Error(X, size.height, "x", size.width, ": ", error.what());
+    throw Error(config.model, " cannot look at pictures of ", size.height, "x", size.width, ": ",
+                error.what());
   }
 }
 
