@@ -1,5 +1,6 @@
 #include "apps/single_file.h"
 
+#include "apps/prediction_graph.h"
 #include "engine/inference/compile.h"
 
 namespace fettle {
@@ -8,18 +9,8 @@ namespace {
 using inference::Network;
 
 Network network_of(TrainedModel& model, int64_t height, int64_t width) {
-  Graph graph = graph_of(*model.layer, {1, height, width, model.config.channels});
-  const Shape logits = graph.values[static_cast<size_t>(graph.output)].shape;
-  if (model.entry().task == Task::classification && logits[1] > 1) {
-    append(graph, graph::Softmax{}, {graph.output}, logits);
-  } else {
-    const int p = append(graph, graph::Elementwise{Unary::sigmoid}, {graph.output}, logits);
-    if (model.entry().task == Task::classification) {  // one logit, of the second class
-      const int other = append(graph, graph::Rescale{-1, 1}, {p}, logits);
-      append(graph, graph::Concatenate{}, {other, p}, {1, 2});
-    }
-  }
-  graph.output = static_cast<int>(graph.values.size()) - 1;
+  Graph graph = graph_of(model, {height, width});
+  graph.output = add_probabilities(graph, model.entry());
   return inference::compile(graph);
 }
 
