@@ -8,7 +8,6 @@
 #include "engine/error.h"
 #include "io/checksum.h"
 #include "io/half.h"
-#include "io/read_file.h"
 
 namespace fettle {
 namespace {
@@ -154,6 +153,11 @@ size_t round_up(size_t value) {
   return (value + alignment - 1) / alignment * alignment;
 }
 
+/// Biases and the constants of batch normalisation are few and stay as they are.
+Storage storage_of(const Constant& constant, Storage wanted) {
+  return constant.shape.rank() > 1 ? wanted : Storage::f32;
+}
+
 std::vector<uint8_t> weights_of(const Constant& constant, Storage storage) {
   const auto count = static_cast<size_t>(constant.shape.size());
   std::vector<uint8_t> bytes(count * (storage == Storage::f32 ? 4 : 2));
@@ -266,13 +270,14 @@ SingleFile parse(std::span<const uint8_t> bytes, std::shared_ptr<const void> own
 std::vector<uint8_t> to_bytes(const SingleFile& model, Storage storage) {
   std::vector<std::vector<uint8_t>> weights;
   for (const Constant& constant : model.network.constants)
-    weights.push_back(weights_of(constant, storage));
+    weights.push_back(weights_of(constant, storage_of(constant, storage)));
   const auto describe = [&](size_t at) {
     Writer out;
     out.number(static_cast<uint32_t>(weights.size()));
     for (size_t i = 0; i < weights.size(); ++i) {
-      out.shape(model.network.constants[i].shape);
-      out.field(storage);
+      const Constant& constant = model.network.constants[i];
+      out.shape(constant.shape);
+      out.field(storage_of(constant, storage));
       out.number(static_cast<uint64_t>(at));
       at = round_up(at + weights[i].size());
     }
@@ -307,12 +312,6 @@ SingleFile read_single_file(const std::string& name, std::span<const uint8_t> by
   } catch (const Error& error) {
     throw Error("'", name, "' is not a whole single-file model of fettle: ", error.what());
   }
-}
-
-SingleFile read_single_file(const std::string& path) {
-  size_t size = 0;
-  const std::shared_ptr<const std::byte> file = map_file(path, size);
-  return read_single_file(path, {reinterpret_cast<const uint8_t*>(file.get()), size}, file);
 }
 
 std::string to_c_source(const std::string& name, std::span<const uint8_t> bytes) {

@@ -47,9 +47,6 @@ std::vector<uint8_t> to_bytes(const SingleFile& model, Storage storage);
 SingleFile read_single_file(const std::string& name, std::span<const uint8_t> bytes,
                             std::shared_ptr<const void> owner = nullptr);
 
-/// The same of a file on disk, which is read when it is looked at.
-SingleFile read_single_file(const std::string& path);
-
 /// C source that holds the bytes as `const unsigned char NAME[]`, with `NAME_size`.
 std::string to_c_source(const std::string& name, std::span<const uint8_t> bytes);
 

@@ -7,7 +7,7 @@
 #include <new>
 
 #include "apps/embedded/load.h"
-#include "apps/embedded/predictor.h"
+#include "apps/predictor.h"
 
 struct fettle_model {
   fettle::Predictor predictor;

@@ -1,4 +1,4 @@
-// How a model is found on disk: apart, since the full library reads more than the embedded one.
+// How a model is found on disk.
 #pragma once
 
 #include <string>
@@ -14,8 +14,11 @@ class CannotRead : public Error {
   using Error::Error;
 };
 
-/// The model of a single file or, in the full library, of a run folder. Throws CannotRead, or Error
-/// where the file is no model.
+/// The model of a single file. Throws CannotRead, or Error where the file is no model.
+SingleFile load_file(const std::string& path);
+
+/// The model of a single file or, in the full library (load_run.cpp), of a run folder; the embedded
+/// one (load_file_only.cpp) says how to make a file of it.
 SingleFile load_for_prediction(const std::string& path);
 
 }  // namespace fettle

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "apps/embedded/load.h"
-#include "apps/embedded/predictor.h"
+#include "apps/predictor.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"
 #include "io/data_sets/class_folder.h"

@@ -1,17 +1,10 @@
-#include <filesystem>
-
 #include "apps/embedded/load.h"
+
 #include "io/read_file.h"
 
 namespace fettle {
 
-SingleFile load_for_prediction(const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error))
-    throw Error("'", path,
-                "' is a folder, and this build reads single-file models only: write one "
-                "with  fettle export ",
-                path, " --single-file model.fettle");
+SingleFile load_file(const std::string& path) {
   size_t size = 0;
   std::shared_ptr<const std::byte> file;
   try {

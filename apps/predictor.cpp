@@ -1,4 +1,4 @@
-#include "apps/embedded/predictor.h"
+#include "apps/predictor.h"
 
 #include <algorithm>
 #include <cmath>
