@@ -7,5 +7,6 @@ if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/fettle.cmake)
   find_dependency(PkgConfig)
   pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
   find_dependency(nlohmann_json)
+  find_package(CUDAToolkit QUIET)  # where fettle was built with its GPU side
   include(${CMAKE_CURRENT_LIST_DIR}/fettle.cmake)
 endif()

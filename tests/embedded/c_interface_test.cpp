@@ -33,6 +33,9 @@ __attribute__((noinline)) void* operator new(size_t size) {
   if (!p) throw std::bad_alloc();
   return p;
 }
+__attribute__((noinline)) void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  return exhausted() ? nullptr : std::malloc(size);
+}
 // Not inlined, where the compiler would see free() beside new.
 __attribute__((noinline)) void operator delete(void* p) noexcept {
   std::free(p);
