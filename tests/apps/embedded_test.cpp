@@ -121,6 +121,14 @@ TEST_F(Embedded, StaysWithinItsMemory) {
     return run("ulimit -v 57344; " FETTLE_PREDICT, arguments + more);
   };
   done(predict(arguments + "whole"));
+  // Weights, activations and the program itself, for one crop.
+  const std::string summary = fettle("summary {}/run").out;
+  double peak = 0;
+  const size_t line = summary.find("Peak memory of a prediction: ");
+  ASSERT_NE(line, std::string::npos) << summary;
+  ASSERT_EQ(std::sscanf(summary.c_str() + line, "Peak memory of a prediction: %lf MiB", &peak), 1);
+  EXPECT_GT(peak, 6);
+  EXPECT_LT(peak, 40);
   const Outcome needs_tiles = bounded("none");
   EXPECT_EQ(needs_tiles.code, 1);
   EXPECT_NE(needs_tiles.err.find("out of memory"), std::string::npos) << needs_tiles.err;
