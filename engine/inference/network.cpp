@@ -247,8 +247,8 @@ int64_t Network::parameters() const {
 }
 
 std::vector<BoundStep> bind(const Network& network, int64_t height, int64_t width) {
-  require(is_sane(Shape{1, height, width, network.channels}), "a picture of ", height, "x", width, "x",
-          network.channels, " is empty or too large");
+  require(is_sane(Shape{1, height, width, network.channels}), "a picture of ", height, "x", width,
+          "x", network.channels, " is empty or too large");
   require(!network.steps.empty(), "the network has no steps");
   for (const Constant& constant : network.constants)
     require(is_sane(constant.shape), "a constant of the network is empty or too large");
