@@ -40,6 +40,7 @@ PictureSize picture_size(const std::string& path, Bytes file) {
   const PictureFormat format = picture_format(file);
   require(format != PictureFormat::none, "'", path, "' is not a JPEG, PNG, BMP or GIF picture");
   require(is_complete(format, file), "the picture '", path, "' is cut off before its end");
+  require(has_sound_tables(file), "the picture '", path, "' has damaged Huffman tables");
   require(file.size() <= size_t{std::numeric_limits<int>::max()}, "the picture '", path,
           "' has more than 2 GiB");
   int width = 0, height = 0, channels = 0;

@@ -1,11 +1,12 @@
-// Writes each model of models/model.h as a single file DIR/NAME.fettle, with made weights, for
-// comparing processors.
+// Writes models of models/model.h, with made weights, and a small one as single files
+// DIR/NAME.fettle, for comparing processors and as a beginning for fuzzing.
 #include <iostream>
 
 #include "engine/inference/compile.h"
 #include "io/atomic_file.h"
 #include "io/single_file.h"
 #include "models/model.h"
+#include "tests/io/small_model.h"
 #include "tests/models/spread.h"
 
 namespace {
@@ -30,18 +31,22 @@ fettle::SingleFile made(const fettle::ModelEntry& entry) {
   return file;
 }
 
+void write(const std::string& folder, const fettle::SingleFile& model) {
+  const std::vector<uint8_t> bytes = to_bytes(model, fettle::Storage::f32);
+  fettle::write_file(fettle::cat(folder, '/', model.model, ".fettle"),
+                     {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
   try {
     fettle::make_folder(argv[1]);
-    for (const fettle::ModelEntry& entry : fettle::model_entries()) {
-      if (entry.name == "wreck_cnn") continue;  // one logit; it has no operation that others lack
-      const auto bytes = to_bytes(made(entry), fettle::Storage::f32);
-      fettle::write_file(fettle::cat(argv[1], '/', entry.name, ".fettle"),
-                         {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-    }
+    write(argv[1], fettle::small_segmenter());
+    for (const fettle::ModelEntry& entry : fettle::model_entries())
+      if (entry.name != "wreck_cnn")
+        write(argv[1], made(entry));  // whose one logit is no two classes
   } catch (const std::exception& error) {
     std::cerr << "write_models: " << error.what() << "\n";
     return 1;
