@@ -133,9 +133,9 @@ bool has_sound_tables(Bytes file) {
   if (picture_format(file) != PictureFormat::jpeg) return sound;
   walk_jpeg(file, [&](uint8_t marker, Bytes payload) {
     if (marker != 0xC4) return;
-    while (sound && payload.size() >= 17) {  // a byte, sixteen counts, as many values
+    while (sound && !payload.empty()) {  // a byte, sixteen counts, as many values
       size_t values = 0;
-      for (size_t i = 1; i <= 16; ++i) values += payload[i];
+      for (size_t i = 1; i <= 16 && i < payload.size(); ++i) values += payload[i];
       sound = values <= 256 && 17 + values <= payload.size();
       if (sound) payload = payload.subspan(17 + values);
     }
