@@ -1,16 +1,20 @@
 // fettle export: a trained run as a file for other programs.
+#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
-#include "apps/trained_model.h"
+#include "apps/prediction_graph.h"
+#include "apps/single_file.h"
+#include "io/atomic_file.h"
 #include "io/onnx.h"
 
 namespace fettle {
 namespace {
 
 struct Options : RunOptions {
-  std::string onnx;
+  std::string onnx, single_file, c_array;
+  bool fp16 = false;
   ImageSize image_size;
 };
 
@@ -21,36 +25,25 @@ ImageSize input_size(const Options& o, const RunConfig& config) {
   return {config.crop_height, config.crop_width};
 }
 
-/// What a model computes for pictures of a size. Recorded with two of them, so that nothing takes
-/// their number for a constant.
-Graph graph_of(TrainedModel& model, ImageSize size) {
-  const RunConfig& config = model.config;
-  const int64_t multiple = model.entry().multiple;
-  require(size.height % multiple == 0 && size.width % multiple == 0, config.model,
-          " needs a height and a width that are multiples of ", multiple, ", not ", size.height,
-          "x", size.width, "; choose another --image-size");
-  try {
-    return graph_of(*model.layer, {2, size.height, size.width, config.channels});
-  } catch (const Error& error) {
-    throw Error(config.model, " cannot look at pictures of ", size.height, "x", size.width, ": ",
-                error.what());
-  }
+/// A name for C that the file's name suggests.
+std::string identifier(const std::string& path) {
+  std::string name = std::filesystem::path(path).stem().string();
+  for (char& letter : name)
+    if (!std::isalnum(static_cast<unsigned char>(letter))) letter = '_';
+  return name.empty() || std::isdigit(static_cast<unsigned char>(name[0])) ? "model_" + name : name;
 }
 
-/// Adds what makes probabilities of the model's logits, its temperature included; returns their
-/// value.
-int add_probabilities(Graph& graph, const TrainedModel& model) {
-  const ModelEntry& entry = model.entry();
-  int logits = graph.output;
-  const Shape shape = graph.values[static_cast<size_t>(logits)].shape;
-  const auto temperature = static_cast<float>(model.config.temperature);
-  if (temperature != 1) logits = append(graph, graph::Rescale{1 / temperature, 0}, {logits}, shape);
-  if (entry.task == Task::classification && shape[1] > 1)
-    return append(graph, graph::Softmax{}, {logits}, shape);
-  const int p = append(graph, graph::Elementwise{Unary::sigmoid}, {logits}, shape);
-  if (entry.task == Task::segmentation) return p;
-  const int others = append(graph, graph::Rescale{-1, 1}, {p}, shape);
-  return append(graph, graph::Concatenate{}, {others, p}, {shape[0], 2});
+void write_single_file(const Options& o, TrainedModel& model) {
+  const std::vector<uint8_t> bytes =
+      to_bytes(to_single_file(model), o.fp16 ? Storage::f16 : Storage::f32);
+  const auto write = [&](const std::string& file, std::string_view content) {
+    if (file.empty()) return;
+    write_file(file, content);
+    std::cerr << "Wrote " << file << ": " << model.config.model << ", " << bytes.size()
+              << " bytes, weights in " << (o.fp16 ? "fp16" : "fp32") << "\n";
+  };
+  write(o.single_file, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  if (!o.c_array.empty()) write(o.c_array, to_c_source(identifier(o.c_array), bytes));
 }
 
 void write_onnx(const Options& o, TrainedModel& model) {
@@ -71,9 +64,11 @@ void write_onnx(const Options& o, TrainedModel& model) {
 }
 
 void export_run(const Options& o) {
-  require(!o.onnx.empty(), "say what to write: --onnx FILE");
+  require(!o.onnx.empty() || !o.single_file.empty() || !o.c_array.empty(),
+          "say what to write: --onnx FILE, --single-file FILE or --c-array FILE.c");
   TrainedModel model = load_model(o, Device::cpu());
-  write_onnx(o, model);
+  if (!o.onnx.empty()) write_onnx(o, model);
+  if (!o.single_file.empty() || !o.c_array.empty()) write_single_file(o, model);
 }
 
 }  // namespace
@@ -88,6 +83,13 @@ void add_export(CLI::App& program) {
                       "number of them, to their probabilities and logits");
   add_size(*command, "--image-size", o->image_size,
            "Height and width of the pictures in the file [the run's]");
+  command->add_option(
+      "--single-file", o->single_file,
+      "File for fettle-predict and the C library, with all that a prediction needs");
+  command->add_option("--c-array", o->c_array,
+                      "The same as C source, to be compiled into a program; the array is called as "
+                      "the file");
+  command->add_flag("--fp16", o->fp16, "Weights in 2 bytes instead of 4 in these two");
   add_bn_statistics(*command, *o);
   command->callback([o] { export_run(*o); });
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/autograd.h"
+#include "engine/inference/decision.h"
 #include "engine/ops/activation.h"
 #include "models/tiles.h"
 
@@ -26,9 +27,8 @@ std::vector<Mask> Segmentation::masks(double threshold, bool exclusive) const {
   std::vector<Mask> masks(kinds, Mask(picture.height, picture.width));
   const float* p = probabilities.data();
   for (size_t i = 0; i < masks[0].pixels.size(); ++i, p += kinds) {
-    const float* best = std::max_element(p, p + kinds);
-    for (size_t k = 0; k < kinds; ++k)
-      masks[k].pixels[i] = p[k] >= static_cast<float>(threshold) && (!exclusive || p + k == best);
+    for (int64_t k = 0; k < std::ssize(masks); ++k)
+      masks[k].pixels[i] = is_marked(p, std::ssize(masks), k, threshold, exclusive);
   }
   return masks;
 }
@@ -48,16 +48,8 @@ Segmentation Segmenter::operator()(const std::string& path) const {
   const Tensor x = input_of(
       resize(result.picture, static_cast<int>(height), static_cast<int>(width)), entry.standardize);
 
-  TileOptions tiles = {.height = tile_.height, .width = tile_.width};
-  tiles.multiple = entry.multiple;
-  tiles.reach = entry.reach;
-  if (tile_.height == 0) {
-    constexpr int64_t small = int64_t{1} << 20;
-    const int64_t usual = std::max<int64_t>(512, 8 * entry.reach);
-    const bool whole = height * width <= small;
-    tiles.height = whole ? std::max(usual, height) : usual;
-    tiles.width = whole ? std::max(usual, width) : usual;
-  }
+  TileOptions tiles = usual_tiles(height, width, entry.multiple, entry.reach);
+  if (tile_.height > 0) tiles.height = tile_.height, tiles.width = tile_.width;
   const ModelFunction probabilities = [&](const Tensor& tile) {
     return sigmoid((*model_.layer)(tile));
   };

@@ -3,6 +3,8 @@
 
 #include "apps/commands.h"
 #include "apps/options.h"
+#include "apps/predictor.h"
+#include "apps/single_file.h"
 #include "apps/table.h"
 #include "apps/trained_model.h"
 
@@ -27,6 +29,17 @@ RunConfig config_of(const Options& o) {
   return config;
 }
 
+/// What one picture needs, with weights and program, as fettle-predict and the C library run it.
+std::string memory_of(TrainedModel& model, int64_t height, int64_t width) {
+  try {
+    SingleFile file = to_single_file(model);
+    file.memory = 4 * file.network.parameters();
+    return mebibytes(Predictor(std::move(file)).memory_for({height, width}));
+  } catch (const Error& error) {
+    return cat("not known: ", error.what());
+  }
+}
+
 void print_summary(const Options& o) {
   require(o.run.empty() != o.model.empty(), "give either a run folder or --model NAME");
   TrainedModel model = make_model(config_of(o));
@@ -46,7 +59,8 @@ void print_summary(const Options& o) {
   print_table(std::cout, {"Layer (kind)", "Output shape of one picture", "Parameters"}, rows);
   std::cout << "Total parameters: " << with_commas(parameters) << "\n"
             << "Trainable parameters: " << with_commas(parameters - fixed_parameters) << "\n"
-            << "Non-trainable parameters: " << with_commas(fixed_parameters) << "\n";
+            << "Non-trainable parameters: " << with_commas(fixed_parameters) << "\n"
+            << "Peak memory of a prediction: " << memory_of(model, height, width) << "\n";
 }
 
 }  // namespace

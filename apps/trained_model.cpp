@@ -1,11 +1,11 @@
 #include "apps/trained_model.h"
 
-#include <algorithm>
 #include <iostream>
 
 #include "apps/progress.h"
 #include "engine/autograd.h"
 #include "engine/ops/arithmetic.h"
+#include "engine/inference/decision.h"
 #include "engine/ops/losses.h"
 #include "engine/train/device_batches.h"
 #include "io/safetensors.h"
@@ -140,8 +140,7 @@ Probabilities classify(TrainedModel& model, const std::vector<Example>& examples
 }
 
 size_t class_of(const RunConfig& config, const std::vector<float>& row) {
-  if (row.size() == 2) return row[1] >= static_cast<float>(config.threshold);
-  return static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
+  return static_cast<size_t>(decide_class(row.data(), std::ssize(row), config.threshold));
 }
 
 }  // namespace fettle

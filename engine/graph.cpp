@@ -94,7 +94,9 @@ void GraphRecorder::hear(const graph::Operation& operation, const std::vector<Te
 }
 
 void trace(const graph::Operation& operation, const std::vector<Tensor>& inputs, Tensor& output) {
-  if (listener) listener->hear(operation, inputs, output);
+  if (!listener) return;
+  output.raw();  // computed now: whoever listens hears every operation by itself
+  listener->hear(operation, inputs, output);
 }
 
 }  // namespace fettle

@@ -1,15 +1,12 @@
 #include "io/picture.h"
 
 #include <stb_image.h>
-#include <stb_image_write.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <memory>
 
 #include "engine/error.h"
-#include "io/atomic_file.h"
 #include "io/read_file.h"
 
 namespace fettle {
@@ -37,25 +34,13 @@ Picture turn_upright(Picture stored, int orientation) {
   return upright;
 }
 
-void check_writable(const std::string& path, const Picture& picture) {
-  const auto& [height, width, channels, pixels] = picture;
-  require(height > 0 && width > 0 && (channels == 1 || channels == 3) &&
-              pixels.size() == size_t{1} * height * width * channels,
-          "cannot write '", path, "': a picture has 1 or 3 channels and all its pixels");
-}
-
-// stb hands over its output in pieces.
-void append(void* bytes, void* piece, int size) {
-  static_cast<std::string*>(bytes)->append(static_cast<const char*>(piece),
-                                           static_cast<size_t>(size));
-}
-
 }  // namespace
 
 PictureSize picture_size(const std::string& path, Bytes file) {
   const PictureFormat format = picture_format(file);
   require(format != PictureFormat::none, "'", path, "' is not a JPEG, PNG, BMP or GIF picture");
   require(is_complete(format, file), "the picture '", path, "' is cut off before its end");
+  require(has_sound_tables(file), "the picture '", path, "' has damaged Huffman tables");
   require(file.size() <= size_t{std::numeric_limits<int>::max()}, "the picture '", path,
           "' has more than 2 GiB");
   int width = 0, height = 0, channels = 0;
@@ -92,37 +77,6 @@ Picture decode_picture(const std::string& path, Bytes file, int channels) {
   picture.pixels.assign(pixels.get(),
                         pixels.get() + size_t{1} * picture.height * picture.width * channels);
   return turn_upright(std::move(picture), exif_orientation(file));
-}
-
-Scaling standardization(const Picture& picture) {
-  int64_t sum = 0, squares = 0;
-  for (const uint8_t pixel : picture.pixels) {
-    sum += pixel;
-    squares += pixel * pixel;
-  }
-  const auto count = static_cast<double>(picture.pixels.size());
-  const double mean = static_cast<double>(sum) / count;
-  const double variance = static_cast<double>(squares) / count - mean * mean;
-  return {static_cast<float>(mean),
-          variance > 0 ? static_cast<float>(1 / std::sqrt(variance)) : 1.0f};
-}
-
-void write_png(const std::string& path, const Picture& picture) {
-  check_writable(path, picture);
-  std::string bytes;
-  require(stbi_write_png_to_func(append, &bytes, picture.width, picture.height, picture.channels,
-                                 picture.pixels.data(), picture.width * picture.channels) != 0,
-          "out of memory while writing '", path, "'");
-  write_file(path, bytes);
-}
-
-void write_jpeg(const std::string& path, const Picture& picture, int quality) {
-  check_writable(path, picture);
-  std::string bytes;
-  require(stbi_write_jpg_to_func(append, &bytes, picture.width, picture.height, picture.channels,
-                                 picture.pixels.data(), quality) != 0,
-          "'", path, "' cannot be written as a JPEG");
-  write_file(path, bytes);
 }
 
 }  // namespace fettle

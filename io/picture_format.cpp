@@ -128,6 +128,21 @@ bool is_complete(PictureFormat format, Bytes file) {
   return false;
 }
 
+bool has_sound_tables(Bytes file) {
+  bool sound = true;
+  if (picture_format(file) != PictureFormat::jpeg) return sound;
+  walk_jpeg(file, [&](uint8_t marker, Bytes payload) {
+    if (marker != 0xC4) return;
+    while (sound && !payload.empty()) {  // a byte, sixteen counts, as many values
+      size_t values = 0;
+      for (size_t i = 1; i <= 16 && i < payload.size(); ++i) values += payload[i];
+      sound = values <= 256 && 17 + values <= payload.size();
+      if (sound) payload = payload.subspan(17 + values);
+    }
+  });
+  return sound;
+}
+
 int exif_orientation(Bytes file) {
   int orientation = 1;
   if (picture_format(file) != PictureFormat::jpeg) return orientation;

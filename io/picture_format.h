@@ -23,6 +23,10 @@ PictureFormat picture_format(Bytes file);
 /// frame. Bytes after the end are no fault.
 bool is_complete(PictureFormat format, Bytes file);
 
+/// Whether the Huffman tables of a JPEG have at most 256 codes (ITU T.81, annex B.2.4.2): stb_image
+/// of some versions writes past its own tables otherwise. True for everything else.
+bool has_sound_tables(Bytes file);
+
 /// The EXIF orientation of a JPEG, 1 to 8; 1 (upright) for everything else.
 int exif_orientation(Bytes file);
 

@@ -1,13 +1,7 @@
 #include "io/safetensors.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -15,6 +9,8 @@
 #include <utility>
 
 #include "io/atomic_file.h"
+#include "io/half.h"
+#include "io/read_file.h"
 
 namespace fettle {
 namespace {
@@ -27,16 +23,6 @@ constexpr size_t length_size = 8;  // of the number before the header
 
 const char* dtype_name(DType dtype) {
   return dtype == DType::f32 ? "F32" : dtype == DType::i32 ? "I32" : "U8";
-}
-
-// IEEE 754 binary16: 1 sign, 5 exponent, 10 fraction bits.
-float from_half(uint16_t half) {
-  const uint32_t exponent = half >> 10 & 31, fraction = half & 1023;
-  const auto value = exponent == 0    ? std::ldexp(static_cast<float>(fraction), -24)
-                     : exponent == 31 ? (fraction ? NAN : INFINITY)
-                                      : std::ldexp(static_cast<float>(fraction + 1024),
-                                                   static_cast<int>(exponent) - 25);
-  return half & 0x8000 ? -value : value;
 }
 
 // bfloat16: the upper half of a float.
@@ -97,22 +83,6 @@ const std::map<std::string, ElementType>& element_types() {
       {"F8_E5M2", {1}},
       {"F8_E4M3", {1}}};
   return types;
-}
-
-std::shared_ptr<const std::byte> map_file(const std::string& path, size_t& size) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  require(file >= 0, "cannot read '", path, "': ", std::strerror(errno));
-  struct stat status = {};
-  void* memory = MAP_FAILED;
-  if (fstat(file, &status) == 0 && S_ISREG(status.st_mode)) {
-    size = static_cast<size_t>(status.st_size);
-    memory = size == 0 ? nullptr : mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
-  }
-  close(file);
-  require(memory != MAP_FAILED, "cannot read '", path, "': it is not a regular file");
-  return {static_cast<const std::byte*>(memory), [size](const std::byte* p) {
-            if (p) munmap(const_cast<std::byte*>(p), size);
-          }};
 }
 
 // Parses JSON in which no object has a name twice and nothing lies deeper than a tensor's shape.

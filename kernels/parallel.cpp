@@ -6,14 +6,18 @@
 #include <sched.h>
 
 #include <atomic>
+#include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace fettle {
 namespace {
 
 std::atomic<int> chosen_threads{0};
+thread_local const ThreadPool* scoped = nullptr;
 
 int processors() {
   cpu_set_t allowed;
@@ -22,20 +26,46 @@ int processors() {
   return std::max(1, CPU_COUNT(&allowed));
 }
 
+int threads_for(int chosen) {
+  static const int available = processors();
+  return chosen > 0 ? chosen : available;
+}
+
 struct Job {
   const std::function<void(int64_t)>& body;
   const int64_t tasks;
   int helpers;  // that may still join
   std::atomic<int64_t> next{0};
   std::atomic<int> inside{0};  // helpers that are working
+  std::atomic<bool> failed{false};
+  std::exception_ptr exception = nullptr;  // of the one that set `failed`
 
-  void work() {
-    for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) body(task);
+  void work() noexcept {
+    try {
+      for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) body(task);
+    } catch (...) {
+      next = tasks;
+      if (!failed.exchange(true)) exception = std::current_exception();
+    }
   }
 };
 
-class Pool {
+}  // namespace
+
+class ThreadPool::Workers {
  public:
+  explicit Workers(const ThreadPool* owner) : owner_(owner) {}
+
+  ~Workers() {
+    {
+      const std::scoped_lock lock(mutex_);
+      stopping_ = true;
+    }
+    published_.fetch_add(1);
+    published_.notify_all();
+    for (std::thread& worker : threads_) worker.join();
+  }
+
   /// Runs the job with up to `helpers` threads beside the caller's. A second job at the same time
   /// (from another thread, or from inside a task) is done by its caller alone.
   void run(Job& job) {
@@ -43,9 +73,7 @@ class Pool {
     if (!only.owns_lock()) return job.work();
     {
       const std::scoped_lock lock(mutex_);
-      while (static_cast<int>(workers_.size()) < job.helpers) {
-        workers_.emplace_back([this] { serve(); });
-      }
+      start(job.helpers);
       job_ = &job;
     }
     published_.fetch_add(1);
@@ -60,13 +88,24 @@ class Pool {
   }
 
  private:
+  /// Has that many threads, or as many as the system gives: fewer are slower, not wrong.
+  void start(int count) {
+    try {
+      while (std::ssize(threads_) < count) threads_.emplace_back([this] { serve(); });
+    } catch (const std::system_error&) {
+    } catch (const std::bad_alloc&) {
+    }
+  }
+
   void serve() {
+    scoped = owner_;
     for (uint32_t seen = 0;;) {
       wait(published_, seen);
       seen = published_.load();
       Job* job = nullptr;
       {
         const std::scoped_lock lock(mutex_);
+        if (stopping_) return;
         if (!job_ || job_->helpers == 0) continue;
         job = job_;
         --job->helpers;
@@ -90,16 +129,31 @@ class Pool {
     value.wait(old);
   }
 
+  const ThreadPool* const owner_;
   std::mutex one_job_, mutex_;
   std::atomic<uint32_t> published_{0};
-  Job* job_ = nullptr;  // under mutex_
-  std::vector<std::thread> workers_;
+  bool stopping_ = false;  // under mutex_
+  Job* job_ = nullptr;     // under mutex_
+  std::vector<std::thread> threads_;
 };
 
+ThreadPool::ThreadPool(int count)
+    : threads_(threads_for(count)), workers_(std::make_unique<Workers>(this)) {}
+
+ThreadPool::~ThreadPool() = default;
+
+ThreadScope::ThreadScope(const ThreadPool& pool) : outer_(std::exchange(scoped, &pool)) {}
+
+ThreadScope::~ThreadScope() {
+  scoped = outer_;
+}
+
+namespace {
+
 // Never destroyed: its threads wait for jobs until the process ends.
-Pool& pool() {
-  static Pool* const instance = new Pool;
-  return *instance;
+const ThreadPool& pool_of_process() {
+  static const ThreadPool* const pool = new ThreadPool(0);
+  return *pool;
 }
 
 }  // namespace
@@ -109,15 +163,17 @@ void set_threads(int count) {
 }
 
 int threads() {
-  static const int available = processors();
-  const int chosen = chosen_threads;
-  return chosen > 0 ? chosen : available;
+  return scoped ? scoped->threads() : threads_for(chosen_threads);
 }
 
 void parallel_tasks(int64_t tasks, const std::function<void(int64_t)>& body) {
   Job job{body, tasks, static_cast<int>(std::min<int64_t>(tasks, threads())) - 1};
-  if (job.helpers <= 0) return job.work();
-  pool().run(job);
+  if (job.helpers <= 0) {
+    job.work();
+  } else {
+    (scoped ? *scoped : pool_of_process()).workers_->run(job);
+  }
+  if (job.failed) std::rethrow_exception(job.exception);
 }
 
 }  // namespace fettle

@@ -5,17 +5,51 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <memory>
 
 namespace fettle {
 
 /// Sets how many threads kernels use, from 1; 0 means one for each processor this process may use.
 void set_threads(int count);
 
-/// How many threads kernels use.
+/// How many threads kernels use here: those of the ThreadScope around the call, or of the process.
 int threads();
 
-/// Calls body(task) once for every task in [0, tasks), on several threads, in no fixed order.
-/// `body` must not throw, and tasks must write to disjoint memory.
+/// Threads of their own for whoever must not share those of the process. They start with the first
+/// work and end with the object. Several callers at a time are served: one by all threads, the
+/// others each by itself alone.
+class ThreadPool {
+ public:
+  /// `count` as in set_threads().
+  explicit ThreadPool(int count);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+  int threads() const { return threads_; }
+
+ private:
+  friend class ThreadScope;
+  friend void parallel_tasks(int64_t, const std::function<void(int64_t)>&);
+  class Workers;
+  int threads_;
+  std::unique_ptr<Workers> workers_;
+};
+
+/// While it lives, kernels that this thread runs use the pool.
+class ThreadScope {
+ public:
+  explicit ThreadScope(const ThreadPool& pool);
+  ~ThreadScope();
+  ThreadScope(const ThreadScope&) = delete;
+  ThreadScope& operator=(const ThreadScope&) = delete;
+
+ private:
+  const ThreadPool* outer_;
+};
+
+/// Calls body(task) once for every task in [0, tasks), on several threads, in no fixed order. Tasks
+/// must write to disjoint memory. What a task throws (std::bad_alloc) is thrown here, once; tasks
+/// that have not begun by then are left out.
 void parallel_tasks(int64_t tasks, const std::function<void(int64_t task)>& body);
 
 /// Cuts [0, count) into chunks of `grain` (the last may be shorter) and calls body(begin, end) for

@@ -1,15 +1,10 @@
 // Pictures of any size through a fully convolutional model, in overlapping tiles.
 #pragma once
 
+#include "engine/inference/tiles.h"
 #include "engine/train/fit.h"
 
 namespace fettle {
-
-struct TileOptions {
-  int64_t height = 512, width = 512;  ///< of a tile; rounded up to `multiple`
-  int64_t multiple = 16;              ///< what the model's input size must be a multiple of
-  int64_t reach = 64;                 ///< how far an output depends on the input around it
-};
 
 /// What `model`, which maps [1,h,w,C] to [1,h,w,K], gives for a picture x [1,H,W,C] of any size on
 /// the host; [1,H,W,K] on the host.

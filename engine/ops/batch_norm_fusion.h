@@ -10,8 +10,8 @@
 // flow back through whichever of them were used. Going back, ReLU's mask is computed again from the
 // batch-norms' inputs, so that neither bn's result nor the sum is ever kept.
 //
-// A GraphRecorder looks at every result at once: where one records, nothing stays pending and the
-// operations are the plain ones. The call of an outermost layer returns nothing pending, so that
+// Where somebody listens (TraceListener in engine/graph.h) nothing stays pending and the operations
+// are the plain ones. The call of an outermost layer returns nothing pending, so that
 // parameters may change between a model's call and the reading of its output.
 #pragma once
 

@@ -1,5 +1,7 @@
 #include "io/picture.h"
 
+#include <algorithm>
+
 #include "io/read_file.h"
 #include "tests/io/pictures.h"
 #include "tests/io/temporary_folder.h"
@@ -127,6 +129,18 @@ TEST(Picture, DamagedDataThatKeepItsEndAreRefusedOrRead) {
       }
     }
   }
+}
+
+// More codes than there are values: decoders have written past their tables for that.
+TEST(Picture, DamagedHuffmanTablesAreRefused) {
+  const TemporaryFolder folder;
+  write_jpeg(folder / "a.jpg", plain_picture(9, 8, 100), 95);
+  std::vector<uint8_t> file = read_file(folder / "a.jpg");
+  const std::vector<uint8_t> marker = {0xFF, 0xC4};
+  const auto table = std::search(file.begin(), file.end(), marker.begin(), marker.end());
+  ASSERT_NE(table, file.end());
+  std::fill_n(table + 5 + 10, 3, uint8_t{255});  // after marker, length and the table's number
+  expect_error([&] { decode_picture("a.jpg", file); }, {"'a.jpg'", "Huffman"});
 }
 
 TEST(Picture, UnwritablePlacesAreNamed) {

@@ -1,0 +1,12 @@
+include(CMakeFindDependencyMacro)
+find_dependency(Threads)
+if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/fettle-embedded.cmake)
+  include(${CMAKE_CURRENT_LIST_DIR}/fettle-embedded.cmake)
+endif()
+if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/fettle.cmake)
+  find_dependency(PkgConfig)
+  pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
+  find_dependency(nlohmann_json)
+  find_package(CUDAToolkit QUIET)  # where fettle was built with its GPU side
+  include(${CMAKE_CURRENT_LIST_DIR}/fettle.cmake)
+endif()

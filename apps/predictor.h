@@ -1,0 +1,69 @@
+// A single-file model at work: from pictures to classes or masks, in bounded memory.
+#pragma once
+
+#include "engine/error.h"
+#include "engine/inference/plan.h"
+#include "engine/inference/tiles.h"
+#include "io/picture.h"
+#include "io/single_file.h"
+#include "kernels/parallel.h"
+
+namespace fettle {
+
+/// What a model says of one picture.
+struct Finding {
+  int64_t height = 0, width = 0;  ///< of the picture
+  /// One a class; of a segmenter the largest of any pixel, one a kind.
+  std::vector<float> probabilities;
+  int64_t class_index = 0;     ///< of a classifier
+  std::vector<float> map;      ///< [H,W,kinds] of a segmenter
+  std::vector<uint8_t> masks;  ///< [kinds,H,W] of 0 and 1
+};
+
+/// Thrown where a picture needs more memory than is allowed.
+class TooLarge : public Error {
+ public:
+  using Error::Error;
+};
+
+class Predictor {
+ public:
+  explicit Predictor(SingleFile model);
+
+  const SingleFile& model() const { return model_; }
+  int64_t classes() const { return std::ssize(model_.class_names); }
+
+  /// As set_threads() in kernels/parallel.h, of this predictor alone. Not while it predicts.
+  void set_threads(int count);
+  /// Bytes that the process may need, at most; 0: no limit. Not while it predicts.
+  void set_max_memory(int64_t bytes) { max_memory_ = bytes; }
+
+  /// The picture, of the model's channels, through the model, as `fettle predict` does it: resized,
+  /// prepared, in tiles where it is large or memory is short. May be called by several threads.
+  /// Throws TooLarge before anything is computed, and std::bad_alloc.
+  Finding predict(const Picture& picture) const;
+
+  /// Throws TooLarge unless a picture file of that size can be read and predicted.
+  void require_room(PictureSize picture, int64_t file_bytes) const;
+
+  /// Bytes that the process needs for a picture of that size, with the tiles that would be used.
+  int64_t memory_for(PictureSize picture) const;
+
+ private:
+  struct Work {
+    int64_t height, width;  // what the picture is resized to
+    TileOptions tiles;
+    int64_t bytes;
+  };
+  Work work_for(PictureSize picture) const;
+  Work work_with(PictureSize picture, int64_t height, int64_t width, TileOptions tiles) const;
+
+  SingleFile model_;
+  int64_t max_memory_ = 0;
+  std::unique_ptr<ThreadPool> pool_;
+};
+
+/// Bytes as people read them: "12.5 MiB".
+std::string mebibytes(int64_t bytes);
+
+}  // namespace fettle

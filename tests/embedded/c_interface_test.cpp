@@ -1,0 +1,264 @@
+// The C interface: what it computes, what it refuses, and that it stands when memory runs out.
+#include "apps/embedded/fettle.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <thread>
+#include <vector>
+
+#include "apps/predictor.h"
+#include "io/single_file.h"
+#include "tests/io/small_model.h"
+#include "tests/io/temporary_folder.h"
+
+// Memory that ends: while `left` is not negative, that many allocations succeed, in every thread.
+namespace {
+std::atomic<int64_t> left{-1};
+
+bool exhausted() {
+  return left >= 0 && left.fetch_sub(1) <= 0;
+}
+}  // namespace
+
+extern "C" void* __real_aligned_alloc(size_t alignment, size_t size);
+extern "C" void* __wrap_aligned_alloc(size_t alignment, size_t size) {
+  return exhausted() ? nullptr : __real_aligned_alloc(alignment, size);
+}
+__attribute__((noinline)) void* operator new(size_t size) {
+  void* p = exhausted() ? nullptr : std::malloc(size);
+  if (!p) throw std::bad_alloc();
+  return p;
+}
+__attribute__((noinline)) void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  return exhausted() ? nullptr : std::malloc(size);
+}
+// Not inlined, where the compiler would see free() beside new.
+__attribute__((noinline)) void operator delete(void* p) noexcept {
+  std::free(p);
+}
+__attribute__((noinline)) void operator delete(void* p, size_t) noexcept {
+  std::free(p);
+}
+
+namespace fettle {
+namespace {
+
+using Model = std::unique_ptr<fettle_model, decltype(&fettle_free)>;
+using Result = std::unique_ptr<fettle_result, decltype(&fettle_free_result)>;
+
+const std::vector<uint8_t>& segmenter() {
+  static const std::vector<uint8_t> bytes = to_bytes(small_segmenter(), Storage::f32);
+  return bytes;
+}
+const std::vector<uint8_t>& classifier() {
+  static const std::vector<uint8_t> bytes = to_bytes(small_classifier(), Storage::f16);
+  return bytes;
+}
+
+Model load(const std::vector<uint8_t>& bytes, fettle_error* error = nullptr) {
+  return {fettle_load_memory(bytes.data(), bytes.size(), error), fettle_free};
+}
+
+/// RGB rows with bytes between them that are no pixels.
+struct Rgb {
+  Rgb(int width, int height, int gap = 0)
+      : width(width), height(height), stride(static_cast<size_t>(3 * width + gap)) {
+    for (size_t i = 0; i < stride * static_cast<size_t>(height); ++i) {
+      const size_t column = i % stride, row = i / stride;
+      const bool pixel = column < size_t{3} * static_cast<size_t>(width);
+      bytes.push_back(pixel ? static_cast<uint8_t>(7 * column + 31 * row) : 255);
+    }
+  }
+  Result predict(const fettle_model* model, fettle_error* error = nullptr) const {
+    return {fettle_predict(model, bytes.data(), width, height, stride, error), fettle_free_result};
+  }
+  int width, height;
+  size_t stride;
+  std::vector<uint8_t> bytes;
+};
+
+TEST(CInterface, GivesWhatThePredictorGives) {
+  const Rgb picture(21, 13);
+  const Model model = load(segmenter());
+  ASSERT_TRUE(model);
+  EXPECT_EQ(fettle_draws_masks(model.get()), 1);
+  EXPECT_EQ(fettle_classes(model.get()), 2);
+  EXPECT_STREQ(fettle_class_name(model.get(), 0), "scratch");
+  EXPECT_EQ(fettle_threshold(model.get()), 0.5);
+  const Result result = picture.predict(model.get());
+  ASSERT_TRUE(result);
+  const Finding wanted =
+      Predictor(small_segmenter()).predict({picture.height, picture.width, 3, picture.bytes});
+  for (size_t i = 0; i < wanted.map.size(); ++i)
+    ASSERT_EQ(fettle_probability_map(result.get())[i], wanted.map[i]);
+  const size_t pixels = 21 * 13;
+  for (size_t i = 0; i < pixels; ++i)
+    ASSERT_EQ(fettle_mask(result.get(), 1)[i], wanted.masks[pixels + i]);
+  EXPECT_EQ(fettle_probability(result.get(), 1), wanted.probabilities[1]);
+  EXPECT_EQ(fettle_class(result.get()), -1);
+}
+
+TEST(CInterface, ClassifiesPicturesOfAnySizeAndStride) {
+  const Model model = load(classifier());
+  ASSERT_TRUE(model);
+  for (const auto& [width, height] : {std::pair{6, 8}, {1, 1}, {50, 3}}) {
+    const Result one = Rgb(width, height).predict(model.get());
+    const Result other = Rgb(width, height, 5).predict(model.get());
+    ASSERT_TRUE(one && other);
+    float sum = 0, best = 0;
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(fettle_probability(one.get(), i), fettle_probability(other.get(), i));
+      sum += fettle_probability(one.get(), i);
+      best = std::max(best, fettle_probability(one.get(), i));
+    }
+    EXPECT_NEAR(sum, 1, 1e-5);
+    EXPECT_EQ(fettle_probability(one.get(), fettle_class(one.get())), best);
+    EXPECT_EQ(fettle_mask(one.get(), 0), nullptr);
+    EXPECT_EQ(fettle_probability_map(one.get()), nullptr);
+  }
+}
+
+TEST(CInterface, RefusesWhatMakesNoSense) {
+  fettle_error error;
+  const auto refused = [&](fettle_code code) {
+    return error.code == code && std::string_view(error.sentence).size() > 10;
+  };
+  EXPECT_EQ(fettle_load(nullptr, &error), nullptr);
+  EXPECT_TRUE(refused(FETTLE_BAD_ARGUMENT));
+  EXPECT_EQ(fettle_load("/nowhere/model.fettle", &error), nullptr);
+  EXPECT_TRUE(refused(FETTLE_CANNOT_READ)) << error.sentence;
+  EXPECT_EQ(fettle_load("/tmp", &error), nullptr);
+  EXPECT_TRUE(refused(FETTLE_BAD_MODEL));
+  EXPECT_NE(std::string_view(error.sentence).find("fettle export"), std::string_view::npos);
+  EXPECT_EQ(fettle_load_memory(nullptr, 10, &error), nullptr);
+  EXPECT_TRUE(refused(FETTLE_BAD_ARGUMENT));
+  EXPECT_EQ(fettle_load_memory(segmenter().data(), 0, &error), nullptr);
+  EXPECT_TRUE(refused(FETTLE_BAD_ARGUMENT));
+  EXPECT_EQ(fettle_load_memory(segmenter().data(), 100, &error), nullptr);
+  EXPECT_TRUE(refused(FETTLE_BAD_MODEL));
+
+  const Model model = load(segmenter(), &error);
+  EXPECT_EQ(error.code, FETTLE_OK);
+  EXPECT_STREQ(error.sentence, "");
+  const Rgb picture(8, 6);
+  const uint8_t* pixels = picture.bytes.data();
+  struct {
+    const fettle_model* model;
+    const uint8_t* pixels;
+    int width, height;
+    size_t stride;
+  } bad[] = {{nullptr, pixels, 8, 6, 24},      {model.get(), nullptr, 8, 6, 24},
+             {model.get(), pixels, 0, 6, 24},  {model.get(), pixels, 8, 0, 24},
+             {model.get(), pixels, -8, 6, 24}, {model.get(), pixels, 8, 6, 23},
+             {model.get(), pixels, 8, 6, 0},   {model.get(), pixels, 1 << 30, 1 << 30, 24}};
+  for (const auto& b : bad) {
+    EXPECT_EQ(fettle_predict(b.model, b.pixels, b.width, b.height, b.stride, &error), nullptr);
+    EXPECT_TRUE(refused(FETTLE_BAD_ARGUMENT));
+    EXPECT_EQ(fettle_predict(b.model, b.pixels, b.width, b.height, b.stride, nullptr), nullptr);
+  }
+  EXPECT_EQ(fettle_set_threads(nullptr, 1, &error), FETTLE_BAD_ARGUMENT);
+  EXPECT_EQ(fettle_set_threads(model.get(), -1, nullptr), FETTLE_BAD_ARGUMENT);
+  EXPECT_EQ(fettle_set_threads(model.get(), 1025, nullptr), FETTLE_BAD_ARGUMENT);
+  EXPECT_EQ(fettle_set_max_memory(nullptr, 1, nullptr), FETTLE_BAD_ARGUMENT);
+  EXPECT_EQ(fettle_classes(nullptr), 0);
+  EXPECT_EQ(fettle_draws_masks(nullptr), 0);
+  EXPECT_EQ(fettle_threshold(nullptr), 0);
+  for (const int i : {-1, 2}) EXPECT_EQ(fettle_class_name(model.get(), i), nullptr);
+  EXPECT_EQ(fettle_class(nullptr), -1);
+  EXPECT_EQ(fettle_mask(nullptr, 0), nullptr);
+  EXPECT_EQ(fettle_probability(nullptr, 0), 0);
+  fettle_free(nullptr);
+  fettle_free_result(nullptr);
+  const Result result = picture.predict(model.get());
+  for (const int i : {-1, 2}) {
+    EXPECT_EQ(fettle_mask(result.get(), i), nullptr);
+    EXPECT_EQ(fettle_probability(result.get(), i), 0);
+  }
+}
+
+TEST(CInterface, EveryDamagedByteIsRefused) {
+  std::vector<uint8_t> bytes = segmenter();
+  for (size_t at = 0; at < bytes.size(); ++at) {
+    fettle_error error;
+    bytes[at] ^= 1;
+    ASSERT_EQ(fettle_load_memory(bytes.data(), bytes.size(), &error), nullptr) << at;
+    ASSERT_EQ(error.code, FETTLE_BAD_MODEL);
+    bytes[at] ^= 1;
+  }
+}
+
+TEST(CInterface, ThreadsAndTheirNumberChangeNothing) {
+  const Model model = load(segmenter());
+  const Rgb picture(70, 90);
+  const auto map = [&](const Result& result) {
+    const float* p = fettle_probability_map(result.get());
+    return std::vector<float>(p, p + 70 * 90 * 2);
+  };
+  ASSERT_EQ(fettle_set_threads(model.get(), 1, nullptr), FETTLE_OK);
+  const std::vector<float> wanted = map(picture.predict(model.get()));
+  ASSERT_EQ(fettle_set_threads(model.get(), 3, nullptr), FETTLE_OK);
+  const Model other = load(segmenter());
+  std::atomic<int> equal{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&, i] {
+      for (int round = 0; round < 10; ++round)
+        equal += map(picture.predict(i % 2 ? model.get() : other.get())) == wanted;
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(equal, 40);
+}
+
+/// Loads and predicts while only n allocations succeed; what the error says. In a thread of its
+/// own, so that kernels have no working memory from before.
+fettle_code with_allocations(int64_t n, const std::vector<uint8_t>& bytes, const Rgb& picture) {
+  fettle_error error;
+  std::thread([&] {
+    left = n;
+    const Model model = load(bytes, &error);
+    if (model && fettle_set_threads(model.get(), 2, &error) == FETTLE_OK)
+      picture.predict(model.get(), &error);
+    left = -1;
+  }).join();
+  return error.code;
+}
+
+// Every allocation in turn is the one that fails.
+TEST(CInterface, OutOfMemoryIsAnError) {
+  const Rgb picture(40, 30);
+  for (const std::vector<uint8_t>* bytes : {&segmenter(), &classifier()}) {
+    int64_t n = 0;
+    for (fettle_code code; (code = with_allocations(n, *bytes, picture)) != FETTLE_OK; ++n) {
+      ASSERT_EQ(code, FETTLE_OUT_OF_MEMORY) << n;
+      ASSERT_LT(n, 100'000);
+    }
+    EXPECT_GT(n, 20);
+  }
+}
+
+TEST(CInterface, MemoryIsBounded) {
+  fettle_error error;
+  const Model model = load(segmenter());
+  ASSERT_EQ(fettle_set_threads(model.get(), 1, nullptr), FETTLE_OK);
+  const Rgb picture(1400, 1000);
+  const Result whole = picture.predict(model.get(), &error);
+  ASSERT_TRUE(whole) << error.sentence;
+  // The map of two kinds and the masks alone are 14 MiB; the activations of tiles come on top.
+  fettle_set_max_memory(model.get(), size_t{30} << 20, nullptr);
+  const Result tiled = picture.predict(model.get(), &error);
+  ASSERT_TRUE(tiled) << error.sentence;
+  for (size_t i = 0; i < size_t{1400} * 1000 * 2; ++i)
+    ASSERT_NEAR(fettle_probability_map(tiled.get())[i], fettle_probability_map(whole.get())[i],
+                1e-5);
+  fettle_set_max_memory(model.get(), size_t{20} << 20, nullptr);
+  EXPECT_EQ(picture.predict(model.get(), &error), nullptr);
+  EXPECT_EQ(error.code, FETTLE_TOO_LARGE);
+  EXPECT_NE(std::string_view(error.sentence).find("1000x1400"), std::string_view::npos);
+}
+
+}  // namespace
+}  // namespace fettle

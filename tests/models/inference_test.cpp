@@ -1,0 +1,156 @@
+// Every model as a network that only predicts, beside the model itself.
+#include <gtest/gtest.h>
+
+#include "engine/autograd.h"
+#include "engine/inference/compile.h"
+#include "engine/inference/plan.h"
+#include "io/single_file.h"
+#include "layers/batch_normalization.h"
+#include "layers/conv2d.h"
+#include "layers/conv2d_transpose.h"
+#include "layers/dense.h"
+#include "layers/elementwise.h"
+#include "layers/pooling.h"
+#include "layers/sequential.h"
+#include "models/model.h"
+#include "tests/models/spread.h"
+#include "tests/random_values.h"
+
+namespace fettle::inference {
+namespace {
+
+Tensor pixels(const Shape& shape, uint32_t seed) {
+  Tensor x = Tensor::empty(shape);
+  const Array<> normal = random_values(x.size(), seed);
+  for (int64_t i = 0; i < x.size(); ++i)
+    x.data()[i] = std::clamp(128 + 60 * normal[static_cast<size_t>(i)], 0.0f, 255.0f);
+  return x;
+}
+
+std::vector<float> predict(const Network& network, const Tensor& x) {
+  Session session(network, plan(network, x.shape()[1], x.shape()[2], 2));
+  std::copy_n(x.data(), x.size(), session.input());
+  const float* y = session.run();
+  return {y, y + session.plan().output().size()};
+}
+
+void expect_equal(const std::vector<float>& ours, const std::vector<float>& model, double most,
+                  const std::string& what) {
+  ASSERT_EQ(ours.size(), model.size()) << what;
+  float largest = 0;
+  for (const float value : model) largest = std::max(largest, std::abs(value));
+  ASSERT_GT(largest, 1e-3f) << what << ": the model says nothing";
+  for (size_t i = 0; i < ours.size(); ++i)
+    ASSERT_NEAR(ours[i], model[i], most * std::max(1.0f, largest)) << what << ", number " << i;
+}
+
+std::vector<float> probabilities(std::vector<float> logits) {
+  for (float& value : logits) value = 1 / (1 + std::exp(-value));
+  return logits;
+}
+
+std::unique_ptr<Layer> built(const ModelEntry& entry, const ModelOptions& options,
+                             const Shape& shape) {
+  std::unique_ptr<Layer> model = entry.make(options);
+  build(*model, shape, 5);
+  set_spread_weights(named_tensors(*model),
+                     [](const NamedTensor& t) { return t.tensor.size() / t.tensor.shape()[0]; });
+  return model;
+}
+
+size_t count(const Network& network, Operation operation) {
+  return static_cast<size_t>(
+      std::count_if(network.steps.begin(), network.steps.end(),
+                    [&](const Step& step) { return step.operation == operation; }));
+}
+
+TEST(Inference, EveryModelPredictsTheSame) {
+  const NoGrad no_grad;
+  for (const ModelEntry& entry : model_entries()) {
+    // The code of resnet50, so deep that these weights let rounding grow beyond any bound.
+    if (entry.name.starts_with("resnet101") || entry.name.starts_with("resnet152")) continue;
+    for (const bool of_batch : {false, true}) {
+      ModelOptions options{.classes = 3};
+      if (of_batch) options.bn_statistics = BatchNormalization::Statistics::Batch;
+      const int64_t extent = 64;
+      const Shape shape = {1, extent, extent + 32, entry.channels};
+      const std::unique_ptr<Layer> model = built(entry, options, shape);
+      const Network network = compile(graph_of(*model, shape));
+      if (!of_batch && entry.name != "res_unet") {  // whose first stage has ReLU before batch-norm
+        EXPECT_EQ(count(network, Operation::batch_norm), 0u) << entry.name;
+      }
+      Tensor x = pixels(shape, 1);
+      if (entry.standardize)
+        for (int64_t i = 0; i < x.size(); ++i) x.data()[i] = (x.data()[i] - 128) / 60;
+      const std::vector<float> wanted = (*model)(x).to_vector();
+      expect_equal(predict(network, x), wanted, 1e-5, entry.name);
+
+      // And from a file, in both storages.
+      SingleFile file;
+      file.segments = entry.task == Task::segmentation;
+      file.height = shape[1], file.width = shape[2];
+      file.multiple = entry.multiple;
+      file.class_names = {"a", "b", "c"};
+      file.network = network;
+      for (const Storage storage : {Storage::f32, Storage::f16}) {
+        const std::vector<uint8_t> bytes = to_bytes(file, storage);
+        const SingleFile read = read_single_file("a test", bytes);
+        const std::vector<float> logits = predict(read.network, x);
+        if (storage == Storage::f32) {
+          expect_equal(logits, wanted, 1e-5, entry.name + " from a file");
+        } else if (!of_batch) {  // a picture's own statistics enlarge what was rounded
+          expect_equal(probabilities(logits), probabilities(wanted), 1e-2, entry.name + " in fp16");
+        }
+      }
+    }
+  }
+}
+
+TEST(Inference, SegmentersHoldForOtherSizes) {
+  const NoGrad no_grad;
+  for (const ModelEntry& entry : model_entries()) {
+    if (entry.task != Task::segmentation) continue;
+    const std::unique_ptr<Layer> model = built(entry, {}, {1, 64, 64, entry.channels});
+    const Network network = compile(graph_of(*model, {2, 64, 64, entry.channels}));
+    const Shape other = {1, 48, 80, entry.channels};
+    EXPECT_TRUE(agree(network, compile(graph_of(*model, other)), 48, 80));
+    const Tensor x = pixels(other, 2);
+    expect_equal(predict(network, x), (*model)(x).to_vector(), 1e-5, entry.name);
+  }
+}
+
+/// A model of the operations that those above lack.
+TEST(Inference, FoldsWhatItMayAndNothingElse) {
+  const NoGrad no_grad;
+  Sequential model(Rescaling(1 / 127.5f, -1), Conv2D(6, 3, {.padding = Padding::same}),
+                   BatchNormalization(), ReLU(), BatchNormalization(),
+                   Conv2DTranspose(5, 3, {.strides = {2, 2}, .padding = Padding::same}),
+                   BatchNormalization(),
+                   Conv2D(4, 2, {.strides = {2, 2}, .activation = Activation::swish}),
+                   AveragePooling2D(), Flatten(), Dense(7), BatchNormalization(), Dense(3));
+  const Shape shape = {1, 15, 22, 3};
+  build(model, shape, 3);
+  set_spread_weights(named_tensors(model),
+                     [](const NamedTensor& t) { return t.tensor.size() / t.tensor.shape()[0]; });
+  const Network network = compile(graph_of(model, shape));
+  EXPECT_EQ(count(network, Operation::batch_norm), 1u);  // the one after the ReLU
+  EXPECT_EQ(count(network, Operation::rescale), 1u);     // its offset does not pass a border
+  EXPECT_EQ(count(network, Operation::unary), 1u);
+  const Tensor x = pixels(shape, 3);
+  expect_equal(predict(network, x), model(x).to_vector(), 1e-5, "the model");
+}
+
+TEST(Inference, MemoryIsUsedAgain) {
+  const ModelEntry& entry = model_entry("res_unet");
+  const std::unique_ptr<Layer> model = built(entry, {.width = 16}, {1, 64, 64, 1});
+  const Network network = compile(graph_of(*model, {1, 64, 64, 1}));
+  const Plan whole = plan(network, 256, 256, 1);
+  int64_t all = 0;
+  for (const BoundStep& step : whole.steps) all += step.output.size();
+  EXPECT_LT(whole.floats, all / 4);
+  // The widest moment: the joined skip of 48 channels, both convolutions that read it.
+  EXPECT_GE(whole.floats, int64_t{256} * 256 * (48 + 16));
+}
+
+}  // namespace
+}  // namespace fettle::inference
