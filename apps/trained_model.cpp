@@ -4,8 +4,8 @@
 
 #include "apps/progress.h"
 #include "engine/autograd.h"
-#include "engine/ops/arithmetic.h"
 #include "engine/inference/decision.h"
+#include "engine/ops/arithmetic.h"
 #include "engine/ops/losses.h"
 #include "engine/train/device_batches.h"
 #include "io/safetensors.h"
