@@ -7,6 +7,7 @@ if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/fettle.cmake)
   find_dependency(PkgConfig)
   pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
   find_dependency(nlohmann_json)
+  pkg_search_module(HDF5 QUIET IMPORTED_TARGET hdf5-serial hdf5)  # where fettle was built with it
   find_package(CUDAToolkit QUIET)  # where fettle was built with its GPU side
   include(${CMAKE_CURRENT_LIST_DIR}/fettle.cmake)
 endif()
