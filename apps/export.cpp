@@ -1,4 +1,5 @@
 // fettle export: a trained run as a file for other programs.
+#include <cctype>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>

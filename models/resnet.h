@@ -14,8 +14,7 @@ namespace fettle {
 
 /// The same network as two libraries have it, so that their weights fit.
 ///   torchvision  v1.5: a bottleneck's stride is in its 3x3; no convolution has a bias;
-///   batch-norm's
-///                epsilon is 1e-5 and its momentum 0.9 in Keras's sense
+///                batch-norm has epsilon 1e-5 and momentum 0.9 in Keras's sense
 ///   keras        v1: the stride is in the first 1x1; all have a bias; 1.001e-5 and 0.99
 /// Names of tensors are torchvision's in both.
 enum class ResNetDialect { torchvision, keras };

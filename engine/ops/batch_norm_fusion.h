@@ -11,8 +11,8 @@
 // batch-norms' inputs, so that neither bn's result nor the sum is ever kept.
 //
 // Where somebody listens (TraceListener in engine/graph.h) nothing stays pending and the operations
-// are the plain ones. The call of an outermost layer returns nothing pending, so that
-// parameters may change between a model's call and the reading of its output.
+// are the plain ones. The call of an outermost layer returns nothing pending, so that parameters
+// may change between a model's call and the reading of its output.
 #pragma once
 
 #include "engine/tensor.h"
