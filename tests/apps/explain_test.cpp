@@ -14,6 +14,9 @@ class Explain : public Program {
 
 // A defect_cnn of half a minute: it ends in a global maximum.
 TEST_F(Explain, ThePeakLiesInTheDefect) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "a quarter of an hour under the sanitizer; the next test walks the same code";
+#endif
   ASSERT_EQ(fettle("synthesize tyres {}/learn --count 120 --seed 1").code, 0);
   ASSERT_EQ(fettle("synthesize tyres {}/new --count 60 --seed 2").code, 0);
   const Outcome trained = fettle(
