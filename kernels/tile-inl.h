@@ -63,14 +63,14 @@ struct Tile {
     }
   }
 
-  /// Adds the tile to c (rows `row` floats apart, V*L columns).
-  HWY_INLINE void add_to(float* HWY_RESTRICT c, int64_t row) const {
+  /// Adds the first `columns` columns of the tile to c (rows `row` floats apart).
+  HWY_INLINE void add_to(float* HWY_RESTRICT c, int64_t row, int64_t columns) const {
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) {
         float* at = c + m * row + v * L;
-        hn::StoreU(hn::Add(hn::LoadU(lanes_tag, at), sums[m][v]), lanes_tag, at);
+        HWY_NAMESPACE::store(hn::Add(load(at, columns - v * L), sums[m][v]), at, columns - v * L);
       }
     }
   }

@@ -16,7 +16,7 @@ struct Tap {
   int64_t weight;
 };
 
-/// out[n,p,q,k] = epilogue(bias[k] + sum over taps t and c of
+/// out[n,p,q,k] = epilogue(bias[k] + addend[n,p,q,k] + sum over taps t and c of
 ///                in[n, p*step_h + t.h, q*step_w + t.w, c] * weights[t.weight + c*depth +
 ///                k*column])
 struct TapSum {
@@ -31,7 +31,14 @@ struct TapSum {
   float* out;
   int64_t P, Q, K;
   int64_t out_picture, out_row, out_pixel;
+  const float* addend = nullptr;  // laid out as out; it may be out
 };
+
+/// K rounded up to vectors of any of the instruction sets.
+inline int64_t whole_vectors(int64_t K) {
+  constexpr int64_t most_lanes = 16;
+  return (K + most_lanes - 1) / most_lanes * most_lanes;
+}
 
 /// The part of a convolution's channels that one group sees.
 struct Group {
@@ -123,7 +130,7 @@ struct Box {
   int64_t n, p0, p1, q0, q1;
 };
 
-/// How the output is cut into boxes whose input block fits half the L2 cache.
+/// How the output is cut into boxes.
 struct Boxes {
   int64_t N, P, Q, rows, columns;  // rows and columns of a whole box
   int64_t down() const { return (P + rows - 1) / rows; }
@@ -135,8 +142,13 @@ struct Boxes {
   }
 };
 
-inline constexpr int64_t block_floats = 48 * 1024;  // 192 KiB of input
-inline constexpr int64_t box_pixels = 1024;         // enough to amortise the loads of weights
+/// The most that a box may be, unless it is one row of 32 pixels.
+struct BoxLimits {
+  int64_t floats;  // of the input block
+  int64_t pixels;  // of the output
+};
+/// Half the second cache, and pixels enough to amortise the loads of weights.
+inline constexpr BoxLimits usual_limits = {48 * 1024, 1024};
 
 /// The window of input that the taps of one output pixel span.
 struct Window {
@@ -151,17 +163,17 @@ inline Window window_of(const std::vector<Tap>& taps) {
 }
 
 inline Boxes cut(int64_t N, int64_t P, int64_t Q, int64_t C, int64_t step_h, int64_t step_w,
-                 const Window& window) {
+                 const Window& window, const BoxLimits& most = usual_limits) {
   Boxes boxes{N, P, Q, 1, Q};
   const auto floats = [&](int64_t rows, int64_t columns) {
     return ((rows - 1) * step_h + window.h) * ((columns - 1) * step_w + window.w) * C;
   };
   while (boxes.columns > 32 &&
-         (floats(1, boxes.columns) > block_floats || boxes.columns > box_pixels)) {
+         (floats(1, boxes.columns) > most.floats || boxes.columns > most.pixels)) {
     boxes.columns = (boxes.columns + 1) / 2;
   }
-  while (boxes.rows < P && floats(boxes.rows + 1, boxes.columns) <= block_floats &&
-         (boxes.rows + 1) * boxes.columns <= box_pixels) {
+  while (boxes.rows < P && floats(boxes.rows + 1, boxes.columns) <= most.floats &&
+         (boxes.rows + 1) * boxes.columns <= most.pixels) {
     ++boxes.rows;
   }
   return boxes;

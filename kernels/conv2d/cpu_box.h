@@ -1,0 +1,66 @@
+// A box of output pixels and the block of input under it, as the CPU's matrix-like ways see them.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels/conv2d/tap_sum.h"
+
+namespace fettle {
+
+/// A block of input pixels as the register tile reads it.
+struct Block {
+  const float* first;  // the pixel under the box's first output pixel, first tap
+  int64_t row, pixel;  // floats from a row to the next, from a pixel to the next
+};
+
+/// Whether every output pixel reads one input pixel and none lies outside.
+inline bool is_in_place(const TapSum& sum, const Window& window) {
+  return window.h == 1 && window.w == 1 && window.h0 == 0 && window.w0 == 0 &&
+         (sum.P - 1) * sum.step_h < sum.H && (sum.Q - 1) * sum.step_w < sum.W;
+}
+
+/// Copies rows [h0, h0+rows) x [w0, w0+columns) of a picture with zeros outside it.
+inline void copy_with_border(const float* picture, int64_t H, int64_t W, int64_t C, int64_t pixel,
+                             int64_t h0, int64_t w0, int64_t rows, int64_t columns, float* to) {
+  const int64_t left = std::clamp<int64_t>(-w0, 0, columns);
+  const int64_t right = std::clamp<int64_t>(W - w0, left, columns);
+  for (int64_t h = h0; h < h0 + rows; ++h, to += columns * C) {
+    if (h < 0 || h >= H || left == right) {
+      std::fill_n(to, columns * C, 0.0f);
+      continue;
+    }
+    std::fill_n(to, left * C, 0.0f);
+    const float* from = picture + (h * W + w0 + left) * pixel;
+    if (pixel == C) {
+      std::copy_n(from, (right - left) * C, to + left * C);
+    } else {
+      for (int64_t w = left; w < right; ++w, from += pixel) std::copy_n(from, C, to + w * C);
+    }
+    std::fill_n(to + right * C, (columns - right) * C, 0.0f);
+  }
+}
+
+/// Contiguous floats of a block that hold the depth of consecutive taps.
+struct Segment {
+  int64_t offset, length;
+};
+
+inline std::vector<Segment> segments_of(const std::vector<Tap>& taps, const Window& window,
+                                        int64_t C, const Block& block) {
+  std::vector<Segment> segments;
+  const Tap* before = nullptr;
+  for (const Tap& tap : taps) {
+    const bool adjacent =
+        before && before->h == tap.h && before->w + 1 == tap.w && block.pixel == C;
+    if (adjacent) {
+      segments.back().length += C;
+    } else {
+      segments.push_back({(tap.h - window.h0) * block.row + (tap.w - window.w0) * block.pixel, C});
+    }
+    before = &tap;
+  }
+  return segments;
+}
+
+}  // namespace fettle

@@ -1,0 +1,299 @@
+// Consecutive tiles form a block, whose transformed inputs stay in the cache. Each panel of output
+// channels then multiplies the block at all 36 points and transforms the products back. Every
+// output is a sum over the channels in their order, wherever the blocks end.
+#include "kernels/conv2d/cpu_winograd.h"
+
+#include <algorithm>
+
+#include "kernels/conv2d/cpu_direct.h"
+#include "kernels/parallel.h"
+#include "kernels/scratch.h"
+
+#ifndef FETTLE_WINOGRAD_ONCE
+#define FETTLE_WINOGRAD_ONCE
+namespace fettle {
+namespace {
+
+constexpr int64_t points = 36;
+
+/// The output as tiles of 4x4 in raster order over all pictures, in blocks of `size` tiles.
+struct Tiling {
+  int64_t down, across, tiles, size;
+  int64_t blocks() const { return (tiles + size - 1) / size; }
+};
+
+Tiling tiling_of(const TapSum& sum, int64_t panel_columns) {
+  // Inputs and products of a block, at all points, share the second cache.
+  constexpr int64_t most_floats = 160 * 1024, most = 48, least = 12;
+  Tiling t{(sum.P + 3) / 4, (sum.Q + 3) / 4, 0, 0};
+  t.tiles = sum.N * t.down * t.across;
+  const int64_t floats_of_tile = points * (sum.C + std::min(sum.K, panel_columns));
+  const int64_t fits = std::clamp(most_floats / floats_of_tile / least * least, least, most);
+  const int64_t blocks = (t.tiles + fits - 1) / fits;
+  t.size = (t.tiles + blocks - 1) / blocks;
+  return t;
+}
+
+}  // namespace
+}  // namespace fettle
+#endif  // FETTLE_WINOGRAD_ONCE
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/conv2d/cpu_winograd.cpp"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "kernels/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fettle {
+namespace HWY_NAMESPACE {
+namespace {
+
+HWY_INLINE Vec times(float factor, Vec x) {
+  return hn::Mul(hn::Set(lanes_tag, factor), x);
+}
+HWY_INLINE Vec times_add(float factor, Vec x, Vec y) {
+  return hn::MulAdd(hn::Set(lanes_tag, factor), x, y);
+}
+
+/// B^T d: the matrix's rows are (4 0 -5 0 1 0), (0 -4 -4 1 1 0), (0 4 -4 -1 1 0), (0 -2 -1 2 1 0),
+/// (0 2 -1 -2 1 0), (0 4 0 -5 0 1).
+HWY_INLINE void input_points(const Vec (&d)[6], Vec (&t)[6]) {
+  const Vec even = times_add(-4, d[2], d[4]), odd = times_add(-4, d[1], d[3]);
+  const Vec even2 = hn::Sub(d[4], d[2]), odd2 = hn::Sub(d[3], d[1]);
+  t[0] = times_add(4, d[0], times_add(-5, d[2], d[4]));
+  t[1] = hn::Add(even, odd);
+  t[2] = hn::Sub(even, odd);
+  t[3] = times_add(2, odd2, even2);
+  t[4] = times_add(-2, odd2, even2);
+  t[5] = times_add(4, d[1], times_add(-5, d[3], d[5]));
+}
+
+/// G w: (1/4 0 0), -(1 1 1)/6, -(1 -1 1)/6, (1 2 4)/24, (1 -2 4)/24, (0 0 1).
+HWY_INLINE void weight_points(const Vec (&w)[3], Vec (&u)[6]) {
+  const Vec sum = hn::Add(w[0], w[2]), far = times_add(1.0f / 6, w[2], times(1.0f / 24, w[0]));
+  u[0] = times(0.25f, w[0]);
+  u[1] = times(-1.0f / 6, hn::Add(sum, w[1]));
+  u[2] = times(-1.0f / 6, hn::Sub(sum, w[1]));
+  u[3] = times_add(1.0f / 12, w[1], far);
+  u[4] = times_add(-1.0f / 12, w[1], far);
+  u[5] = w[2];
+}
+
+/// A^T m: (1 1 1 1 1 0), (0 1 -1 2 -2 0), (0 1 1 4 4 0), (0 1 -1 8 -8 1).
+HWY_INLINE void outputs_of(const Vec (&m)[6], Vec (&y)[4]) {
+  const Vec sum = hn::Add(m[1], m[2]), difference = hn::Sub(m[1], m[2]);
+  const Vec sum2 = hn::Add(m[3], m[4]), difference2 = hn::Sub(m[3], m[4]);
+  y[0] = hn::Add(hn::Add(m[0], sum), sum2);
+  y[1] = times_add(2, difference2, difference);
+  y[2] = times_add(4, sum2, sum);
+  y[3] = times_add(8, difference2, hn::Add(difference, m[5]));
+}
+
+constexpr int64_t panel_columns = max_vectors * L;
+
+int64_t width_of(int64_t K, int64_t panel) {
+  return std::min(panel_columns, (K - panel * panel_columns + L - 1) / L * L);
+}
+
+/// One tile of 6x6 pixels to its 36 points; zeros [C] stands for pixels outside the picture.
+void transform_tile(const TapSum& sum, const Window& window, const Tiling& tiling, int64_t tile,
+                    const float* zeros, float* to, int64_t point_stride) {
+  const int64_t n = tile / (tiling.down * tiling.across);
+  const int64_t h0 = tile / tiling.across % tiling.down * 4 + window.h0;
+  const int64_t w0 = tile % tiling.across * 4 + window.w0;
+  const float* pixels[6][6];
+  for (int64_t i = 0; i < 6; ++i) {
+    const int64_t h = h0 + i;
+    for (int64_t j = 0; j < 6; ++j) {
+      const int64_t w = w0 + j;
+      const bool inside = h >= 0 && h < sum.H && w >= 0 && w < sum.W;
+      pixels[i][j] = inside ? sum.in + ((n * sum.H + h) * sum.W + w) * sum.in_pixel : zeros;
+    }
+  }
+  for (int64_t c = 0; c < sum.C; c += L) {
+    Vec half[6][6];
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; ++j) {
+      Vec d[6], t[6];
+#pragma GCC unroll 6
+      for (int i = 0; i < 6; ++i) d[i] = load(pixels[i][j] + c, sum.C - c);
+      input_points(d, t);
+#pragma GCC unroll 6
+      for (int i = 0; i < 6; ++i) half[i][j] = t[i];
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; ++i) {
+      Vec t[6];
+      input_points(half[i], t);
+#pragma GCC unroll 6
+      for (int j = 0; j < 6; ++j) store(t[j], to + (i * 6 + j) * point_stride + c, sum.C - c);
+    }
+  }
+}
+
+/// One tile's products at 36 points, a vector of channels, to 4x4 outputs.
+HWY_INLINE void store_outputs(const TapSum& sum, const Tiling& tiling, int64_t tile,
+                              const float* products, int64_t point_stride, int64_t k) {
+  const int64_t n = tile / (tiling.down * tiling.across);
+  const int64_t p0 = tile / tiling.across % tiling.down * 4, q0 = tile % tiling.across * 4;
+  Vec half[4][6];
+#pragma GCC unroll 6
+  for (int j = 0; j < 6; ++j) {
+    Vec m[6], y[4];
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; ++i) m[i] = hn::LoadU(lanes_tag, products + (i * 6 + j) * point_stride);
+    outputs_of(m, y);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) half[i][j] = y[i];
+  }
+  const Vec zero = hn::Zero(lanes_tag);
+  const Vec bias = sum.bias ? load(sum.bias + k, sum.K - k) : zero;
+#pragma GCC unroll 4
+  for (int64_t i = 0; i < 4; ++i) {
+    Vec y[4];
+    outputs_of(half[i], y);
+    if (p0 + i >= sum.P) continue;
+    const int64_t row = n * sum.out_picture + (p0 + i) * sum.out_row + q0 * sum.out_pixel + k;
+#pragma GCC unroll 4
+    for (int64_t j = 0; j < 4; ++j) {
+      if (q0 + j >= sum.Q) break;
+      Vec v = hn::Add(y[j], bias);
+      const int64_t at = row + j * sum.out_pixel;
+      if (sum.addend) v = hn::Add(v, load(sum.addend + at, sum.K - k));
+      if (sum.epilogue == Epilogue::relu) v = hn::Max(v, zero);
+      store(v, sum.out + at, sum.K - k);
+    }
+  }
+}
+
+/// `count` tiles from `tile` on, whose points lie at `inputs`, by one panel of output channels.
+template <int V>
+void multiply_panel(const TapSum& sum, const Tiling& tiling, int64_t tile, int64_t count,
+                    const float* inputs, int64_t point_stride, const float* weights, int64_t panel,
+                    float* products) {
+  constexpr int64_t width = V * L;
+  const int64_t product_stride = count * width + L;
+  for (int64_t point = 0; point < points; ++point) {
+    const float* a = inputs + point * point_stride;
+    const float* b = weights + point * sum.C * width;
+    float* c = products + point * product_stride;
+    for_each_tile(count, max_rows(V), [&](int64_t first, int64_t rows) {
+      with_rows<max_rows(V)>(rows, [&]<int M>() {
+        Tile<M, V> sums;
+        sums.clear();
+        sums.accumulate(sum.C, a + first * sum.C, sum.C, 1, b, width);
+        sums.store(c + first * width, width, width);
+      });
+    });
+  }
+  for (int64_t i = 0; i < count; ++i)
+    for (int64_t v = 0; v < V; ++v)
+      store_outputs(sum, tiling, tile + i, products + i * width + v * L, product_stride,
+                    panel * panel_columns + v * L);
+}
+
+/// From what direct_pack() has put in order, in which vectors run along the columns.
+void transform_weights(const TapSum& sum, const float* direct, float* packed) {
+  const int64_t panels = (sum.K + panel_columns - 1) / panel_columns;
+  parallel_tasks(panels, [&](int64_t panel) {
+    const int64_t first = panel * panel_columns, width = width_of(sum.K, panel);
+    const float* from = direct + first * 9 * sum.C;
+    float* to = packed + first * points * sum.C;
+    for (int64_t i = 0; i < sum.C * width; i += L) {
+      Vec half[3][6];
+      for (int64_t s = 0; s < 3; ++s) {
+        Vec w[3];
+        for (int64_t r = 0; r < 3; ++r)
+          w[r] = hn::LoadU(lanes_tag, from + (r * 3 + s) * sum.C * width + i);
+        weight_points(w, half[s]);
+      }
+      for (int64_t r = 0; r < 6; ++r) {
+        const Vec w[3] = {half[0][r], half[1][r], half[2][r]};
+        Vec u[6];
+        weight_points(w, u);
+        for (int64_t s = 0; s < 6; ++s)
+          hn::StoreU(u[s], lanes_tag, to + (r * 6 + s) * sum.C * width + i);
+      }
+    }
+  });
+}
+
+void run_winograd(const TapSum& sum, const float* packed) {
+  const Window window = window_of(sum.taps);
+  const Tiling tiling = tiling_of(sum, panel_columns);
+  const int64_t panels = (sum.K + panel_columns - 1) / panel_columns;
+  const int64_t point_stride = tiling.size * sum.C + L;  // rarely a power of two
+  thread_local Scratch zero_scratch;
+  float* zeros = zero_scratch.floats(sum.C + L);
+  std::fill_n(zeros, sum.C + L, 0.0f);
+  const auto transform = [&](int64_t begin, int64_t end, float* inputs) {
+    for (int64_t tile = begin; tile < end; ++tile)
+      transform_tile(sum, window, tiling, tile, zeros, inputs + tile % tiling.size * sum.C,
+                     point_stride);
+  };
+  const auto multiply = [&](int64_t block, int64_t panel, const float* inputs) {
+    const int64_t first = block * tiling.size, vectors = width_of(sum.K, panel) / L;
+    thread_local Scratch scratch;
+    float* products = scratch.floats(points * (tiling.size * panel_columns + L));
+    with_rows<max_vectors>(vectors, [&]<int V>() {
+      multiply_panel<V>(sum, tiling, first, std::min(tiling.size, tiling.tiles - first), inputs,
+                        point_stride, packed + panel * panel_columns * points * sum.C, panel,
+                        products);
+    });
+  };
+  constexpr int64_t many = 8;  // blocks that keep all threads busy by themselves
+  thread_local Scratch scratch;
+  if (tiling.blocks() >= many) {
+    parallel_tasks(tiling.blocks(), [&](int64_t block) {
+      float* inputs = scratch.floats(points * point_stride);
+      transform(block * tiling.size, std::min(tiling.tiles, (block + 1) * tiling.size), inputs);
+      for (int64_t panel = 0; panel < panels; ++panel) multiply(block, panel, inputs);
+    });
+  } else {
+    float* inputs = scratch.floats(tiling.blocks() * points * point_stride);
+    parallel_tasks(tiling.tiles, [&](int64_t tile) {
+      transform(tile, tile + 1, inputs + tile / tiling.size * points * point_stride);
+    });
+    parallel_tasks(tiling.blocks() * panels, [&](int64_t task) {
+      const int64_t block = task / panels;
+      multiply(block, task % panels, inputs + block * points * point_stride);
+    });
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace fettle
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fettle {
+
+HWY_EXPORT(transform_weights);
+HWY_EXPORT(run_winograd);
+
+bool winograd_wins(const TapSum& sum) {
+  const Window window = window_of(sum.taps);
+  return sum.taps.size() == 9 && window.h == 3 && window.w == 3 && sum.step_h == 1 &&
+         sum.step_w == 1 && sum.C >= 16 && sum.K >= 16 &&
+         sum.N * ((sum.P + 3) / 4) * ((sum.Q + 3) / 4) >= 12;
+}
+
+int64_t winograd_packed_floats(const TapSum& sum) {
+  return points * sum.C * whole_vectors(sum.K);
+}
+
+void winograd_pack(const TapSum& sum, float* packed) {
+  thread_local Scratch scratch;
+  float* direct = scratch.floats(direct_packed_floats(sum));
+  direct_pack(sum, direct);
+  HWY_DYNAMIC_DISPATCH(transform_weights)(sum, direct, packed);
+}
+
+void winograd_run(const TapSum& sum, const float* packed) {
+  HWY_DYNAMIC_DISPATCH(run_winograd)(sum, packed);
+}
+
+}  // namespace fettle
+#endif  // HWY_ONCE

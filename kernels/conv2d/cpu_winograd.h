@@ -1,0 +1,31 @@
+// A 3x3 convolution with stride 1 in a quarter of the multiplications: Winograd's minimal filtering
+// F(4x4,3x3), on the CPU.
+//
+// A tile of 4x4 outputs needs 6x6 inputs d. With the small constant matrices A, B and G,
+//
+//   y = A^T [ sum over c of (G w_c G^T) * (B^T d_c B) ] A        (* is elementwise)
+//
+// so that each of the 36 points is a matrix product of tiles by channels, 36 multiplications for 16
+// outputs in place of 144. The sums are other ones than those of the definition: their error is
+// about ten times that of the direct way, which is still below 1e-5 of the result's norm.
+//
+// Lavin, Gray: "Fast algorithms for convolutional neural networks", arXiv 1509.09308.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/conv2d/tap_sum.h"
+
+namespace fettle {
+
+/// Whether the sum is a 3x3 convolution with stride 1 large enough for the way to pay.
+bool winograd_wins(const TapSum& sum);
+
+/// How many floats the transformed weights take, and the transformation.
+int64_t winograd_packed_floats(const TapSum& sum);
+void winograd_pack(const TapSum& sum, float* packed);
+
+/// Computes sum.out with weights that winograd_pack() has transformed.
+void winograd_run(const TapSum& sum, const float* packed);
+
+}  // namespace fettle
