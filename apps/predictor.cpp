@@ -34,7 +34,7 @@ void Predictor::set_threads(int count) {
 }
 
 Predictor::Work Predictor::work_with(PictureSize picture, int64_t height, int64_t width,
-                                     TileOptions tiles) const {
+                                     TileOptions tiles, bool pack_weights) const {
   const int64_t C = model_.network.channels, K = classes();
   int64_t tile_height = height, tile_width = width;
   int64_t bytes = picture.height * picture.width * C;
@@ -47,9 +47,10 @@ Predictor::Work Predictor::work_with(PictureSize picture, int64_t height, int64_
       bytes += picture.height * picture.width * K * 4;
     bytes += picture.height * picture.width * K;
   }
-  bytes += inference::plan(model_.network, tile_height, tile_width, pool_->threads()).bytes();
+  const inference::PlanOptions options{.threads = pool_->threads(), .pack_weights = pack_weights};
+  bytes += inference::plan(model_.network, tile_height, tile_width, options).bytes();
   bytes += model_.memory + program_bytes + pool_->threads() * thread_bytes;
-  return {height, width, tiles, bytes};
+  return {height, width, tiles, pack_weights, bytes};
 }
 
 Predictor::Work Predictor::work_for(PictureSize picture) const {
@@ -57,8 +58,9 @@ Predictor::Work Predictor::work_for(PictureSize picture) const {
   const int64_t width = model_.own_size ? picture.width : model_.width;
   TileOptions tiles{height, width, model_.multiple, model_.reach};
   if (model_.any_size) tiles = usual_tiles(height, width, model_.multiple, model_.reach);
-  Work work = work_with(picture, height, width, tiles);
+  Work work = work_with(picture, height, width, tiles, true);
   const auto fits = [&] { return max_memory_ == 0 || work.bytes <= max_memory_; };
+  if (!fits()) work = work_with(picture, height, width, tiles, false);
   if (!fits() && model_.segments && model_.any_size) {
     // The smallest tile whose middle is farther from its borders than the network sees.
     const int64_t m = model_.multiple, least = round_up(2 * model_.reach + m, m) + m;
@@ -66,7 +68,7 @@ Predictor::Work Predictor::work_for(PictureSize picture) const {
         std::min(std::max(tiles.height, tiles.width), round_up(std::max(height, width), m) - m);
     for (int64_t tile = most / m * m; tile >= least && !fits(); tile -= m) {
       tiles.height = tiles.width = tile;
-      work = work_with(picture, height, width, tiles);
+      work = work_with(picture, height, width, tiles, false);
     }
   }
   if (!fits())
@@ -94,6 +96,34 @@ void Predictor::require_room(PictureSize picture, int64_t file_bytes) const {
                    " are allowed: allow more or make it smaller");
 }
 
+std::unique_ptr<inference::Session> Predictor::take_session(int64_t height, int64_t width,
+                                                            bool pack_weights) const {
+  const std::scoped_lock lock(mutex_);
+  const auto planned_for_it = [&] {
+    const inference::Plan& plan = planned_->plan();
+    return plan.height == height && plan.width == width &&
+           plan.options.pack_weights == pack_weights && plan.options.threads == pool_->threads();
+  };
+  if (!planned_ || !planned_for_it()) {
+    idle_.reset();
+    planned_.reset();
+    planned_ = std::make_shared<const inference::PlannedNetwork>(
+        model_.network,
+        inference::plan(model_.network, height, width,
+                        {.threads = pool_->threads(), .pack_weights = pack_weights}));
+  }
+  return idle_ ? std::move(idle_) : std::make_unique<inference::Session>(planned_);
+}
+
+void Predictor::give_back(std::unique_ptr<inference::Session> session) const {
+  const std::scoped_lock lock(mutex_);
+  if (max_memory_ > 0) {  // the next picture needs the room while it is read
+    planned_.reset();
+  } else if (planned_ && &planned_->plan() == &session->plan()) {
+    idle_ = std::move(session);
+  }
+}
+
 Finding Predictor::predict(const Picture& picture) const {
   const int64_t C = model_.network.channels, K = classes();
   require(picture.height > 0 && picture.width > 0 && picture.channels == C,
@@ -111,12 +141,12 @@ Finding Predictor::predict(const Picture& picture) const {
 
   Finding finding{picture.height, picture.width, {}, 0, {}, {}};
   if (!model_.segments) {
-    inference::Session session(model_.network,
-                               inference::plan(model_.network, height, width, pool_->threads()));
-    std::transform(input.pixels.begin(), input.pixels.end(), session.input(), prepare);
-    const float* p = session.run();
+    std::unique_ptr<inference::Session> session = take_session(height, width, work.pack_weights);
+    std::transform(input.pixels.begin(), input.pixels.end(), session->input(), prepare);
+    const float* p = session->run();
     finding.probabilities.assign(p, p + K);
     finding.class_index = decide_class(p, K, model_.threshold);
+    give_back(std::move(session));
     return finding;
   }
 
@@ -125,14 +155,15 @@ Finding Predictor::predict(const Picture& picture) const {
   };
   finding.map = floats(height, width);
   const Tiling tiles = tiling(height, width, work.tiles);
-  inference::Session session(model_.network, inference::plan(model_.network, tiles.height(),
-                                                             tiles.width(), pool_->threads()));
+  std::unique_ptr<inference::Session> session =
+      take_session(tiles.height(), tiles.width(), work.pack_weights);
   for (const TileSpan& rows : tiles.rows) {
     for (const TileSpan& columns : tiles.columns) {
-      cut_tile(input.pixels.data(), height, width, C, rows, columns, prepare, session.input());
-      blend_tile(session.run(), rows, columns, height, width, K, finding.map.data());
+      cut_tile(input.pixels.data(), height, width, C, rows, columns, prepare, session->input());
+      blend_tile(session->run(), rows, columns, height, width, K, finding.map.data());
     }
   }
+  give_back(std::move(session));
   if (resized) {
     std::vector<float> map = floats(picture.height, picture.width);
     resize_bilinear(finding.map.data(), height, width, K, picture.height, picture.width,

@@ -1,6 +1,9 @@
 // A single-file model at work: from pictures to classes or masks, in bounded memory.
 #pragma once
 
+#include <memory>
+#include <mutex>
+
 #include "engine/error.h"
 #include "engine/inference/plan.h"
 #include "engine/inference/tiles.h"
@@ -53,14 +56,24 @@ class Predictor {
   struct Work {
     int64_t height, width;  // what the picture is resized to
     TileOptions tiles;
+    bool pack_weights;
     int64_t bytes;
   };
   Work work_for(PictureSize picture) const;
-  Work work_with(PictureSize picture, int64_t height, int64_t width, TileOptions tiles) const;
+  Work work_with(PictureSize picture, int64_t height, int64_t width, TileOptions tiles,
+                 bool pack_weights) const;
+  std::unique_ptr<inference::Session> take_session(int64_t height, int64_t width,
+                                                   bool pack_weights) const;
+  void give_back(std::unique_ptr<inference::Session> session) const;
 
   SingleFile model_;
   int64_t max_memory_ = 0;
   std::unique_ptr<ThreadPool> pool_;
+
+  // What the last picture was predicted with: the next one has mostly the same size.
+  mutable std::mutex mutex_;
+  mutable std::shared_ptr<const inference::PlannedNetwork> planned_;
+  mutable std::unique_ptr<inference::Session> idle_;
 };
 
 /// Bytes as people read them: "12.5 MiB".

@@ -107,12 +107,16 @@ class Compiler {
     return inputs;
   }
 
-  /// The step before, if it alone computes input 0, nothing else reads that, and it has weights and
-  /// no activation: what follows can be folded into it.
-  Step* foldable() {
-    const int input = node_->inputs[0];
+  /// The step before, if it alone computes that input, nothing else reads it, and it has weights
+  /// and neither adds another input nor has an activation: what follows can be folded into it.
+  Step* foldable(size_t i = 0) {
+    Step* step = last_step(i);
+    return step && step->inputs.size() == 1 ? step : nullptr;
+  }
+  Step* last_step(size_t i) {
+    const int input = node_->inputs[i];
     if (uses_[static_cast<size_t>(input)] != 1 || network_.steps.empty()) return nullptr;
-    if (activation(0) != std::ssize(network_.steps)) return nullptr;
+    if (activation(i) != std::ssize(network_.steps)) return nullptr;
     Step& step = network_.steps.back();
     const bool weighted = step.operation == Operation::conv2d ||
                           step.operation == Operation::conv2d_transpose ||
@@ -198,7 +202,7 @@ class Compiler {
 
   void add(const graph::Elementwise& op) {
     if (op.function == Unary::relu) {
-      if (Step* before = foldable()) {
+      if (Step* before = last_step(0)) {
         before->epilogue = Epilogue::relu;
         return fold_node();
       }
@@ -225,7 +229,17 @@ class Compiler {
         if (input == node_->output) return &node;
     return nullptr;
   }
-  void add(const graph::Add&) { push(Operation::add, all_inputs()); }
+  void add(const graph::Add&) {
+    // The step that computed one of the two, if it was the last one, adds the other.
+    for (const size_t i : {1, 0}) {
+      Step* before = foldable(i);
+      if (!before || before->operation != Operation::conv2d || before->groups != 1) continue;
+      before->inputs.push_back(activation(1 - i));
+      activation_[node_->output] = activation(i);
+      return;
+    }
+    push(Operation::add, all_inputs());
+  }
   void add(const graph::Multiply&) { push(Operation::multiply, all_inputs()); }
   void pool(Operation operation, const Pool2dShape& s) {
     Step& step = push(operation, all_inputs());

@@ -112,12 +112,13 @@ class Binder {
   }
 
   BoundStep conv2d() const {
-    takes(1, 2);
+    const bool adds = inputs_.size() == 2;
+    takes(adds ? 2 : 1, 2);
     const Shape x = picture(), w = constant(0);
     check(w.rank() == 4 && w[1] == step_.rows.extent && w[2] == step_.columns.extent,
           "its weight does not fit");
     Conv2dShape s;
-    s.H = x[1], s.W = x[2], s.C = x[3];
+    s.N = x[0], s.H = x[1], s.W = x[2], s.C = x[3];
     s.K = w[0], s.R = w[1], s.S = w[2];
     s.stride_h = step_.rows.stride, s.stride_w = step_.columns.stride;
     s.dilation_h = step_.rows.dilation, s.dilation_w = step_.columns.dilation;
@@ -127,7 +128,9 @@ class Binder {
     check_bias(1, s.K);
     s.pad_top = pads(step_.rows, s.H, s.P).before;
     s.pad_left = pads(step_.columns, s.W, s.Q).before;
-    return {s, {1, s.P, s.Q, s.K}};
+    const Shape y = {s.N, s.P, s.Q, s.K};
+    check(!adds || (inputs_[1] == y && s.groups == 1), "what it is added to does not fit");
+    return {s, y};
   }
 
   BoundStep conv2d_transpose() const {
@@ -137,7 +140,7 @@ class Binder {
               w[2] == step_.columns.extent && has(1),
           "its weight does not fit");
     Conv2dShape s;
-    s.P = x[1], s.Q = x[2], s.K = x[3];
+    s.N = x[0], s.P = x[1], s.Q = x[2], s.K = x[3];
     s.R = w[1], s.S = w[2], s.C = w[3];
     check_bias(1, s.C);
     const auto extent = [](const Axis& axis, int64_t n, int64_t& pad) {
@@ -150,7 +153,7 @@ class Binder {
     s.stride_h = step_.rows.stride, s.stride_w = step_.columns.stride;
     s.H = extent(step_.rows, s.P, s.pad_top);
     s.W = extent(step_.columns, s.Q, s.pad_left);
-    return {s, {1, s.H, s.W, s.C}};
+    return {s, {s.N, s.H, s.W, s.C}};
   }
 
   BoundStep dense() const {
@@ -159,7 +162,7 @@ class Binder {
     check(x.rank() == 2 && w.rank() == 2 && w[1] == x[1],
           "its weight does not fit a picture of this size");
     check_bias(1, w[0]);
-    return {DenseShape{1, w[1], w[0]}, {1, w[0]}};
+    return {DenseShape{x[0], w[1], w[0]}, {x[0], w[0]}};
   }
 
   BoundStep batch_norm() const {
@@ -168,6 +171,7 @@ class Binder {
     check(x.rank() >= 2 && has(2) == has(3), "its constants do not fit");
     for (size_t i = 0; i < 4; ++i)
       check((i >= 2 && !has(i)) || constant(i) == Shape{x[-1]}, "its constants do not fit");
+    check(has(2) || x[0] == 1, "its statistics are those of one picture, not of several");
     return {BatchNormShape{x.size() / x[-1], x[-1]}, x};
   }
 
@@ -175,7 +179,7 @@ class Binder {
     takes(1, 0);
     const Shape x = picture();
     Pool2dShape s;
-    s.H = x[1], s.W = x[2], s.C = x[3];
+    s.N = x[0], s.H = x[1], s.W = x[2], s.C = x[3];
     const auto axis = [&](Axis axis, int64_t n, int64_t& extent, int64_t& stride, int64_t& pad) {
       if (axis.border == Border::whole) axis.extent = axis.stride = n;
       axis.dilation = 1;
@@ -188,14 +192,14 @@ class Binder {
     };
     s.P = axis(step_.rows, s.H, s.R, s.stride_h, s.pad_top);
     s.Q = axis(step_.columns, s.W, s.S, s.stride_w, s.pad_left);
-    return {s, {1, s.P, s.Q, s.C}};
+    return {s, {s.N, s.P, s.Q, s.C}};
   }
 
   BoundStep upsample2d() const {
     takes(1, 0);
     const Shape x = picture();
-    const Upsample2dShape s{1, x[1], x[2], x[3], step_.rows.extent, step_.columns.extent};
-    return {s, {1, s.H * s.factor_h, s.W * s.factor_w, s.C}};
+    const Upsample2dShape s{x[0], x[1], x[2], x[3], step_.rows.extent, step_.columns.extent};
+    return {s, {s.N, s.H * s.factor_h, s.W * s.factor_w, s.C}};
   }
 
   BoundStep concatenate() const {
@@ -215,10 +219,11 @@ class Binder {
 
   BoundStep reshape() const {
     takes(1, 0);
-    Shape output = {1};
+    check(inputs_[0].rank() >= 1, "it has nothing to reshape");
+    Shape output = {inputs_[0][0]};
     check(step_.target.rank() < Shape::max_rank, "it has too many axes");
     for (const int64_t extent : step_.target) output.push_back(extent);
-    if (step_.target.rank() == 1) output[1] = inputs_[0].size();  // flatten
+    if (step_.target.rank() == 1) output[1] = inputs_[0].size() / output[0];  // flatten
     check(is_sane(output) && output.size() == inputs_[0].size(), "its input has another size");
     return {{}, output};
   }
@@ -246,9 +251,11 @@ int64_t Network::parameters() const {
   return count;
 }
 
-std::vector<BoundStep> bind(const Network& network, int64_t height, int64_t width) {
-  require(is_sane(Shape{1, height, width, network.channels}), "a picture of ", height, "x", width,
-          "x", network.channels, " is empty or too large");
+std::vector<BoundStep> bind(const Network& network, int64_t height, int64_t width,
+                            int64_t pictures) {
+  const Shape picture = {pictures, height, width, network.channels};
+  require(is_sane(picture), "a picture of ", height, "x", width, "x", network.channels,
+          " is empty or too large");
   require(!network.steps.empty(), "the network has no steps");
   for (const Constant& constant : network.constants)
     require(is_sane(constant.shape), "a constant of the network is empty or too large");
@@ -259,7 +266,7 @@ std::vector<BoundStep> bind(const Network& network, int64_t height, int64_t widt
       check_references(network, i);
       std::vector<Shape> inputs;
       for (const int input : step.inputs)
-        inputs.push_back(activation_shape(network, bound, height, width, input));
+        inputs.push_back(input == 0 ? picture : bound[static_cast<size_t>(input) - 1].output);
       bound.push_back(Binder(network, step, std::move(inputs)).bind());
       require(is_sane(bound.back().output), "its output is empty or too large");
     } catch (const Error& error) {
@@ -268,12 +275,6 @@ std::vector<BoundStep> bind(const Network& network, int64_t height, int64_t widt
     }
   }
   return bound;
-}
-
-Shape activation_shape(const Network& network, const std::vector<BoundStep>& bound, int64_t height,
-                       int64_t width, int i) {
-  if (i == 0) return {1, height, width, network.channels};
-  return bound[static_cast<size_t>(i - 1)].output;
 }
 
 }  // namespace fettle::inference

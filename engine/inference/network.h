@@ -18,7 +18,8 @@
 namespace fettle::inference {
 
 enum class Operation : uint8_t {
-  conv2d,            ///< of weight [K,R,S,C/groups] and bias [K] or none
+  conv2d,            ///< of weight [K,R,S,C/groups] and bias [K] or none; to a second input, if any
+                     ///< (without groups), its sums are added before the epilogue
   conv2d_transpose,  ///< of weight [C,R,S,K] and bias [K]
   dense,             ///< of weight [K,C] and bias [K] or none
   batch_norm,        ///< of gamma, beta, mean, variance; the last two absent: of this picture
@@ -86,13 +87,10 @@ struct BoundStep {
   Shape output;
 };
 
-/// The extents of each step for one picture [1,height,width,channels]. Checks everything that the
-/// kernels rely on, so that a network from a damaged or hostile file does no harm: throws Error
+/// The extents of each step for pictures [pictures,height,width,channels]. Checks everything that
+/// the kernels rely on, so that a network from a damaged or hostile file does no harm: throws Error
 /// naming the step that does not fit.
-std::vector<BoundStep> bind(const Network& network, int64_t height, int64_t width);
-
-/// The shape of activation `i`: 0 is the picture.
-Shape activation_shape(const Network& network, const std::vector<BoundStep>& bound, int64_t height,
-                       int64_t width, int i);
+std::vector<BoundStep> bind(const Network& network, int64_t height, int64_t width,
+                            int64_t pictures = 1);
 
 }  // namespace fettle::inference

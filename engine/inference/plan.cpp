@@ -1,8 +1,10 @@
 #include "engine/inference/plan.h"
 
 #include <algorithm>
-#include <limits>
+#include <array>
 #include <numeric>
+
+#include "kernels/conv2d/cpu_packed.h"
 
 namespace fettle::inference {
 namespace {
@@ -11,9 +13,10 @@ int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-bool may_write_over_its_input(Operation operation) {
+bool may_write_over_its_input(Operation operation, size_t input) {
   return operation == Operation::unary || operation == Operation::rescale ||
-         operation == Operation::add || operation == Operation::multiply;
+         operation == Operation::add || operation == Operation::multiply ||
+         (operation == Operation::conv2d && input == 1);
 }
 
 /// A range of the block that activations share one after another.
@@ -40,11 +43,11 @@ std::vector<Place> places_of(const Network& network, const std::vector<BoundStep
     const Step& step = network.steps[static_cast<size_t>(i)];
     const int64_t floats = round_up(bound[static_cast<size_t>(i)].output.size(), 16);
     size_t place = places.size();
-    for (const int input : step.inputs) {
-      const size_t candidate = place_of[static_cast<size_t>(input)];
+    for (size_t input = 0; input < step.inputs.size(); ++input) {
+      const size_t candidate = place_of[static_cast<size_t>(step.inputs[input])];
       const bool dies = places[candidate].last == i && places[candidate].floats == floats;
       if (step.operation == Operation::reshape ||
-          (may_write_over_its_input(step.operation) && dies)) {
+          (may_write_over_its_input(step.operation, input) && dies)) {
         place = candidate;
         break;
       }
@@ -81,49 +84,57 @@ int64_t lay_out(std::vector<Place>& places) {
   return length;
 }
 
-/// Bytes of working memory of convolutions: the weights in the kernel's own order, with fewer than
-/// 64 columns beyond K, and for each thread a block of the input with its border, half the L2 cache
-/// or one row of 32 pixels (see kernels/conv2d/tap_sum.h).
-struct Scratch {
-  int64_t packed = 0, block = 0;
-  void add(int64_t K, int64_t C, int64_t depth, int64_t stride_w, const Conv2dShape& s) {
-    constexpr int64_t usual = 48 * 1024, narrowest = 32;
-    const int64_t rows = (s.R - 1) * s.dilation_h + 1, columns = (s.S - 1) * s.dilation_w + 1;
-    packed = std::max(packed, round_up(K, 64) * (s.R * s.S * depth + 1) * 4);
-    block = std::max(block, std::max(usual, rows * (narrowest * stride_w + columns) * C) * 4);
-  }
-  int64_t bytes(int threads) const { return packed + threads * block; }
-};
+/// A transposed convolution is computed as the gradient of a convolution's input, which is a
+/// convolution of this shape if its stride is 1, and several smaller ones if not.
+Conv2dShape transposed(const Conv2dShape& s) {
+  Conv2dShape t = s;
+  std::swap(t.C, t.K), std::swap(t.H, t.P), std::swap(t.W, t.Q);
+  t.stride_h = t.stride_w = 1;
+  return t;
+}
 
-int64_t scratch_of(const Network& network, const std::vector<BoundStep>& bound, int threads) {
-  Scratch whole, depthwise;
+/// Bytes of working memory of the kernels. Convolutions of one way use the same one after another.
+int64_t scratch_of(const Network& network, const Plan& plan) {
+  std::array<Conv2dMemory, 3> convolutions{};
   int64_t dense = 0;
-  for (size_t i = 0; i < bound.size(); ++i) {
-    if (const auto* s = std::get_if<Conv2dShape>(&bound[i].shape)) {
-      if (network.steps[i].operation == Operation::conv2d_transpose) {
-        whole.add(s->C, s->K, s->K, 1, *s);
-      } else if (s->groups > 1) {  // all groups at once, in whole vectors
-        depthwise.add(s->K, round_up(s->C, 64), s->C / s->groups, s->stride_w, *s);
-      } else {
-        whole.add(s->K, s->C, s->C, s->stride_w, *s);
-      }
-    } else if (const auto* d = std::get_if<DenseShape>(&bound[i].shape)) {
-      dense = std::max(dense, (d->C / 2048 + 1) * d->K * 4);
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const BoundStep& bound = plan.steps[i];
+    if (const auto* s = std::get_if<Conv2dShape>(&bound.shape)) {
+      const bool backward = network.steps[i].operation == Operation::conv2d_transpose;
+      const Conv2dMemory memory =
+          conv2d_memory(backward ? transposed(*s) : *s, plan.packed[i] != absent);
+      Conv2dMemory& most = convolutions[static_cast<size_t>(memory.way)];
+      most.caller = std::max(most.caller, memory.caller);
+      most.thread = std::max(most.thread, memory.thread);
+    } else if (const auto* d = std::get_if<DenseShape>(&bound.shape)) {
+      dense = std::max(dense, (d->C / 2048 + 1) * d->N * d->K);
     }
   }
-  return whole.bytes(threads) + depthwise.bytes(threads) + dense;
+  int64_t floats = dense;
+  for (const Conv2dMemory& memory : convolutions)
+    floats += memory.caller + plan.options.threads * memory.thread;
+  return floats * 4;
 }
 
 }  // namespace
 
-Plan plan(const Network& network, int64_t height, int64_t width, int threads) {
-  Plan plan{bind(network, height, width), height, width, {}, 0, 0};
+Plan plan(const Network& network, int64_t height, int64_t width, const PlanOptions& options) {
+  Plan plan{height, width, options, bind(network, height, width, options.pictures), {}, 0,
+            {},     0,     0};
   std::vector<size_t> place_of;
-  std::vector<Place> places =
-      places_of(network, plan.steps, round_up(height * width * network.channels, 16), place_of);
+  const int64_t picture = options.pictures * height * width * network.channels;
+  std::vector<Place> places = places_of(network, plan.steps, round_up(picture, 16), place_of);
   plan.floats = lay_out(places);
   for (const size_t place : place_of) plan.offsets.push_back(places[place].offset);
-  plan.scratch = scratch_of(network, plan.steps, threads);
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const bool convolution = network.steps[i].operation == Operation::conv2d;
+    const int64_t floats =
+        convolution ? conv2d_packed_floats(std::get<Conv2dShape>(plan.steps[i].shape)) : 0;
+    const bool pack = floats > 0 && options.pack_weights;
+    plan.packed.push_back(pack ? plan.packed_floats : absent);
+    if (pack) plan.packed_floats += round_up(floats, 16);
+  }
+  plan.scratch = scratch_of(network, plan);
   return plan;
 }
 

@@ -6,40 +6,69 @@
 
 namespace fettle::inference {
 
+struct PlanOptions {
+  int threads = 1;           ///< that kernels will use
+  int64_t pictures = 1;      ///< that are computed at once
+  bool pack_weights = true;  ///< keep convolutions' weights in the kernels' order: less time, but
+                             ///< more memory
+};
+
 struct Plan {
-  std::vector<BoundStep> steps;
   int64_t height = 0, width = 0;
+  PlanOptions options;
+  std::vector<BoundStep> steps;
   std::vector<int64_t> offsets;  ///< of activation i in the block, in floats; 0 is the picture
   int64_t floats = 0;            ///< the length of the block
+  std::vector<int64_t> packed;   ///< where step i's packed weights begin, in floats, or `absent`
+  int64_t packed_floats = 0;     ///< the length of all packed weights
   int64_t scratch = 0;           ///< bytes that kernels keep for themselves, at most
 
-  int64_t bytes() const { return floats * 4 + scratch; }
+  int64_t bytes() const { return (floats + packed_floats) * 4 + scratch; }
   Shape output() const { return steps.back().output; }
 };
 
-/// The plan for one picture of that size, with kernels on `threads` threads. Elementwise steps
-/// write over an input that nobody reads later. Throws Error as bind() does.
-Plan plan(const Network& network, int64_t height, int64_t width, int threads);
+/// The plan for pictures of that size. Elementwise steps write over an input that nobody reads
+/// later. Throws Error as bind() does.
+Plan plan(const Network& network, int64_t height, int64_t width, const PlanOptions& options);
 
-/// One network at work on pictures of one size, in memory of its own.
-class Session {
+/// Floats at an address that is a multiple of 64.
+struct Free {
+  void operator()(float* p) const;
+};
+using Floats = std::unique_ptr<float, Free>;
+
+/// A network made ready for pictures of one size; several sessions may share it.
+class PlannedNetwork {
  public:
-  /// Throws std::bad_alloc. The network must outlive it.
-  Session(const Network& network, Plan plan);
+  /// Packs weights where the plan says so. Throws std::bad_alloc. The network must outlive it.
+  PlannedNetwork(const Network& network, Plan plan);
 
-  /// Where the next picture [H,W,C] is to be written; run() writes over it.
-  float* input();
-  /// The result of the picture, valid until the next one is written.
-  const float* run();
+  const Network& network() const { return network_; }
   const Plan& plan() const { return plan_; }
+  /// The packed weights of a step, or nullptr.
+  const float* packed(size_t step) const;
 
  private:
-  struct Free {
-    void operator()(float* p) const;
-  };
   const Network& network_;
   Plan plan_;
-  std::unique_ptr<float, Free> block_;
+  Floats packed_;
+};
+
+/// A planned network at work, in memory of its own.
+class Session {
+ public:
+  /// Throws std::bad_alloc.
+  explicit Session(std::shared_ptr<const PlannedNetwork> network);
+
+  /// Where the next pictures [N,H,W,C] are to be written; run() writes over them.
+  float* input();
+  /// The result, valid until the next pictures are written.
+  const float* run();
+  const Plan& plan() const { return network_->plan(); }
+
+ private:
+  std::shared_ptr<const PlannedNetwork> network_;
+  Floats block_;
 };
 
 }  // namespace fettle::inference

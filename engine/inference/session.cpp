@@ -4,6 +4,7 @@
 
 #include "engine/inference/plan.h"
 #include "kernels/concatenate/concatenate.h"
+#include "kernels/conv2d/cpu_packed.h"
 #include "kernels/epilogue/epilogue.h"
 #include "kernels/softmax/softmax.h"
 
@@ -15,8 +16,13 @@ constexpr Cpu cpu;
 /// One step of a planned network on its block of memory.
 class Runner {
  public:
-  Runner(const Network& network, const Plan& plan, float* block, size_t i)
-      : network_(network), plan_(plan), block_(block), step_(network.steps[i]), i_(i) {}
+  Runner(const PlannedNetwork& planned, float* block, size_t i)
+      : planned_(planned),
+        network_(planned.network()),
+        plan_(planned.plan()),
+        block_(block),
+        step_(network_.steps[i]),
+        i_(i) {}
 
   void run() const {
     const BoundStep& bound = plan_.steps[i_];
@@ -24,12 +30,11 @@ class Runner {
     float* y = activation(i_ + 1);
     switch (step_.operation) {
       case Operation::conv2d:
-        return conv2d_forward(cpu, std::get<Conv2dShape>(bound.shape), input(0), constant(0),
-                              constant(1), step_.epilogue, y);
+        return conv2d(std::get<Conv2dShape>(bound.shape), y);
       case Operation::conv2d_transpose: {
         const auto& s = std::get<Conv2dShape>(bound.shape);
         conv2d_backward_input(cpu, s, input(0), constant(0), y);
-        return epilogue_forward(cpu, s.H * s.W, s.C, step_.epilogue, y, constant(1), y);
+        return epilogue_forward(cpu, s.N * s.H * s.W, s.C, step_.epilogue, y, constant(1), y);
       }
       case Operation::dense:
         return dense_forward(cpu, std::get<DenseShape>(bound.shape), input(0), constant(0),
@@ -68,6 +73,15 @@ class Runner {
     return index == absent ? nullptr : network_.constants[static_cast<size_t>(index)].values;
   }
 
+  void conv2d(const Conv2dShape& s, float* y) const {
+    const float* addend = step_.inputs.size() == 2 ? input(1) : nullptr;
+    if (const float* packed = planned_.packed(i_))
+      return conv2d_forward_packed(s, input(0), packed, constant(1), addend, step_.epilogue, y);
+    if (!addend)
+      return conv2d_forward(cpu, s, input(0), constant(0), constant(1), step_.epilogue, y);
+    conv2d_forward_adding(s, input(0), constant(0), constant(1), addend, step_.epilogue, y);
+  }
+
   void batch_norm(const BatchNormShape& s, float* y) const {
     std::vector<float> of_picture;
     const float *mean = constant(2), *variance = constant(3);
@@ -83,13 +97,16 @@ class Runner {
   void concatenate(const Shape& output, float* y) const {
     const int64_t total = output[-1], rows = output.size() / total;
     for (size_t i = 0; i < step_.inputs.size(); ++i) {
-      const Shape part =
-          activation_shape(network_, plan_.steps, plan_.height, plan_.width, step_.inputs[i]);
-      copy_columns(cpu, rows, part[-1], input(i), part[-1], y, total);
-      y += part[-1];
+      const int input_index = step_.inputs[i];
+      const int64_t part = input_index == 0
+                               ? network_.channels
+                               : plan_.steps[static_cast<size_t>(input_index) - 1].output[-1];
+      copy_columns(cpu, rows, part, input(i), part, y, total);
+      y += part;
     }
   }
 
+  const PlannedNetwork& planned_;
   const Network& network_;
   const Plan& plan_;
   float* block_;
@@ -97,26 +114,46 @@ class Runner {
   size_t i_;
 };
 
+Floats aligned_floats(int64_t count) {
+  Floats floats(static_cast<float*>(std::aligned_alloc(64, static_cast<size_t>(count) * 4)));
+  if (!floats) throw std::bad_alloc();
+  return floats;
+}
+
 }  // namespace
 
-void Session::Free::operator()(float* p) const {
+void Free::operator()(float* p) const {
   std::free(p);
 }
 
-Session::Session(const Network& network, Plan plan)
-    : network_(network),
-      plan_(std::move(plan)),
-      block_(static_cast<float*>(std::aligned_alloc(64, static_cast<size_t>(plan_.floats) * 4))) {
-  if (!block_) throw std::bad_alloc();
+PlannedNetwork::PlannedNetwork(const Network& network, Plan plan)
+    : network_(network), plan_(std::move(plan)) {
+  if (plan_.packed_floats == 0) return;
+  packed_ = aligned_floats(plan_.packed_floats);
+  for (size_t i = 0; i < plan_.steps.size(); ++i) {
+    if (plan_.packed[i] == absent) continue;
+    const int weight = network.steps[i].constants[0];
+    conv2d_pack(std::get<Conv2dShape>(plan_.steps[i].shape),
+                network.constants[static_cast<size_t>(weight)].values,
+                packed_.get() + plan_.packed[i]);
+  }
 }
 
+const float* PlannedNetwork::packed(size_t step) const {
+  return plan_.packed[step] == absent ? nullptr : packed_.get() + plan_.packed[step];
+}
+
+Session::Session(std::shared_ptr<const PlannedNetwork> network)
+    : network_(std::move(network)), block_(aligned_floats(network_->plan().floats)) {}
+
 float* Session::input() {
-  return block_.get() + plan_.offsets[0];
+  return block_.get() + plan().offsets[0];
 }
 
 const float* Session::run() {
-  for (size_t i = 0; i < network_.steps.size(); ++i) Runner(network_, plan_, block_.get(), i).run();
-  return block_.get() + plan_.offsets.back();
+  for (size_t i = 0; i < network_->network().steps.size(); ++i)
+    Runner(*network_, block_.get(), i).run();
+  return block_.get() + plan().offsets.back();
 }
 
 }  // namespace fettle::inference

@@ -94,4 +94,26 @@ void conv2d_forward_packed(const Conv2dShape& s, const float* x, const float* pa
   }
 }
 
+void conv2d_forward_adding(const Conv2dShape& s, const float* x, const float* w, const float* bias,
+                           const float* addend, Epilogue epilogue, float* y) {
+  for (int64_t g = 0; g < s.groups; ++g) {
+    const Group group = group_of(s, g);
+    TapSum sum = forward_sum(s, group, x, w, bias, epilogue, y);
+    if (addend) sum.addend = addend + group.y;
+    pack_and_run(sum);
+  }
+}
+
+Conv2dMemory conv2d_memory(const Conv2dShape& s, bool packed) {
+  if (is_depthwise(s))
+    return {Conv2dWay::depthwise, depthwise_caller_floats(s), depthwise_thread_floats(s)};
+  const TapSum sum = sum_of_weights(s, 0, nullptr);
+  const bool winograd = winograd_wins(sum);
+  int64_t caller = winograd ? winograd_caller_floats(sum) : direct_caller_floats(sum);
+  if (!packed) caller += packed_floats(sum);
+  if (!packed && winograd) caller += direct_packed_floats(sum);
+  return {winograd ? Conv2dWay::winograd : Conv2dWay::direct, caller,
+          winograd ? winograd_thread_floats(sum) : direct_thread_floats(sum)};
+}
+
 }  // namespace fettle

@@ -280,5 +280,17 @@ void depthwise_backward_weight(const Conv2dShape& s, const float* dy, const floa
           dy, dw);
 }
 
+int64_t depthwise_caller_floats(const Conv2dShape& s) {
+  constexpr int64_t most_columns = 64;
+  return s.R * s.S * (s.C + most_columns) * (s.K / s.C);
+}
+
+int64_t depthwise_thread_floats(const Conv2dShape& s) {
+  const TapSum sum =
+      forward_sum(s, group_of(s, 0), nullptr, nullptr, nullptr, Epilogue::linear, nullptr);
+  constexpr int64_t most_columns = 64;
+  return most_block_floats(window_of(sum.taps), s.stride_w, most_columns);
+}
+
 }  // namespace fettle
 #endif  // HWY_ONCE

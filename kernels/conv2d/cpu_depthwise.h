@@ -17,4 +17,9 @@ void depthwise_backward_input(const Conv2dShape& shape, const float* dy, const f
 void depthwise_backward_weight(const Conv2dShape& shape, const float* dy, const float* x,
                                float* dw);
 
+/// Working memory of depthwise_forward() at most: of the thread that calls it, and of every one
+/// that works.
+int64_t depthwise_caller_floats(const Conv2dShape& shape);
+int64_t depthwise_thread_floats(const Conv2dShape& shape);
+
 }  // namespace fettle

@@ -211,5 +211,13 @@ void direct_run(const TapSum& sum, const float* packed) {
   HWY_DYNAMIC_DISPATCH(run_direct)(sum, packed);
 }
 
+int64_t direct_caller_floats(const TapSum& sum) {
+  return whole_vectors(sum.K);
+}
+
+int64_t direct_thread_floats(const TapSum& sum) {
+  return most_block_floats(window_of(sum.taps), sum.step_w, sum.C);
+}
+
 }  // namespace fettle
 #endif  // HWY_ONCE

@@ -15,4 +15,9 @@ void direct_pack(const TapSum& sum, float* packed);
 /// Computes sum.out with weights that direct_pack() has put in order.
 void direct_run(const TapSum& sum, const float* packed);
 
+/// Working memory of direct_run() at most: of the thread that calls it, and of every one that
+/// works.
+int64_t direct_caller_floats(const TapSum& sum);
+int64_t direct_thread_floats(const TapSum& sum);
+
 }  // namespace fettle

@@ -18,4 +18,21 @@ void conv2d_pack(const Conv2dShape& shape, const float* w, float* packed);
 void conv2d_forward_packed(const Conv2dShape& shape, const float* x, const float* packed,
                            const float* bias, const float* addend, Epilogue epilogue, float* y);
 
+/// The same with weights w [K,R,S,C/groups] as they are; not for depthwise shapes either.
+void conv2d_forward_adding(const Conv2dShape& shape, const float* x, const float* w,
+                           const float* bias, const float* addend, Epilogue epilogue, float* y);
+
+/// The ways to compute a convolution on the CPU, each in a file of its name.
+enum class Conv2dWay { direct, winograd, depthwise };
+
+/// Working memory of a forward convolution, in floats at most. Calls one after another share it.
+struct Conv2dMemory {
+  Conv2dWay way;   ///< each has memory of its own
+  int64_t caller;  ///< of the thread that calls
+  int64_t thread;  ///< of every thread that works
+};
+
+/// With packed weights; without, the caller's includes room for them.
+Conv2dMemory conv2d_memory(const Conv2dShape& shape, bool packed);
+
 }  // namespace fettle

@@ -16,6 +16,10 @@ namespace {
 
 constexpr int64_t points = 36;
 
+// Inputs and products of a block, at all points, share the second cache.
+constexpr int64_t block_floats = 160 * 1024, most_tiles = 48, least_tiles = 12;
+constexpr int64_t many = 8;  // blocks that keep all threads busy by themselves
+
 /// The output as tiles of 4x4 in raster order over all pictures, in blocks of `size` tiles.
 struct Tiling {
   int64_t down, across, tiles, size;
@@ -23,12 +27,11 @@ struct Tiling {
 };
 
 Tiling tiling_of(const TapSum& sum, int64_t panel_columns) {
-  // Inputs and products of a block, at all points, share the second cache.
-  constexpr int64_t most_floats = 160 * 1024, most = 48, least = 12;
   Tiling t{(sum.P + 3) / 4, (sum.Q + 3) / 4, 0, 0};
   t.tiles = sum.N * t.down * t.across;
   const int64_t floats_of_tile = points * (sum.C + std::min(sum.K, panel_columns));
-  const int64_t fits = std::clamp(most_floats / floats_of_tile / least * least, least, most);
+  const int64_t fits = std::clamp(block_floats / floats_of_tile / least_tiles * least_tiles,
+                                  least_tiles, most_tiles);
   const int64_t blocks = (t.tiles + fits - 1) / fits;
   t.size = (t.tiles + blocks - 1) / blocks;
   return t;
@@ -235,14 +238,13 @@ void run_winograd(const TapSum& sum, const float* packed) {
   const auto multiply = [&](int64_t block, int64_t panel, const float* inputs) {
     const int64_t first = block * tiling.size, vectors = width_of(sum.K, panel) / L;
     thread_local Scratch scratch;
-    float* products = scratch.floats(points * (tiling.size * panel_columns + L));
+    float* products = scratch.floats(points * (tiling.size * vectors * L + L));
     with_rows<max_vectors>(vectors, [&]<int V>() {
       multiply_panel<V>(sum, tiling, first, std::min(tiling.size, tiling.tiles - first), inputs,
                         point_stride, packed + panel * panel_columns * points * sum.C, panel,
                         products);
     });
   };
-  constexpr int64_t many = 8;  // blocks that keep all threads busy by themselves
   thread_local Scratch scratch;
   if (tiling.blocks() >= many) {
     parallel_tasks(tiling.blocks(), [&](int64_t block) {
@@ -276,8 +278,7 @@ HWY_EXPORT(run_winograd);
 bool winograd_wins(const TapSum& sum) {
   const Window window = window_of(sum.taps);
   return sum.taps.size() == 9 && window.h == 3 && window.w == 3 && sum.step_h == 1 &&
-         sum.step_w == 1 && sum.C >= 16 && sum.K >= 16 &&
-         sum.N * ((sum.P + 3) / 4) * ((sum.Q + 3) / 4) >= 12;
+         sum.step_w == 1 && sum.C >= 16 && sum.K >= 16 && tiling_of(sum, 1).tiles >= least_tiles;
 }
 
 int64_t winograd_packed_floats(const TapSum& sum) {
@@ -293,6 +294,19 @@ void winograd_pack(const TapSum& sum, float* packed) {
 
 void winograd_run(const TapSum& sum, const float* packed) {
   HWY_DYNAMIC_DISPATCH(run_winograd)(sum, packed);
+}
+
+int64_t winograd_caller_floats(const TapSum& sum) {
+  // All inputs, where there are few blocks.
+  const int64_t tiles = tiling_of(sum, 1).tiles;
+  const int64_t inputs = tiles < many * most_tiles ? tiles + many : 0;
+  return sum.C + most_lanes + points * (inputs * sum.C + many * most_lanes);
+}
+
+int64_t winograd_thread_floats(const TapSum& sum) {
+  constexpr int64_t most_columns = 64;
+  return std::max(block_floats, points * least_tiles * (sum.C + most_columns)) +
+         2 * points * most_lanes;
 }
 
 }  // namespace fettle

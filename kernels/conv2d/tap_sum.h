@@ -34,9 +34,10 @@ struct TapSum {
   const float* addend = nullptr;  // laid out as out; it may be out
 };
 
-/// K rounded up to vectors of any of the instruction sets.
+inline constexpr int64_t most_lanes = 16;  // floats a vector, of any of the instruction sets
+
+/// K rounded up to whole vectors.
 inline int64_t whole_vectors(int64_t K) {
-  constexpr int64_t most_lanes = 16;
   return (K + most_lanes - 1) / most_lanes * most_lanes;
 }
 
@@ -160,6 +161,11 @@ inline Window window_of(const std::vector<Tap>& taps) {
   const auto [top, bottom] = std::ranges::minmax(taps, {}, &Tap::h);
   const auto [left, right] = std::ranges::minmax(taps, {}, &Tap::w);
   return {top.h, left.w, bottom.h - top.h + 1, right.w - left.w + 1};
+}
+
+/// The most floats of a box's input block, cut as below.
+inline int64_t most_block_floats(const Window& window, int64_t step_w, int64_t C) {
+  return std::max(usual_limits.floats, window.h * (31 * step_w + window.w) * C);
 }
 
 inline Boxes cut(int64_t N, int64_t P, int64_t Q, int64_t C, int64_t step_h, int64_t step_w,

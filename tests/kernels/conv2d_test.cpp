@@ -5,6 +5,7 @@
 #include <cmath>
 #include <random>
 
+#include "kernels/conv2d/cpu_packed.h"
 #include "tests/cases/conv2d.h"
 #include "tests/kernel_check.h"
 
@@ -32,16 +33,73 @@ Arrays all_directions(Device device, const Conv2dShape& s, const Inputs& a) {
   return {linear, relu, dx, dw};
 }
 
+/// Winograd's sums are coarser.
+double tolerance_of(const Conv2dShape& s) {
+  const bool winograd = s.R == 3 && s.S == 3 && s.stride_h == 1 && s.stride_w == 1 &&
+                        s.dilation_h == 1 && s.dilation_w == 1;
+  return winograd ? 1e-5 : 1e-6;
+}
+
 class Conv2dKernel : public testing::TestWithParam<Conv2dCase> {};
 
 TEST_P(Conv2dKernel, EqualsTheDefinitionWithAnyNumberOfThreads) {
   const Conv2dShape& s = GetParam().shape;
   const Inputs inputs(s);
-  expect_same([&](auto device) { return all_directions(device, s, inputs); }, GetParam().name);
+  expect_same([&](auto device) { return all_directions(device, s, inputs); }, GetParam().name,
+              tolerance_of(s));
+}
+
+/// What a network that only predicts does: weights packed once, a residual added in the same pass,
+/// over the residual itself.
+TEST_P(Conv2dKernel, AddsAResidualWithPackedWeights) {
+  const Conv2dShape& s = GetParam().shape;
+  const int64_t packed_floats = conv2d_packed_floats(s);
+  if (packed_floats == 0) GTEST_SKIP() << "depthwise: its weights are read in place";
+  const Inputs inputs(s);
+  Array<> sums(inputs.dy.size());
+  conv2d_forward(Reference{}, s, inputs.x.data(), inputs.w.data(), inputs.bias.data(),
+                 Epilogue::linear, sums.data());
+  for (size_t i = 0; i < sums.size(); ++i) sums[i] = std::max(0.0f, sums[i] + inputs.dy[i]);
+  Array<> packed(static_cast<size_t>(packed_floats), NAN), y = inputs.dy, unpacked = inputs.dy;
+  conv2d_pack(s, inputs.w.data(), packed.data());
+  conv2d_forward_packed(s, inputs.x.data(), packed.data(), inputs.bias.data(), y.data(),
+                        Epilogue::relu, y.data());
+  expect_close({y}, {sums}, GetParam().name, tolerance_of(s));
+  conv2d_forward_adding(s, inputs.x.data(), inputs.w.data(), inputs.bias.data(), unpacked.data(),
+                        Epilogue::relu, unpacked.data());
+  EXPECT_TRUE(unpacked == y);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, Conv2dKernel, testing::ValuesIn(conv2d_cases()),
                          [](const auto& info) { return info.param.name; });
+
+/// Pictures and channels of all remainders, from one block of tiles to many.
+TEST(Conv2dKernelFuzzed, Winograd) {
+  std::mt19937 random(5);
+  const auto pick = [&](int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(random);
+  };
+  for (int i = 0; i < 24; ++i) {
+    const int64_t most = i % 4 == 3 ? 70 : 24;
+    Conv2dShape s = {.N = pick(1, 2),
+                     .H = pick(9, most),
+                     .W = pick(9, most),
+                     .C = pick(16, 50),
+                     .K = pick(16, 90),
+                     .R = 3,
+                     .S = 3};
+    s.pad_top = pick(0, 2), s.pad_left = pick(0, 2);
+    const Conv2dCase c = conv2d_case("fuzzed " + std::to_string(i), s, pick(0, 2), pick(0, 2));
+    const Inputs inputs(c.shape);
+    EXPECT_EQ(conv2d_memory(c.shape, true).way, Conv2dWay::winograd);
+    set_threads(1);
+    const Arrays one = all_directions(Cpu{}, c.shape, inputs);
+    set_threads(3);
+    EXPECT_TRUE(all_directions(Cpu{}, c.shape, inputs) == one) << c.name;
+    set_threads(0);
+    expect_close(one, all_directions(Reference{}, c.shape, inputs), c.name, 1e-5);
+  }
+}
 
 /// Kernels, strides and borders that meet in ways that no case above names.
 TEST(Conv2dKernelFuzzed, Depthwise) {

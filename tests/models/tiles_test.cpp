@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "engine/autograd.h"
@@ -39,9 +40,13 @@ TEST(Tiles, NoModelLooksFartherThanItsEntrySays) {
       for (int64_t row = 0; row < H; ++row)
         for (int64_t c = 0; c < C; ++c) x.data()[(row * W + middle) * C + c] += 1000;
       const std::vector<float> after = (*model)(x).to_vector();
+      std::vector<float> change(before.size());
+      for (size_t i = 0; i < before.size(); ++i) change[i] = std::abs(after[i] - before[i]);
+      // Outputs that share a Winograd tile with one that sees the change round otherwise.
+      const float rounding = 1e-5f * std::ranges::max(change);
       for (size_t i = 0; i < before.size(); ++i) {
         const int64_t column = static_cast<int64_t>(i) / 2 % W;
-        if (before[i] != after[i]) farthest = std::max(farthest, std::abs(column - middle));
+        if (change[i] > rounding) farthest = std::max(farthest, std::abs(column - middle));
       }
     }
     EXPECT_LE(farthest, entry.reach) << name;
