@@ -48,6 +48,13 @@ struct Tile {
 
   HWY_INLINE void accumulate(int64_t depth, const float* HWY_RESTRICT a, int64_t row, int64_t step,
                              const float* HWY_RESTRICT b, int64_t b_step) {
+    // Copies, which the compiler keeps in registers even where the tile itself lies in memory.
+    Vec registers[M][V];
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) registers[m][v] = sums[m][v];
+    }
     for (int64_t t = 0; t < depth; ++t) {
       Vec columns[V];
 #pragma GCC unroll 4
@@ -56,10 +63,16 @@ struct Tile {
       for (int m = 0; m < M; ++m) {
         const Vec scalar = hn::Set(lanes_tag, a[m * row]);
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) sums[m][v] = hn::MulAdd(scalar, columns[v], sums[m][v]);
+        for (int v = 0; v < V; ++v)
+          registers[m][v] = hn::MulAdd(scalar, columns[v], registers[m][v]);
       }
       a += step;
       b += b_step;
+    }
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) sums[m][v] = registers[m][v];
     }
   }
 

@@ -88,7 +88,7 @@ void run_backward_weight(const Conv2dShape& s, const Group& g, const float* dy, 
   const int64_t channel_blocks = (g.C + block_channels - 1) / block_channels;
   // A block of input that stays in the first cache, or nearly.
   const Boxes boxes = cut(s.N, s.P, s.Q, narrow ? depth : block_channels, s.stride_h, s.stride_w,
-                          window, {24 * 1024, 256});
+                          window, {24 * 1024, 256, 32});
   // Enough tasks for many cores; each split has its own sums, which are added in order at the end.
   constexpr int64_t tasks_wanted = 16, most_floats = 16 << 20;
   const int64_t splits = std::clamp<int64_t>(

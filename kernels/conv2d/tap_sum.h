@@ -147,6 +147,7 @@ struct Boxes {
 struct BoxLimits {
   int64_t floats;  // of the input block
   int64_t pixels;  // of the output
+  int64_t columns = INT64_MAX;
 };
 /// Half the second cache, and pixels enough to amortise the loads of weights.
 inline constexpr BoxLimits usual_limits = {48 * 1024, 1024};
@@ -174,8 +175,8 @@ inline Boxes cut(int64_t N, int64_t P, int64_t Q, int64_t C, int64_t step_h, int
   const auto floats = [&](int64_t rows, int64_t columns) {
     return ((rows - 1) * step_h + window.h) * ((columns - 1) * step_w + window.w) * C;
   };
-  while (boxes.columns > 32 &&
-         (floats(1, boxes.columns) > most.floats || boxes.columns > most.pixels)) {
+  while (boxes.columns > 32 && (floats(1, boxes.columns) > most.floats ||
+                                boxes.columns > most.pixels || boxes.columns > most.columns)) {
     boxes.columns = (boxes.columns + 1) / 2;
   }
   while (boxes.rows < P && floats(boxes.rows + 1, boxes.columns) <= most.floats &&
