@@ -12,10 +12,10 @@
 #endif
 
 #include <cstdint>
-#include <utility>
 
 #include "hwy/highway.h"
 #include "kernels/simd-inl.h"
+#include "kernels/tiles.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fettle {
@@ -98,27 +98,6 @@ struct Tile {
     }
   }
 };
-
-/// Calls f.template operator()<M>() for the run-time row count m, 1 <= m <= Max.
-template <int Max, class F>
-HWY_INLINE void with_rows(int64_t m, const F& f) {
-  if constexpr (Max > 1) {
-    if (m < Max) return with_rows<Max - 1>(m, f);
-  }
-  f.template operator()<Max>();
-}
-
-/// Cuts `count` rows into tiles of nearly equal height, at most `most`: 14 becomes 7 + 7, not
-/// 12 + 2, since a low tile leaves the FMA units idle. Calls f(first, rows).
-template <class F>
-HWY_INLINE void for_each_tile(int64_t count, int64_t most, const F& f) {
-  const int64_t tiles = (count + most - 1) / most;
-  for (int64_t i = 0, first = 0; i < tiles; ++i) {
-    const int64_t rows = (count - first) / (tiles - i);
-    f(first, rows);
-    first += rows;
-  }
-}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace fettle

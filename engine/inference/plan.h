@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine/inference/network.h"
+#include "kernels/precision.h"
 
 namespace fettle::inference {
 
@@ -11,6 +12,7 @@ struct PlanOptions {
   int64_t pictures = 1;      ///< that are computed at once
   bool pack_weights = true;  ///< keep convolutions' weights in the kernels' order: less time, but
                              ///< more memory
+  Precision precision = Precision::fp32;  ///< of convolutions with packed weights
 };
 
 struct Plan {

@@ -76,7 +76,8 @@ class Runner {
   void conv2d(const Conv2dShape& s, float* y) const {
     const float* addend = step_.inputs.size() == 2 ? input(1) : nullptr;
     if (const float* packed = planned_.packed(i_))
-      return conv2d_forward_packed(s, input(0), packed, constant(1), addend, step_.epilogue, y);
+      return conv2d_forward_packed(s, plan_.options.precision, input(0), packed, constant(1),
+                                   addend, step_.epilogue, y);
     if (!addend)
       return conv2d_forward(cpu, s, input(0), constant(0), constant(1), step_.epilogue, y);
     conv2d_forward_adding(s, input(0), constant(0), constant(1), addend, step_.epilogue, y);
@@ -133,7 +134,7 @@ PlannedNetwork::PlannedNetwork(const Network& network, Plan plan)
   for (size_t i = 0; i < plan_.steps.size(); ++i) {
     if (plan_.packed[i] == absent) continue;
     const int weight = network.steps[i].constants[0];
-    conv2d_pack(std::get<Conv2dShape>(plan_.steps[i].shape),
+    conv2d_pack(std::get<Conv2dShape>(plan_.steps[i].shape), plan_.options.precision,
                 network.constants[static_cast<size_t>(weight)].values,
                 packed_.get() + plan_.packed[i]);
   }

@@ -39,7 +39,7 @@ void add_box(const Conv2dShape& s, const Group& g, const Box& box, const Block& 
              const Columns& columns, const float* dy, bool first_box, float* dw) {
   const int64_t depth = s.R * s.S * g.C, width = box.q1 - box.q0;
   for_each_tile(g.K, max_rows(V), [&](int64_t k, int64_t rows) {
-    with_rows<max_rows(V)>(rows, [&]<int M>() {
+    with_count<max_rows(V)>(rows, [&]<int M>() {
       Tile<M, V> tile;
       tile.clear();
       for (int64_t p = box.p0; p < box.p1; ++p) {
@@ -132,7 +132,7 @@ void run_backward_weight(const Conv2dShape& s, const Group& g, const float* dy, 
         for (int64_t t = 0; t < segment.length; t += count) {
           count = std::min(apart ? channels : panel_columns, segment.length - t);
           const Columns part{place, segment.offset + t, count};
-          with_rows<max_vectors>((count + L - 1) / L, [&]<int V>() {
+          with_count<max_vectors>((count + L - 1) / L, [&]<int V>() {
             add_box<V>(s, g, box, block, part, dy, i == begin, sums + split * g.K * depth);
           });
           place += apart ? g.C : count;

@@ -182,7 +182,7 @@ void multiply_panel(const TapSum& sum, const Tiling& tiling, int64_t tile, int64
     const float* b = weights + point * sum.C * width;
     float* c = products + point * product_stride;
     for_each_tile(count, max_rows(V), [&](int64_t first, int64_t rows) {
-      with_rows<max_rows(V)>(rows, [&]<int M>() {
+      with_count<max_rows(V)>(rows, [&]<int M>() {
         Tile<M, V> sums;
         sums.clear();
         sums.accumulate(sum.C, a + first * sum.C, sum.C, 1, b, width);
@@ -239,7 +239,7 @@ void run_winograd(const TapSum& sum, const float* packed) {
     const int64_t first = block * tiling.size, vectors = width_of(sum.K, panel) / L;
     thread_local Scratch scratch;
     float* products = scratch.floats(points * (tiling.size * vectors * L + L));
-    with_rows<max_vectors>(vectors, [&]<int V>() {
+    with_count<max_vectors>(vectors, [&]<int V>() {
       multiply_panel<V>(sum, tiling, first, std::min(tiling.size, tiling.tiles - first), inputs,
                         point_stride, packed + panel * panel_columns * points * sum.C, panel,
                         products);
