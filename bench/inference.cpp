@@ -13,10 +13,9 @@
 #include <iostream>
 #include <string>
 
-#include "engine/error.h"
+#include "apps/embedded/load.h"
 #include "engine/inference/plan.h"
 #include "io/read_file.h"
-#include "io/single_file.h"
 #include "kernels/parallel.h"
 
 namespace {
@@ -51,9 +50,9 @@ class Batch {
 };
 
 void serve(char** arguments) {
-  const std::vector<uint8_t> bytes = read_file(arguments[0]), pixels = read_file(arguments[1]);
   set_threads(std::atoi(arguments[5]));
-  const SingleFile model = read_single_file(arguments[0], bytes);
+  const SingleFile model = load_file(arguments[0]);
+  const std::vector<uint8_t> pixels = read_file(arguments[1]);
   Batch batch(model.network, std::atoll(arguments[2]), std::atoll(arguments[3]),
               std::atoll(arguments[4]));
   require(std::ssize(pixels) == 4 * batch.floats(), "'", arguments[1], "' has ", pixels.size(),

@@ -46,8 +46,8 @@ def torch_resnet50(classes, weights=None):
 
 
 def torch_res_unet(weights):
-    """The definition that the tests compare with. It reads its weights from a dictionary, in fettle's
-    layout, which is channels_last once turned."""
+    """The definition that the tests compare with. It reads its weights from a dictionary, in
+    fettle's layout, which is channels_last once turned."""
     import torch
     sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests/values"))
     import make_res_unet
@@ -156,7 +156,9 @@ def ncnn_engine(base, threads):
         net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
         net.opt.use_bf16_storage = False
         assert net.load_param(f"{base}.ncnn.param") == 0 and net.load_model(f"{base}.ncnn.bin") == 0
-        pictures = [ncnn.Mat(np.ascontiguousarray(p.transpose(2, 0, 1))).clone() for p in x]
+        # A Mat does not keep its array alive.
+        planes = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+        pictures = [ncnn.Mat(picture).clone() for picture in planes]
 
         def predict():  # one picture at a time is all it takes
             results = []
@@ -200,12 +202,12 @@ def predict(engine, base, pictures, batch, height, width, threads, output):
 
 
 def focal_tversky(logits, targets):
-    """The loss of fettle's Res-UNet (engine/ops/losses.h)."""
+    """The loss of fettle's Res-UNet (models/mask_loss.h)."""
     import torch
     p = torch.sigmoid(logits)
     tp = (p * targets).sum()
-    index = (tp + 1) / (tp + 0.7 * ((1 - p) * targets).sum() + 0.3 * (p * (1 - targets)).sum() + 1)
-    return (1 - index) ** 0.75
+    missed, false = ((1 - p) * targets).sum(), (p * (1 - targets)).sum()
+    return (1 - (tp + 1e-6) / (tp + 0.7 * missed + 0.3 * false + 1e-6)) ** 0.75
 
 
 def train(name, base, batch, height, width, threads):

@@ -1,14 +1,16 @@
-"""Times whole networks beside PyTorch, ONNX Runtime, OpenVINO and ncnn, all in fp32 and with the same
-random weights: prediction of ResNet50 (224x224) and Res-UNet (256x256, 256x1600) with 1 and 8
+"""Times whole networks beside PyTorch, ONNX Runtime, OpenVINO and ncnn, all in fp32 and with the
+same random weights: prediction of ResNet50 (224x224) and Res-UNet (256x256, 256x1600) with 1 and 8
 pictures, and a training step with 8 beside PyTorch. Each engine is a process of its own; they take
 turns, and a ratio is formed turn by turn: above 1, fettle is faster. Results are compared first.
 
     pip install -r bench/requirements.txt     # whoever is missing is left out
     python3 bench/peers.py build/bench --out peers.json
 
-`start` is the time from the start of a fresh process to its first prediction, in seconds; for engines
-of Python that holds the interpreter and the imports, and `loaded` is the part after them. `peak` is
-the most memory that the process had at once, in MiB. ncnn and fettle predict picture by picture.
+`start` is the time from the start of a fresh process to its first prediction, in seconds; for
+engines of Python that holds the interpreter and the imports, and `loaded` is the part after them.
+`peak` is the most memory that the process had at once, in MiB. ncnn and fettle predict picture by
+picture. A training step is fettle's own layers and losses, with weights of its own: its result is not
+compared here.
 """
 import argparse
 import importlib.metadata
@@ -22,7 +24,11 @@ import sys
 import tempfile
 import time
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:
+    sys.exit("peers.py: Python has no numpy; pip install -r bench/requirements.txt brings it and "
+             "the engines")
 
 HERE = pathlib.Path(__file__).parent
 ENGINES = ["torch", "onnxruntime", "openvino", "ncnn"]
@@ -53,31 +59,35 @@ class Contestant:
         return float(self.read())
 
     def end(self):
-        """Ends the process; returns its peak memory in MiB."""
+        """Ends the process; returns its peak memory in MiB. (The system's ru_maxrss would count
+        what this process had when it started the other.)"""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         self.process.stdin.close()
-        _, status, usage = os.wait4(self.process.pid, 0)
-        self.process.returncode = os.waitstatus_to_exitcode(status)
-        if self.process.returncode != 0:
+        if self.process.wait() != 0:
             sys.exit(f"peers.py: {' '.join(self.process.args)} failed at its end")
-        return usage.ru_maxrss / 1024
+        return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 class FettleTraining:
     """bench_training_step, a fresh process a turn, in place of a Contestant."""
 
-    def __init__(self, program, name):
+    def __init__(self, program, name, threads):
+        self.processors = sorted(os.sched_getaffinity(0))[:threads]  # it takes all that it may use
         self.command = [program, f"--benchmark_filter=training_step/{name}/",
                         "--benchmark_format=json"]
         self.peak = 0
 
     def time(self, seconds):
         process = subprocess.Popen([*self.command, f"--benchmark_min_time={seconds}"],
-                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        answer = json.load(process.stdout)
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                   preexec_fn=lambda: os.sched_setaffinity(0, self.processors))
+        answer = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            sys.exit(f"peers.py: {' '.join(process.args)} failed")
         self.peak = max(self.peak, usage.ru_maxrss / 1024)
-        return answer["benchmarks"][0]["real_time"] / 1e3  # it speaks of milliseconds
+        return json.loads(answer)["benchmarks"][0]["real_time"] / 1e3  # it speaks of milliseconds
 
     def end(self):
         return self.peak
@@ -126,7 +136,8 @@ def time_inference(options, engines, name, height, width, base, folder):
         x = np.random.default_rng(1).standard_normal((batch, height, width, CHANNELS[name]))
         x.astype(np.float32).tofile(pictures)
         tail = [str(pictures), str(batch), str(height), str(width), str(options.threads)]
-        commands = {"fettle": [str(options.build / "bench/bench_inference"), f"{base}.fettle", *tail]}
+        program = options.build / "bench/bench_inference"
+        commands = {"fettle": [str(program), f"{base}.fettle", *tail]}
         for engine in engines:
             commands[engine] = [*peer, engine, str(base), *tail]
         output = {engine: folder / f"{engine}.bin" for engine in commands}
@@ -154,7 +165,8 @@ def time_inference(options, engines, name, height, width, base, folder):
 
 def time_training(options, name, height, width, base, batch=8):
     contestants = {
-        "fettle": FettleTraining(str(options.build / "bench/bench_training_step"), name),
+        "fettle": FettleTraining(str(options.build / "bench/bench_training_step"), name,
+                                 options.threads),
         "torch": Contestant([sys.executable, str(HERE / "peer.py"), "train", name, str(base),
                              str(batch), str(height), str(width), str(options.threads)])}
     times = take_turns(contestants, options.rounds, options.seconds)
@@ -178,7 +190,7 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=2, help="of a turn, at least one batch")
-    parser.add_argument("--starts", type=int, default=3, help="fresh processes to time the start of")
+    parser.add_argument("--starts", type=int, default=3, help="fresh processes whose start is timed")
     parser.add_argument("--no-training", action="store_true")
     parser.add_argument("--quick", action="store_true",
                         help="Res-UNet at 256x256, one picture, once")
@@ -191,6 +203,8 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
+    if options.out and not options.out.parent.is_dir():
+        sys.exit(f"peers.py: the folder of '{options.out}' is missing; make it first")
     programs = ["bench_inference", "bench_export_model", "bench_training_step"]
     for program in programs:
         if not (options.build / "bench" / program).exists():

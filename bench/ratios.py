@@ -1,8 +1,8 @@
 """Prints what bench_conv2d, bench_dense and bench_memory_bound wrote: for each case the speed, its
 percentage of the limit that was measured in the same run (the FMA peak for FLOP, the triad for
 bytes), and beside other libraries the ratio: the time of the quickest of them over ours, above 1
-means that fettle is faster. The ratio is formed round by round; median, least and most are shown. At
-the end geometric means of the medians.
+means that fettle is faster. The ratio is formed round by round; median, least and most are shown.
+At the end geometric means of the medians.
 
     python3 bench/ratios.py conv2d.json [dense.json ...] [--summary]
 """
@@ -11,6 +11,7 @@ import collections
 import json
 import math
 import statistics
+import sys
 
 
 def geomean(values):
@@ -74,8 +75,13 @@ parser.add_argument("files", nargs="+", metavar="FILE.json")
 parser.add_argument("--summary", action="store_true", help="the geometric means alone")
 arguments = parser.parse_args()
 for path in arguments.files:
-    with open(path) as file:
-        report = json.load(file)
+    try:
+        with open(path) as file:
+            report = json.load(file)
+        report["limits"], report["cases"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        sys.exit(f"ratios.py: '{path}' cannot be read as a report of these programs ({error!r}); "
+                 "bench/run FOLDER makes them")
     unit = "GFLOP/s" if report["unit"] == "FLOP" else "GB/s"
     print(f"\n{report['program']}, {report['date']}, {report['cpu']}, load {report['load']}, "
           f"{report['rounds']} rounds")

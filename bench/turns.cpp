@@ -101,6 +101,7 @@ Report::Report(const std::string& program, const std::string& unit, const BenchO
   json_ = {{"program", program}, {"unit", unit},           {"date", now()},
            {"cpu", processor()}, {"load", load_average()}, {"rounds", options.rounds}};
   json_["limits"] = json_["cases"] = nlohmann::ordered_json::array();
+  if (finish() != 0) std::exit(1);
 }
 
 void Report::for_threads(const std::function<void(int threads)>& body) {
@@ -143,7 +144,11 @@ void Report::add(const std::string& group, const std::string& name, double work,
 }
 
 int Report::finish() const {
-  if (options_.out.empty() || std::ofstream(options_.out) << json_.dump(1) << "\n") return 0;
+  if (options_.out.empty()) return 0;
+  const std::string part = options_.out + ".part";
+  if (std::ofstream(part) << json_.dump(1) << "\n" &&
+      !std::rename(part.c_str(), options_.out.c_str()))
+    return 0;
   std::fprintf(stderr, "%s: '%s' cannot be written\n", program_.c_str(), options_.out.c_str());
   return 1;
 }

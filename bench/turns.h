@@ -30,11 +30,11 @@ BenchOptions bench_options(const std::string& about, int argc, char** argv);
 
 class Report {
  public:
-  /// Measures the machine's limits at each number of threads; `unit` is FLOP or bytes, what the
-  /// cases count.
+  /// `unit` is FLOP or bytes, what the cases count. Ends the program when the file of --out cannot
+  /// be written: better now than after an hour.
   Report(const std::string& program, const std::string& unit, const BenchOptions& options);
 
-  /// Runs `body` once with each number of threads, which it is given.
+  /// Measures the machine's limits and runs `body`, once with each number of threads.
   void for_threads(const std::function<void(int threads)>& body);
 
   /// Whether the case is asked for.
