@@ -26,9 +26,9 @@ TrainedModel load(const Options& o, const std::string& run, Device device) {
 }
 
 /// "scratch (1,234 px in 2 regions, 0.93); hole (...)".
-std::string text_of(const std::vector<Finding>& found) {
+std::string text_of(const std::vector<FoundKind>& found) {
   std::string text;
-  for (const Finding& f : found) {
+  for (const FoundKind& f : found) {
     text += cat(text.empty() ? "" : "; ", f.kind, " (", with_commas(f.area), " px in ",
                 f.regions.size(), f.regions.size() == 1 ? " region, " : " regions, ",
                 fixed(f.confidence, 2), ")");
@@ -71,11 +71,11 @@ void inspect(const Options& o) {
       continue;
     }
     ++defective;
-    const std::vector<Finding> found = findings.add(
+    const std::vector<FoundKind> found = findings.add(
         picture, segment(picture.path), cat(picture.name, ": defective, ", fixed(probability, 2)));
     std::string kinds;
     int64_t area = 0;
-    for (const Finding& f : found) {
+    for (const FoundKind& f : found) {
       kinds += (kinds.empty() ? "" : " ") + f.kind;
       area += f.area;
     }
