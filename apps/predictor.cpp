@@ -109,14 +109,18 @@ Finding Predictor::predict(const Picture& picture) const {
     return (static_cast<float>(pixel) - scaling.mean) * scaling.factor;
   };
 
-  Finding finding{picture.height, picture.width, {}, 0, {}, {}};
+  Finding finding{picture.height, picture.width, {}, 0, {}, {}, {}};
   if (!model_.segments) {
     inference::Session session(model_.network,
                                inference::plan(model_.network, height, width, pool_->threads()));
     std::transform(input.pixels.begin(), input.pixels.end(), session.input(), prepare);
     const float* p = session.run();
     finding.probabilities.assign(p, p + K);
-    finding.class_index = decide_class(p, K, model_.threshold);
+    if (model_.multi_label) {
+      for (int64_t k = 0; k < K; ++k) finding.labels.push_back(has_label(p[k], model_.threshold));
+    } else {
+      finding.class_index = decide_class(p, K, model_.threshold);
+    }
     return finding;
   }
 
