@@ -40,6 +40,8 @@ void inspect(const Options& o) {
   const Device device = choose_device(o.device);
   TrainedModel classifier = load(o, o.classifier, device), model = load(o, o.segmenter, device);
   require_task(classifier, Task::classification);
+  require(!classifier.config.multi_label, "the classifier '", o.classifier,
+          "' gives several labels a picture; inspection needs good and defective");
   require(classifier.config.class_names.size() == 2, "the classifier '", o.classifier, "' tells ",
           classifier.config.class_names.size(), " classes; inspection needs good and defective");
   const Segmenter segment(model, device, o.tile);
