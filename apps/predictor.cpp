@@ -139,13 +139,17 @@ Finding Predictor::predict(const Picture& picture) const {
     return (static_cast<float>(pixel) - scaling.mean) * scaling.factor;
   };
 
-  Finding finding{picture.height, picture.width, {}, 0, {}, {}};
+  Finding finding{picture.height, picture.width, {}, 0, {}, {}, {}};
   if (!model_.segments) {
     std::unique_ptr<inference::Session> session = take_session(height, width, work.pack_weights);
     std::transform(input.pixels.begin(), input.pixels.end(), session->input(), prepare);
     const float* p = session->run();
     finding.probabilities.assign(p, p + K);
-    finding.class_index = decide_class(p, K, model_.threshold);
+    if (model_.multi_label) {
+      for (int64_t k = 0; k < K; ++k) finding.labels.push_back(has_label(p[k], model_.threshold));
+    } else {
+      finding.class_index = decide_class(p, K, model_.threshold);
+    }
     give_back(std::move(session));
     return finding;
   }

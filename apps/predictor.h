@@ -18,7 +18,8 @@ struct Finding {
   int64_t height = 0, width = 0;  ///< of the picture
   /// One a class; of a segmenter the largest of any pixel, one a kind.
   std::vector<float> probabilities;
-  int64_t class_index = 0;     ///< of a classifier
+  int64_t class_index = 0;     ///< of a classifier that tells one class
+  std::vector<bool> labels;    ///< of one that gives several: which hold
   std::vector<float> map;      ///< [H,W,kinds] of a segmenter
   std::vector<uint8_t> masks;  ///< [kinds,H,W] of 0 and 1
 };

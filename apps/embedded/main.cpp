@@ -9,6 +9,7 @@
 
 #include "apps/embedded/load.h"
 #include "apps/predictor.h"
+#include "engine/inference/decision.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"
 #include "io/data_sets/class_folder.h"
@@ -21,7 +22,7 @@ constexpr const char* usage =
     "fettle-predict MODEL PICTURE|FOLDER ... [options]\n"
     "Says what a model that fettle export --single-file wrote finds in pictures, as CSV.\n"
     "  --masks DIR          write the masks of a model that draws some, as DIR/NAME.KIND.pgm\n"
-    "  --threshold P        probability from which something is a defect [the model's]\n"
+    "  --threshold P        probability from which there is a defect, or a label [the model's]\n"
     "  --max-memory SIZE    memory that may be used, such as 256M or 1G [no limit]\n"
     "  --threads N          threads that compute [all processors]\n"
     "  --version, --help\n";
@@ -115,9 +116,13 @@ void print_masks(const Options& o, const Predictor& predictor, const std::string
   if (good) std::cout << csv_line({path, "", "0", "0"});
 }
 
+std::string answer_of(const SingleFile& model, const Finding& finding) {
+  return model.multi_label ? label_text(model.class_names, finding.labels)
+                           : model.class_names[static_cast<size_t>(finding.class_index)];
+}
+
 void print_class(const Predictor& predictor, const std::string& path, const Finding& finding) {
-  std::vector<std::string> line = {
-      path, predictor.model().class_names[static_cast<size_t>(finding.class_index)]};
+  std::vector<std::string> line = {path, answer_of(predictor.model(), finding)};
   for (const float p : finding.probabilities) line.push_back(number_text(p));
   std::cout << csv_line(line);
 }
@@ -141,7 +146,8 @@ void predict(const Options& o) {
     }
   if (!o.masks.empty()) make_folder(o.masks);
 
-  std::vector<std::string> header = {"path", segments ? "kind" : "class"};
+  const bool labels = predictor.model().multi_label;
+  std::vector<std::string> header = {"path", segments ? "kind" : labels ? "labels" : "class"};
   if (segments) {
     header.insert(header.end(), {"area", "probability"});
   } else {

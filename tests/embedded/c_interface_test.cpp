@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <memory>
@@ -120,6 +121,39 @@ TEST(CInterface, ClassifiesPicturesOfAnySizeAndStride) {
     EXPECT_EQ(fettle_mask(one.get(), 0), nullptr);
     EXPECT_EQ(fettle_probability_map(one.get()), nullptr);
   }
+}
+
+TEST(CInterface, GivesLabels) {
+  SingleFile labeller = small_labeller();
+  const Rgb picture(6, 8);
+  const std::vector<float> p =
+      Predictor(labeller).predict({picture.height, picture.width, 3, picture.bytes}).probabilities;
+  // Between the middle label and the lowest one: two labels hold.
+  std::vector<float> sorted = p;
+  std::sort(sorted.begin(), sorted.end());
+  ASSERT_LT(sorted[0], sorted[1]);
+  labeller.threshold = sorted[1];
+  const std::vector<uint8_t> bytes = to_bytes(labeller, Storage::f32);
+  const Model model = load(bytes);
+  ASSERT_TRUE(model);
+  EXPECT_EQ(fettle_gives_labels(model.get()), 1);
+  EXPECT_EQ(fettle_draws_masks(model.get()), 0);
+  const Result result = picture.predict(model.get());
+  ASSERT_TRUE(result);
+  EXPECT_EQ(fettle_class(result.get()), -1);
+  int labels = 0;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(fettle_probability(result.get(), i), p[static_cast<size_t>(i)]);
+    EXPECT_EQ(fettle_has_label(result.get(), i), p[static_cast<size_t>(i)] >= sorted[1]);
+    labels += fettle_has_label(result.get(), i);
+  }
+  EXPECT_EQ(labels, 2);
+  for (const int i : {-1, 3}) EXPECT_EQ(fettle_has_label(result.get(), i), 0);
+  EXPECT_EQ(fettle_has_label(nullptr, 0), 0);
+  EXPECT_EQ(fettle_gives_labels(nullptr), 0);
+  const Model other = load(classifier());
+  EXPECT_EQ(fettle_gives_labels(other.get()), 0);
+  EXPECT_EQ(fettle_has_label(picture.predict(other.get()).get(), 0), 0);
 }
 
 TEST(CInterface, RefusesWhatMakesNoSense) {

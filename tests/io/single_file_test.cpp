@@ -74,6 +74,16 @@ TEST(SingleFile, HoldsEverything) {
   EXPECT_LT(to_bytes(read, Storage::f16).size(), bytes.size());
 }
 
+TEST(SingleFile, SaysWhatItAnswers) {
+  const auto read = [](const SingleFile& model) {
+    return read_single_file("model.fettle", to_bytes(model, Storage::f32));
+  };
+  const SingleFile labels = read(small_labeller()), one = read(small_classifier());
+  EXPECT_TRUE(labels.multi_label && !labels.segments);
+  EXPECT_TRUE(!one.multi_label && !one.segments);
+  EXPECT_TRUE(read(small_segmenter()).segments);
+}
+
 TEST(SingleFile, IsReadInPlaceOrFromMisalignedMemory) {
   const Bytes bytes = to_bytes(small_classifier(), Storage::f32);
   const auto* first =
@@ -95,7 +105,7 @@ TEST(SingleFile, LargeWeightsDoNotFitIntoFp16) {
 }
 
 TEST(SingleFile, EveryDamagedByteIsNoticed) {
-  for (const SingleFile& model : {small_classifier(), small_segmenter()}) {
+  for (const SingleFile& model : {small_classifier(), small_labeller(), small_segmenter()}) {
     Bytes bytes = to_bytes(model, Storage::f32);
     for (size_t at = 0; at < bytes.size(); ++at) {
       bytes[at] ^= 0x10;
@@ -131,7 +141,7 @@ TEST(SingleFile, SaysWhatIsWrong) {
 TEST(SingleFile, NonsenseWithAChecksumDoesNoHarm) {
   std::mt19937 draw(7);
   int accepted = 0, refused = 0;
-  for (const SingleFile& model : {small_classifier(), small_segmenter()}) {
+  for (const SingleFile& model : {small_classifier(), small_labeller(), small_segmenter()}) {
     const Bytes whole = to_bytes(model, Storage::f16);
     const auto description = static_cast<size_t>(whole[24] | whole[25] << 8);
     ASSERT_GT(description, 100u);
