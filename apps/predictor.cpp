@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/inference/decision.h"
+#include "kernels/conv2d/cpu_packed.h"
 
 namespace fettle {
 namespace {
@@ -33,6 +34,14 @@ void Predictor::set_threads(int count) {
   pool_ = std::make_unique<ThreadPool>(count);
 }
 
+void Predictor::set_precision(Precision precision) {
+  require(precision == Precision::fp32 || cpu_has_bf16(),
+          "this processor does not multiply bf16 (it has no AVX512-BF16): take fp32");
+  precision_ = precision;
+  idle_.reset();
+  planned_.reset();
+}
+
 Predictor::Work Predictor::work_with(PictureSize picture, int64_t height, int64_t width,
                                      TileOptions tiles, bool pack_weights) const {
   const int64_t C = model_.network.channels, K = classes();
@@ -47,7 +56,8 @@ Predictor::Work Predictor::work_with(PictureSize picture, int64_t height, int64_
       bytes += picture.height * picture.width * K * 4;
     bytes += picture.height * picture.width * K;
   }
-  const inference::PlanOptions options{.threads = pool_->threads(), .pack_weights = pack_weights};
+  const inference::PlanOptions options{
+      .threads = pool_->threads(), .pack_weights = pack_weights, .precision = precision_};
   bytes += inference::plan(model_.network, tile_height, tile_width, options).bytes();
   bytes += model_.memory + program_bytes + pool_->threads() * thread_bytes;
   return {height, width, tiles, pack_weights, bytes};
@@ -109,8 +119,9 @@ std::unique_ptr<inference::Session> Predictor::take_session(int64_t height, int6
     planned_.reset();
     planned_ = std::make_shared<const inference::PlannedNetwork>(
         model_.network,
-        inference::plan(model_.network, height, width,
-                        {.threads = pool_->threads(), .pack_weights = pack_weights}));
+        inference::plan(
+            model_.network, height, width,
+            {.threads = pool_->threads(), .pack_weights = pack_weights, .precision = precision_}));
   }
   return idle_ ? std::move(idle_) : std::make_unique<inference::Session>(planned_);
 }

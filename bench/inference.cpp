@@ -11,6 +11,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <memory>
+#include <span>
 #include <string>
 
 #include "apps/embedded/load.h"
@@ -23,30 +25,25 @@ namespace {
 using namespace fettle;
 using Clock = std::chrono::steady_clock;
 
-/// A batch, picture by picture: a Session takes one at a time.
+/// A network ready for batches of one size.
 class Batch {
  public:
   Batch(const inference::Network& network, int64_t pictures, int64_t height, int64_t width)
-      : session_(network, plan(network, height, width, threads())),
-        pictures_(pictures),
-        in_(height * width * network.channels),
-        out_(session_.plan().output().size()),
-        result_(static_cast<size_t>(pictures * out_)) {}
+      : session_(std::make_shared<inference::PlannedNetwork>(
+            network, plan(network, height, width, {.threads = threads(), .pictures = pictures}))),
+        floats_(pictures * height * width * network.channels) {}
 
-  int64_t floats() const { return pictures_ * in_; }
+  int64_t floats() const { return floats_; }
 
-  const std::vector<float>& predict(const float* x) {
-    for (int64_t i = 0; i < pictures_; ++i) {
-      std::copy_n(x + i * in_, in_, session_.input());
-      std::copy_n(session_.run(), out_, result_.data() + i * out_);
-    }
-    return result_;
+  std::span<const float> predict(const float* x) {
+    std::copy_n(x, floats_, session_.input());
+    const float* y = session_.run();
+    return {y, static_cast<size_t>(session_.plan().output().size())};
   }
 
  private:
   inference::Session session_;
-  int64_t pictures_, in_, out_;
-  std::vector<float> result_;
+  int64_t floats_;
 };
 
 void serve(char** arguments) {
@@ -58,7 +55,7 @@ void serve(char** arguments) {
   require(std::ssize(pixels) == 4 * batch.floats(), "'", arguments[1], "' has ", pixels.size(),
           " bytes, not those of the batch");
   const auto* x = reinterpret_cast<const float*>(pixels.data());
-  const std::vector<float>& y = batch.predict(x);
+  const std::span<const float> y = batch.predict(x);
   std::cout << "ready" << std::endl;
   std::FILE* file = std::fopen(arguments[6], "wb");
   require(file && std::fwrite(y.data(), 4, y.size(), file) == y.size() && !std::fclose(file), "'",

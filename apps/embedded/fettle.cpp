@@ -129,6 +129,18 @@ fettle_code fettle_set_threads(fettle_model* model, int threads, fettle_error* e
   });
 }
 
+fettle_code fettle_set_precision(fettle_model* model, fettle_precision precision,
+                                 fettle_error* error) {
+  return guarded(error, FETTLE_FAILED, [&] {
+    require_argument(model != nullptr, "fettle_set_precision needs a model, not NULL");
+    require_argument(precision == FETTLE_FP32 || precision == FETTLE_BF16,
+                     "a precision is FETTLE_FP32 or FETTLE_BF16, not ",
+                     static_cast<int>(precision));
+    model->predictor.set_precision(precision == FETTLE_BF16 ? fettle::Precision::bf16
+                                                            : fettle::Precision::fp32);
+  });
+}
+
 fettle_code fettle_set_max_memory(fettle_model* model, size_t bytes, fettle_error* error) {
   return guarded(error, FETTLE_FAILED, [&] {
     require_argument(model != nullptr, "fettle_set_max_memory needs a model, not NULL");
