@@ -8,9 +8,7 @@ turns, and a ratio is formed turn by turn: above 1, fettle is faster. Results ar
 
 `start` is the time from the start of a fresh process to its first prediction, in seconds; for
 engines of Python that holds the interpreter and the imports, and `loaded` is the part after them.
-`peak` is the most memory that the process had at once, in MiB. ncnn predicts picture by picture. A
-training step is fettle's own layers and losses, with weights of its own: its result is not
-compared here.
+`peak` is the most memory that the process had at once, in MiB. ncnn predicts picture by picture. A training step begins with weights of its own: its result is not compared here.
 """
 import argparse
 import importlib.metadata
@@ -190,7 +188,7 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=2, help="of a turn, at least one batch")
-    parser.add_argument("--starts", type=int, default=3, help="fresh processes whose start is timed")
+    parser.add_argument("--starts", type=int, default=3, help="fresh processes to start and time")
     parser.add_argument("--no-training", action="store_true")
     parser.add_argument("--quick", action="store_true",
                         help="Res-UNet at 256x256, one picture, once")

@@ -114,7 +114,7 @@ double measured_triad() {
   const auto a = array(), b = array(), c = array();
   double best = 0;
   for (const bool past_caches : {false, true}) {
-    const double seconds = shortest(10, [&] {
+    const double seconds = shortest(30, [&] {
       parallel_for(n, grain, [&](int64_t begin, int64_t end) {
         HWY_DYNAMIC_DISPATCH(triad)
         (end - begin, 3.0f, past_caches, b.get() + begin, c.get() + begin, a.get() + begin);
