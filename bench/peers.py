@@ -8,7 +8,8 @@ turns, and a ratio is formed turn by turn: above 1, fettle is faster. Results ar
 
 `start` is the time from the start of a fresh process to its first prediction, in seconds; for
 engines of Python that holds the interpreter and the imports, and `loaded` is the part after them.
-`peak` is the most memory that the process had at once, in MiB. ncnn predicts picture by picture. A training step begins with weights of its own: its result is not compared here.
+`peak` is the most memory that the process had at once, in MiB. ncnn predicts picture by picture. A
+training step begins with weights of its own: its result is not compared here.
 """
 import argparse
 import importlib.metadata
