@@ -261,6 +261,23 @@ TEST_F(Labels, ExportedFilesSayWhatPredictSays) {
   }
 }
 
+TEST_F(Labels, AGpuChangesNothingButTheDevice) {
+  make("learn", 0, 8);
+  done(
+      train("run", "columns.csv --epochs 1 --class-weights balanced --device cpu", "tyre_cnn", 16));
+  const std::string evaluate =
+      "evaluate {}/run --data {}/learn/pictures --labels "
+      "{}/learn/names.csv --out {}/";
+  done(fettle(evaluate + "here --device cpu"));
+  done(fettle_with_gpu(evaluate + "there --device cuda"));
+  const Json here = json("here/metrics.json"), there = json("there/metrics.json");
+  EXPECT_NEAR(there["loss"].get<double>() / here["loss"].get<double>(), 1, 1e-4);
+  EXPECT_EQ(there["classes"]["left"]["support"], 4);
+  const Outcome resumed = fettle_with_gpu("train --resume --out {}/run --epochs 2 --device cuda");
+  done(resumed);
+  EXPECT_NE(resumed.err.find("Going on after epoch 1"), std::string::npos) << resumed.err;
+}
+
 TEST_F(Labels, ValidationPicturesHaveATableOfTheirOwn) {
   make("learn", 0, 8);
   make("check", 20, 26);
