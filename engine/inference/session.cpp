@@ -1,3 +1,5 @@
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <new>
@@ -116,8 +118,17 @@ class Runner {
 };
 
 Floats aligned_floats(int64_t count) {
-  Floats floats(static_cast<float*>(std::aligned_alloc(64, static_cast<size_t>(count) * 4)));
+  const auto bytes = static_cast<size_t>(count) * 4;
+  // Large blocks on huge pages, where there are some: a hundred times fewer faults.
+  constexpr size_t huge = size_t{2} << 20;
+  const bool large = bytes >= 2 * huge;
+  const size_t alignment = large ? huge : 64;
+  Floats floats(static_cast<float*>(
+      std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment)));
   if (!floats) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+  if (large) madvise(floats.get(), bytes, MADV_HUGEPAGE);
+#endif
   return floats;
 }
 

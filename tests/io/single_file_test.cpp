@@ -39,6 +39,9 @@ TEST(Checksum, IsZlibs) {
   EXPECT_EQ(sum("123456789"), 0xCBF43926u);  // the check value that catalogues of CRCs give
   EXPECT_EQ(sum(""), 0u);
   EXPECT_EQ(sum("The quick brown fox jumps over the lazy dog"), 0x414FA339u);
+  Bytes many(100003);
+  for (size_t i = 0; i < many.size(); ++i) many[i] = static_cast<uint8_t>(i * i * 7 + i);
+  EXPECT_EQ(crc32(many), 0xD94628C9u);  // zlib.crc32 of Python
 }
 
 TEST(Half, IsThatOfTheCompiler) {
