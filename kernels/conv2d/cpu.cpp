@@ -7,7 +7,7 @@
 //   cpu_winograd.cpp         3x3 with stride 1: a quarter of the multiplications
 //   cpu_bf16.cpp             as direct, of numbers rounded to bf16
 //   cpu_depthwise.cpp        one input channel a group
-//   cpu_backward_weight.cpp  the third direction
+//   cpu_backward_weight.cpp, cpu_winograd_weight.cpp   the third direction, both ways
 //
 // The cuts and the order of every sum depend on the shape alone: any number of threads gives the
 // same bits.
@@ -18,6 +18,7 @@
 #include "kernels/conv2d/cpu_direct.h"
 #include "kernels/conv2d/cpu_packed.h"
 #include "kernels/conv2d/cpu_winograd.h"
+#include "kernels/conv2d/cpu_winograd_weight.h"
 #include "kernels/scratch.h"
 
 namespace fettle {
@@ -73,7 +74,15 @@ void conv2d_backward_input(Cpu, const Conv2dShape& s, const float* dy, const flo
 
 void conv2d_backward_weight(Cpu, const Conv2dShape& s, const float* dy, const float* x, float* dw) {
   if (is_depthwise(s)) return depthwise_backward_weight(s, dy, x, dw);
-  for (int64_t g = 0; g < s.groups; ++g) backward_weight(s, group_of(s, g), dy, x, dw);
+  for (int64_t g = 0; g < s.groups; ++g) {
+    const Group group = group_of(s, g);
+    const TapSum forward = forward_sum(s, group, x, nullptr, nullptr, Epilogue::linear, nullptr);
+    if (winograd_weight_wins(forward)) {
+      winograd_backward_weight(s, group, forward, dy, dw);
+    } else {
+      backward_weight(s, group, dy, x, dw);
+    }
+  }
 }
 
 namespace {
