@@ -4,10 +4,11 @@
 //
 //   bench_conv2d --out conv2d.json && python3 bench/ratios.py conv2d.json
 //
-// oneDNN computes in four ways, of which the quickest counts:
-//   onednn_nhwc      on the same buffers. It has nothing but a slow reference for weights
-//   [K,R,S,C],
-//                    so each call brings them into its own layout, as ours packs them in each call.
+// Ours packs the weights in each call (fettle), as a training step must, and forward also
+// beforehand (fettle_packed), as the engine for prediction does; the quicker counts. So does the
+// quickest of four ways of oneDNN:
+//   onednn_nhwc      on the same buffers; since for weights [K,R,S,C] it has but a slow reference,
+//                    each call brings them into its own layout
 //   onednn_packed    the same, weights in its layout beforehand
 //   onednn_own       activations in its own layout, too: as a network would keep them
 //   onednn_winograd  in its own layouts, by Winograd's algorithm, where it has that
@@ -19,6 +20,7 @@
 #include "bench/onednn.h"
 #include "bench/problems.h"
 #include "bench/turns.h"
+#include "kernels/conv2d/cpu_packed.h"
 #include "kernels/parallel.h"
 
 namespace {
@@ -61,6 +63,18 @@ void measure(Report& report, const std::string& group, const std::string& name,
   std::vector<Contestant> contestants = {{"fettle", [&] { ours.run(); }}};
   ours.run();
   const std::vector<float> expected = ours.result();
+  std::vector<float> packed;
+  if (direction == Conv2dDirection::forward) {
+    packed.resize(static_cast<size_t>(conv2d_packed_floats(s, Precision::fp32)));
+    conv2d_pack(s, Precision::fp32, ours.w.data(), packed.data());
+    contestants.push_back({"fettle_packed", [&] {
+                             conv2d_forward_packed(s, Precision::fp32, ours.x.data(), packed.data(),
+                                                   nullptr, nullptr, Epilogue::linear,
+                                                   ours.y.data());
+                           }});
+    contestants.back().run();
+    require_equal(name + " packed", ours.result(), expected, 1e-6);
+  }
   for (const OneDnnWay& way : ways) {
     try {
       std::fill(ours.result().begin(), ours.result().end(), NAN);

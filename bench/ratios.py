@@ -1,7 +1,7 @@
 """Prints what bench_conv2d, bench_dense and bench_memory_bound wrote: for each case the speed, its
 percentage of the limit that was measured in the same run (the FMA peak for FLOP, the triad for
-bytes), and beside other libraries the ratio: the time of the quickest of them over ours, above 1
-means that fettle is faster. The ratio is formed round by round; median, least and most are shown.
+bytes), and beside other libraries the ratio: the time of the quickest of them over the quickest of
+ours, above 1 means that fettle is faster. The ratio is formed round by round; median, least and most are shown.
 At the end geometric means of the medians.
 
     python3 bench/ratios.py conv2d.json [dense.json ...] [--summary]
@@ -27,21 +27,33 @@ def rate(case, who):
     return case["work"] / statistics.median(case["seconds"][who])
 
 
+def is_ours(who):
+    return who.startswith("fettle")
+
+
+def quickest(case, whose):
+    return max(whose, key=lambda who: rate(case, who), default=None)
+
+
+def our_rate(case):
+    return rate(case, quickest(case, filter(is_ours, case["seconds"])))
+
+
 def ratios(case):
     """Round by round, beside the other contestant with the best median; its name comes first."""
-    others = [who for who in case["seconds"] if who != "fettle"]
-    if not others:
-        return None, []
-    best = max(others, key=lambda who: rate(case, who))
     seconds = case["seconds"]
-    return best, [theirs / ours for theirs, ours in zip(seconds[best], seconds["fettle"])]
+    best = quickest(case, [who for who in seconds if not is_ours(who)])
+    if not best:
+        return None, []
+    ours = quickest(case, filter(is_ours, seconds))
+    return best, [theirs / mine for theirs, mine in zip(seconds[best], seconds[ours])]
 
 
 def print_cases(report, unit):
     print(f"{'case':56} {'threads':>7} {unit:>8} {'% limit':>7}   "
           "ratio: median    min    max   the others")
     for case in report["cases"]:
-        ours = rate(case, "fettle")
+        ours = our_rate(case)
         line = (f"{case['case']:56} {case['threads']:7} {ours / 1e9:8.1f} "
                 f"{100 * ours / limit(report, case['threads']):6.0f}%")
         best, values = ratios(case)
@@ -61,7 +73,7 @@ def print_groups(report):
     print(f"{'group':34} {'threads':>7} {'cases':>5} {'% limit':>8} {'ratio: geomean':>15} "
           f"{'median':>7} {'min':>6} {'max':>6} {'cases >= 1':>10}")
     for (group, threads), cases in groups.items():
-        share = geomean([rate(case, "fettle") / limit(report, threads) for case in cases])
+        share = geomean([our_rate(case) / limit(report, threads) for case in cases])
         line = f"{group:34} {threads:7} {len(cases):5} {100 * share:7.0f}%"
         medians = sorted(statistics.median(values) for _, values in map(ratios, cases) if values)
         if medians:
