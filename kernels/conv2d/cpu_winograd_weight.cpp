@@ -97,15 +97,20 @@ void add_point(int64_t K, int64_t C, int64_t tiles, const float* gradients, cons
   }
 }
 
-/// dw[k,r,s,c] of one output from the sums at all points.
-void store_weights(int64_t K, int64_t C, int64_t k, const float* sums, float* dw) {
+/// dw[k,r,s,c] of one output from the sums at all points, which several splits have.
+void store_weights(int64_t K, int64_t C, int64_t k, int64_t splits, const float* sums, float* dw) {
   for (int64_t c = 0; c < C; c += L) {
     Vec half[3][6];
 #pragma GCC unroll 6
     for (int j = 0; j < 6; ++j) {
       Vec m[6], w[3];
 #pragma GCC unroll 6
-      for (int i = 0; i < 6; ++i) m[i] = load(sums + ((i * 6 + j) * K + k) * C + c, C - c);
+      for (int i = 0; i < 6; ++i) {
+        const float* sum = sums + ((i * 6 + j) * K + k) * C + c;
+        m[i] = load(sum, C - c);
+        for (int64_t split = 1; split < splits; ++split)
+          m[i] = hn::Add(m[i], load(sum + split * points * K * C, C - c));
+      }
       weights_of(m, w);
 #pragma GCC unroll 3
       for (int r = 0; r < 3; ++r) half[r][j] = w[r];
@@ -120,39 +125,71 @@ void store_weights(int64_t K, int64_t C, int64_t k, const float* sums, float* dw
   }
 }
 
+/// What the tiles [begin, end) in chunks of `size` sum up to at all points.
+class TileSums {
+ public:
+  TileSums(const Conv2dShape& s, const Group& g, const TapSum& forward, const float* dy)
+      : s_(s), g_(g), forward_(forward), dy_(dy), window_(window_of(forward.taps)) {
+    thread_local Scratch scratch;
+    float* zeros = scratch.floats(std::max(g.C, g.K) + L);
+    std::fill_n(zeros, std::max(g.C, g.K) + L, 0.0f);
+    zeros_ = zeros;
+  }
+
+  void add(int64_t begin, int64_t end, int64_t size, float* sums) const {
+    const int64_t C = g_.C, K = g_.K;
+    // Strides that are rarely a power of two; vectors may read beyond the last tile.
+    const int64_t input_stride = size * C + L, gradient_stride = size * K + L;
+    thread_local Scratch input_scratch, gradient_scratch;
+    float* inputs = input_scratch.floats(points * input_stride + panel_columns);
+    float* gradients = gradient_scratch.floats(points * gradient_stride);
+    for (int64_t chunk = begin; chunk < end; chunk += size) {
+      const int64_t count = std::min(size, end - chunk);
+      parallel_for(count, 8, [&](int64_t first, int64_t last) {
+        for (int64_t i = first; i < last; ++i) {
+          transform_tile(forward_, window_, grid_, chunk + i, zeros_, inputs + i * C, input_stride);
+          transform_gradients(s_, g_, grid_, chunk + i, dy_, zeros_, gradients + i * K,
+                              gradient_stride);
+        }
+      });
+      parallel_tasks(points, [&](int64_t point) {
+        add_point(K, C, count, gradients + point * gradient_stride, inputs + point * input_stride,
+                  chunk == begin, sums + point * K * C);
+      });
+    }
+  }
+
+ private:
+  const Conv2dShape& s_;
+  const Group& g_;
+  const TapSum& forward_;
+  const float* dy_;
+  Window window_;
+  TileGrid grid_ = tile_grid_of(forward_);
+  const float* zeros_;
+};
+
 void run_winograd_weight(const Conv2dShape& s, const Group& g, const TapSum& forward,
                          const float* dy, float* dw) {
-  const Window window = window_of(forward.taps);
-  const TileGrid grid = tile_grid_of(forward);
-  const int64_t tiles = grid.count(s.N), C = g.C, K = g.K;
-  // What is transformed stays in the third cache.
-  constexpr int64_t chunk_floats = 2 << 20;
+  const int64_t tiles = tile_grid_of(forward).count(s.N), C = g.C, K = g.K;
+  constexpr int64_t most_splits = 16, most_floats = 1 << 20, least_tiles = 128, few = 8;
+  const int64_t possible =
+      std::min({most_splits, most_floats / (points * K * C), tiles / least_tiles});
+  const bool split = possible >= few;
+  const int64_t splits = split ? possible : 1;
+  // What is transformed stays in the second cache of a thread, or in the third of all.
+  const int64_t chunk_floats = split ? 96 << 10 : 2 << 20;
   const int64_t fits = std::clamp<int64_t>(chunk_floats / (points * (C + K)), 24, 256);
-  const int64_t chunks = (tiles + fits - 1) / fits, size = (tiles + chunks - 1) / chunks;
-  // Strides that are rarely a power of two; vectors may read beyond the last tile.
-  const int64_t input_stride = size * C + L, gradient_stride = size * K + L;
-  thread_local Scratch input_scratch, gradient_scratch, sum_scratch, zero_scratch;
-  float* inputs = input_scratch.floats(points * input_stride + panel_columns);
-  float* gradients = gradient_scratch.floats(points * gradient_stride);
-  float* sums = sum_scratch.floats(points * K * C);
-  float* zeros = zero_scratch.floats(std::max(C, K) + L);
-  std::fill_n(zeros, std::max(C, K) + L, 0.0f);
-
-  for (int64_t begin = 0; begin < tiles; begin += size) {
-    const int64_t count = std::min(size, tiles - begin);
-    parallel_for(count, 8, [&](int64_t first, int64_t last) {
-      for (int64_t i = first; i < last; ++i) {
-        transform_tile(forward, window, grid, begin + i, zeros, inputs + i * C, input_stride);
-        transform_gradients(s, g, grid, begin + i, dy, zeros, gradients + i * K, gradient_stride);
-      }
-    });
-    parallel_tasks(points, [&](int64_t point) {
-      add_point(K, C, count, gradients + point * gradient_stride, inputs + point * input_stride,
-                begin == 0, sums + point * K * C);
-    });
-  }
+  const int64_t part = (tiles + splits - 1) / splits, chunks = (part + fits - 1) / fits;
+  const int64_t size = (part + chunks - 1) / chunks;
+  thread_local Scratch sum_scratch;
+  float* sums = sum_scratch.floats(splits * points * K * C);
+  const TileSums tile_sums(s, g, forward, dy);
+  parallel_tasks(splits, [&](int64_t i) {
+    tile_sums.add(tiles * i / splits, tiles * (i + 1) / splits, size, sums + i * points * K * C);
+  });
   parallel_for(K, 4, [&](int64_t first, int64_t last) {
-    for (int64_t k = first; k < last; ++k) store_weights(K, C, k, sums, dw + g.w);
+    for (int64_t k = first; k < last; ++k) store_weights(K, C, k, splits, sums, dw + g.w);
   });
 }
 
