@@ -220,15 +220,15 @@ void run(TapSum sum, const float* packed) {
   flatten(sum, window);
   const auto taps = static_cast<int64_t>(sum.taps.size());
   const int64_t panels = (sum.K + panel_columns - 1) / panel_columns;
-  const Boxes boxes = cut(sum.N, sum.P, sum.Q, sum.C, sum.step_h, sum.step_w, window);
-  parallel_tasks(boxes.count(), [&](int64_t task) {
-    const Box box = boxes[task];
+  const BoxTasks tasks(cut(sum.N, sum.P, sum.Q, sum.C, sum.step_h, sum.step_w, window), panels);
+  parallel_tasks(tasks.count(), [&](int64_t task) {
+    const Box box = tasks.box(task);
     thread_local Scratch scratch;
     const RoundedBlock block = rounded_block(sum, window, in_place, box, scratch);
     const int64_t columns = (box.q1 - box.q0 - 1) * sum.step_w + window.w;
     const std::vector<Segment> segments =
         segments_of(sum.taps, window, sum.C, {nullptr, columns * sum.C, sum.C});
-    for (int64_t panel = 0; panel < panels; ++panel) {
+    for (int64_t panel = tasks.first_panel(task); panel < tasks.end_panel(task); ++panel) {
       const int64_t first = panel * panel_columns;
       const Target out{sum.out + first,
                        sum.addend ? sum.addend + first : nullptr,

@@ -151,9 +151,9 @@ void run_direct(TapSum sum, const float* packed) {
     std::fill(std::copy_n(sum.bias, sum.K, bias), bias + padded_K, 0.0f);
   }
 
-  const Boxes boxes = cut(sum.N, sum.P, sum.Q, sum.C, sum.step_h, sum.step_w, window);
-  parallel_tasks(boxes.count(), [&](int64_t task) {
-    const Box box = boxes[task];
+  const BoxTasks tasks(cut(sum.N, sum.P, sum.Q, sum.C, sum.step_h, sum.step_w, window), panels);
+  parallel_tasks(tasks.count(), [&](int64_t task) {
+    const Box box = tasks.box(task);
     const int64_t h0 = box.p0 * sum.step_h + window.h0, w0 = box.q0 * sum.step_w + window.w0;
     const float* picture = sum.in + box.n * sum.H * sum.W * sum.in_pixel;
     Block block{picture + (h0 * sum.W + w0) * sum.in_pixel, sum.W * sum.in_pixel, sum.in_pixel};
@@ -166,7 +166,7 @@ void run_direct(TapSum sum, const float* packed) {
       block = {copy, columns * sum.C, sum.C};
     }
     const std::vector<Segment> segments = segments_of(sum.taps, window, sum.C, block);
-    for (int64_t panel = 0; panel < panels; ++panel) {
+    for (int64_t panel = tasks.first_panel(task); panel < tasks.end_panel(task); ++panel) {
       const int64_t first = panel * panel_columns;
       const Target out{sum.out + first,
                        sum.addend ? sum.addend + first : nullptr,
