@@ -119,40 +119,63 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int 
   const GemmExtents e = extents(direction, shape);
   Conv2dPlan plan;
   if (narrow(shape) || !fits_32_bits(e) || !fits_grid(e, shape.groups, 32, 1)) return plan;
+  const bool reduces_pixels = direction == Conv2dDirection::backward_weight;
+  const int64_t taps_of_shape = shape.R * shape.S;
   plan.rung = Conv2dRung::implicit_gemm;
   if (precision != Precision::fp32 && compute_capability >= 80) {
     plan.rung = Conv2dRung::tensor_core;
     plan.precision = precision;
-    // Filled-up channels and tiles of 64 columns must not be mostly zeros.
-    const bool whole = shape.C / shape.groups % 8 == 0 && shape.K / shape.groups % 8 == 0;
-    if (precision == Precision::bf16 && whole && e.N > 32 && fits_bf16_operands(shape)) {
-      plan.rung = fits_wgmma(direction, shape, compute_capability) && fills_wgmma(direction, shape)
-                      ? Conv2dRung::wgmma
-                      : Conv2dRung::multistage;
+    if (precision == Precision::bf16 && fits_bf16_operands(shape)) {
+      const bool whole = shape.C / shape.groups % 8 == 0 && shape.K / shape.groups % 8 == 0;
+      const bool pointwise = taps_of_shape == 1;
+      const bool possible = fits_wgmma(direction, shape, compute_capability);
+      if (possible && (fills_wgmma(direction, shape) || (pointwise && reduces_pixels))) {
+        plan.rung = Conv2dRung::wgmma;
+      } else if (!pointwise || (whole && e.N > 32)) {  // many taps outweigh tiles half empty
+        plan.rung = Conv2dRung::multistage;
+      }
     }
   }
-  const bool by_taps =
-      plan.rung == Conv2dRung::wgmma && direction == Conv2dDirection::backward_weight;
-  const int64_t taps = by_taps ? shape.R * shape.S : 1, columns = e.N / taps;
+  const bool persistent = plan.rung == Conv2dRung::wgmma;
+  const int64_t taps = persistent && reduces_pixels ? taps_of_shape : 1, columns = e.N / taps;
   const auto blocks_of = [&](int tile) {
     const TileExtents t = tile_extents(plan.rung, tile);
     return ((e.M + t.M - 1) / t.M) * ((columns + t.N - 1) / t.N) * taps * shape.groups;
   };
-  // The largest tile that is filled and leaves no multiprocessor idle.
-  for (int tile = 1; tile < tiles_of(plan.rung); ++tile) {
-    if (columns > tile_extents(plan.rung, tile - 1).N && blocks_of(tile) >= multiprocessors) {
-      plan.tile = tile;
-    }
+  const auto filled = [&](int tile) {  // the columns that its blocks compute
+    const int64_t n = tile_extents(plan.rung, tile).N;
+    return (columns + n - 1) / n * n;
+  };
+  if (persistent) {
+    // 128x128 wins where the sum is long and leaves two tiles for each multiprocessor; 128x256
+    // never.
+    const bool is_long = e.K >= 1024 && !reduces_pixels;
+    if (is_long && columns > 64 && blocks_of(1) >= 2 * multiprocessors) plan.tile = 1;
+  } else if (reduces_pixels && plan.rung != Conv2dRung::multistage) {
+    if (e.M >= 128 && columns >= 64) plan.tile = 1;  // splits make the blocks
+  } else {
+    // The larger tile, unless its last column is mostly empty or a quarter of the GPU would idle.
+    for (int tile = 1; tile < tiles_of(plan.rung); ++tile)
+      if (columns > tile_extents(plan.rung, tile - 1).N && 5 * filled(tile) <= 6 * filled(0) &&
+          4 * blocks_of(tile) >= 3 * multiprocessors)
+        plan.tile = tile;
   }
-  // Fewer blocks than there is room for: cut the sum, but leave each part 256 steps at least. Two
-  // blocks share a multiprocessor, but for the large tiles of rung 6, whose blocks take one part
-  // after another: one more than there is room for would double the time.
-  const bool persistent = plan.rung == Conv2dRung::wgmma;
+  // Fewer blocks than there is room for: cut the sum, but leave each part 256 steps at least. The
+  // blocks of rung 6 take one part after another: one more than there is room for would double the
+  // time; and unless half of the GPU idles, adding parts up costs more than it brings. Those of the
+  // lower rungs hide each other's waiting, up to eight on a multiprocessor.
   const int64_t blocks = std::max<int64_t>(blocks_of(plan.tile), 1);
-  const int64_t room = multiprocessors * (persistent && plan.tile > 0 ? 1 : 2);
-  const int64_t wanted = (persistent ? room : room + blocks - 1) / blocks;
+  int64_t wanted = 1;
+  if (persistent) {
+    const int64_t room = multiprocessors * (plan.tile > 0 ? 1 : 2);
+    if (reduces_pixels || 2 * blocks < multiprocessors) wanted = room / blocks;
+  } else if (reduces_pixels) {
+    wanted = (8 * multiprocessors + blocks - 1) / blocks;
+  } else if (2 * blocks < multiprocessors) {
+    wanted = (2 * multiprocessors + blocks - 1) / blocks;
+  }
   const int64_t possible = std::min(e.K / 256, 65535 / shape.groups);
-  plan.splits = static_cast<int>(std::clamp<int64_t>(std::min(wanted, possible), 1, 64));
+  plan.splits = static_cast<int>(std::clamp<int64_t>(std::min(wanted, possible), 1, 256));
   return plan;
 }
 
