@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/device_name.h"
 #include "engine/inference/decision.h"
 
 namespace fettle {
@@ -33,6 +34,17 @@ void Predictor::set_threads(int count) {
   pool_ = std::make_unique<ThreadPool>(count);
 }
 
+void Predictor::set_device(const Device& device) {
+  require_device(device);
+  idle_.reset();
+  planned_.reset();
+  device_ = device;
+}
+
+inference::PlanOptions Predictor::plan_options(bool pack_weights) const {
+  return {.device = device_, .threads = pool_->threads(), .pack_weights = pack_weights};
+}
+
 Predictor::Work Predictor::work_with(PictureSize picture, int64_t height, int64_t width,
                                      TileOptions tiles, bool pack_weights) const {
   const int64_t C = model_.network.channels, K = classes();
@@ -47,8 +59,8 @@ Predictor::Work Predictor::work_with(PictureSize picture, int64_t height, int64_
       bytes += picture.height * picture.width * K * 4;
     bytes += picture.height * picture.width * K;
   }
-  const inference::PlanOptions options{.threads = pool_->threads(), .pack_weights = pack_weights};
-  bytes += inference::plan(model_.network, tile_height, tile_width, options).bytes();
+  bytes +=
+      inference::plan(model_.network, tile_height, tile_width, plan_options(pack_weights)).bytes();
   bytes += model_.memory + program_bytes + pool_->threads() * thread_bytes;
   return {height, width, tiles, pack_weights, bytes};
 }
@@ -108,9 +120,7 @@ std::unique_ptr<inference::Session> Predictor::take_session(int64_t height, int6
     idle_.reset();
     planned_.reset();
     planned_ = std::make_shared<const inference::PlannedNetwork>(
-        model_.network,
-        inference::plan(model_.network, height, width,
-                        {.threads = pool_->threads(), .pack_weights = pack_weights}));
+        model_.network, inference::plan(model_.network, height, width, plan_options(pack_weights)));
   }
   return idle_ ? std::move(idle_) : std::make_unique<inference::Session>(planned_);
 }
