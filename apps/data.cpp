@@ -1,9 +1,11 @@
 #include "apps/data.h"
 
+#include <filesystem>
 #include <iostream>
 #include <map>
 
 #include "engine/error.h"
+#include "io/data_sets/label_table.h"
 
 namespace fettle {
 namespace {
@@ -35,15 +37,36 @@ Data read_classes(const std::string& path, bool skip_broken) {
   return {folder.class_names, folder.examples, {}};
 }
 
+/// Pictures with the labels of a table, which lies in their folder as labels.csv where it is not
+/// named.
+Data read_labels(const std::string& path, const FormatOptions& options, bool skip_broken,
+                 const std::vector<std::string>& labels) {
+  const std::string usual = (std::filesystem::path(path) / "labels.csv").string();
+  require(!options.labels.empty() || std::filesystem::exists(usual),
+          "there is no table of labels: ", "name it by --labels FILE, or put it into '", path,
+          "' as labels.csv");
+  const LabelTable table = read_label_table(options.labels.empty() ? usual : options.labels, path,
+                                            {.label_names = labels, .skip_broken = skip_broken});
+  std::cerr << description(table);
+  return {table.label_names, table.examples, {}, true};
+}
+
 }  // namespace
 
 void add_format_options(CLI::App& command, FormatOptions& o) {
   command
       .add_option("--format", o.format,
-                  "How the data are stored: auto, class-folders, severstal (a table of run "
-                  "lengths), via (polygons), mvtec, or pairs (a mask beside each picture)")
-      ->check(CLI::IsMember({"auto", "class-folders", "severstal", "via", "mvtec", "pairs"}))
+                  "How the data are stored: auto, class-folders, labels (a table of several labels "
+                  "a picture), severstal (a table of run lengths), via (polygons), mvtec, or pairs "
+                  "(a mask beside each picture)")
+      ->check(
+          CLI::IsMember({"auto", "class-folders", "labels", "severstal", "via", "mvtec", "pairs"}))
       ->capture_default_str();
+  command.add_option(
+      "--labels", o.labels,
+      "Table (.csv) of several labels a picture: path,NAME,NAME,... with 0 and 1, or "
+      "path,labels with their names, separated by ';' or blanks; paths are those "
+      "under the folder [labels.csv in the folder]");
   command
       .add_option("--kinds", o.kinds,
                   "What makes a kind of defect: auto (as the format says), one (all are one kind), "
@@ -57,7 +80,16 @@ void add_format_options(CLI::App& command, FormatOptions& o) {
       ->capture_default_str();
 }
 
-Data read_data(const std::string& path, Task task, const FormatOptions& options, bool skip_broken) {
+Data read_data(const std::string& path, Task task, const FormatOptions& options, bool skip_broken,
+               const std::vector<std::string>& labels) {
+  const bool table = !options.labels.empty();
+  require(!table || options.format == "auto" || options.format == "labels", "--format ",
+          options.format, " has no use for --labels; leave one of them out");
+  if (table || options.format == "labels") {
+    require(task == Task::classification,
+            "labels are for classifiers; a model that draws masks learns from masks");
+    return read_labels(path, options, skip_broken, labels);
+  }
   const std::optional<MaskFormat> format = format_of(path, options);
   if (!format) {
     require(task == Task::classification, "'", path,
@@ -75,7 +107,8 @@ Data read_data(const std::string& path, Task task, const FormatOptions& options,
 }
 
 std::pair<Data, Data> split(const Data& data, Task task, double fraction, uint64_t seed) {
-  std::pair<Data, Data> parts = {{data.names, {}, {}}, {data.names, {}, {}}};
+  const Data none = {data.names, {}, {}, data.multi_label};
+  std::pair<Data, Data> parts = {none, none};
   if (task == Task::classification) {
     std::tie(parts.first.examples, parts.second.examples) = split(data.examples, fraction, seed);
   } else {
@@ -90,8 +123,8 @@ void fit_names(Data& data, Task task, const std::vector<std::string>& names,
     renumber_kinds(data.masks, names);
     data.names = names;
   }
-  require(data.names == names, "the classes of '", path, "' are not those of '", other,
-          "'; both need the same subfolders");
+  require(data.multi_label || data.names == names, "the classes of '", path, "' are not those of '",
+          other, "'; both need the same subfolders");
 }
 
 }  // namespace fettle

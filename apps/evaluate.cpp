@@ -13,11 +13,28 @@
 namespace fettle {
 namespace {
 
+/// How --data is to be read: with a table of labels if the run learned from one.
+FormatOptions format_of(const EvaluateOptions& o, const TrainedModel& model) {
+  FormatOptions format = o.format;
+  const bool asked = !format.labels.empty() || format.format == "labels";
+  if (!model.config.multi_label) {
+    require(!asked, "the run '", o.run,
+            "' was not trained on a table of labels; leave --labels and --format labels out");
+    return format;
+  }
+  require(asked || format.format == "auto", "the run '", o.run,
+          "' gives several labels a picture; name their table by --labels instead of --format ",
+          format.format);
+  format.format = "labels";
+  return format;
+}
+
 /// The pictures to measure on: those of --data or else the run's own validation pictures.
 Data read_data(const EvaluateOptions& o, const TrainedModel& model) {
   const Task task = model.entry().task;
   if (!o.data.empty()) {
-    Data data = read_data(o.data, task, o.format, o.skip_broken);
+    Data data =
+        read_data(o.data, task, format_of(o, model), o.skip_broken, model.config.class_names);
     fit_names(data, task, model.config.class_names, o.data, o.run);
     return data;
   }
@@ -26,6 +43,9 @@ Data read_data(const EvaluateOptions& o, const TrainedModel& model) {
   Data validation = read_data(trained, task).second;
   require(validation.size(task) > 0, "the run '", o.run,
           "' was trained without validation pictures; give --data");
+  require(!validation.multi_label || validation.names == model.config.class_names,
+          "the table of labels of '", trained.data, "' no longer has those of the run '", o.run,
+          "'");
   return validation;
 }
 
@@ -63,8 +83,10 @@ void evaluate_run(const EvaluateOptions& o) {
   if (o.threshold > 0) model.config.threshold = o.threshold;
   const Data data = read_data(o, model);
   make_folder(o.folder());
-  const Json json = classifies ? evaluate_classifier(o, model, data, device)
-                               : evaluate_segmenter(o, model, data, device);
+  const auto measure = !classifies                ? evaluate_segmenter
+                       : model.config.multi_label ? evaluate_labels
+                                                  : evaluate_classifier;
+  const Json json = measure(o, model, data, device);
   if (!o.choose.empty() || o.calibrate) store(o, model.config);
   const std::string file = (std::filesystem::path(o.folder()) / "metrics.json").string();
   write_file(file, json.dump(2) + "\n");
@@ -113,18 +135,19 @@ void add_evaluate(CLI::App& program) {
   auto o = std::make_shared<EvaluateOptions>();
   add_run_options(*command, *o);
   command->add_option("--data", o->data,
-                      "Folder of pictures with the run's classes or kinds [the run's own "
+                      "Folder of pictures with the run's classes, labels or kinds [the run's own "
                       "validation pictures]");
   add_format_options(*command, o->format);
   add_tile(*command, o->tile);
   command
       ->add_option("--threshold", o->threshold,
-                   "Probability from which a picture, or a pixel, counts as defective [the run's]")
+                   "Probability from which a picture, or a pixel, counts as defective, or a "
+                   "picture has a label [the run's]")
       ->check(CLI::Range(0.0, 1.0));
   command->add_option("--choose-threshold", o->choose,
                       "Choose the run's threshold on its validation pictures and store it: f1 (the "
-                      "best F1, or mean Dice of masks), or recall=0.99 (the highest one that "
-                      "reaches it)");
+                      "best F1, over all labels, or mean Dice of masks), or recall=0.99 (the "
+                      "highest one that reaches it)");
   command->add_flag("--calibrate", o->calibrate,
                     "Fit the temperature of a classifier's probabilities on the run's validation "
                     "pictures, so that they mean what they say, and store it; verdicts stay");

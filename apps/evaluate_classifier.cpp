@@ -7,18 +7,9 @@
 #include "apps/evaluation.h"
 #include "apps/table.h"
 #include "engine/ops/arithmetic.h"
-#include "engine/train/calibration.h"
-#include "engine/train/classification_report.h"
 
 namespace fettle {
 namespace {
-
-/// What the model says of the pictures, and what is true.
-struct Judged {
-  Tensor logits;                ///< [N,K]
-  std::vector<int32_t> labels;  ///< N
-  ScoreRows probabilities() const { return probabilities_of(logits); }
-};
 
 Judged judge(const EvaluateOptions& o, TrainedModel& model, const Data& data, Device device) {
   std::map<std::string, int32_t> labels;
@@ -32,34 +23,6 @@ Judged judge(const EvaluateOptions& o, TrainedModel& model, const Data& data, De
 
 Tensor tensor_of(const std::vector<int32_t>& labels) {
   return Tensor::from({std::ssize(labels)}, labels);
-}
-
-/// Fits the temperature, and moves the threshold with it so that no verdict changes.
-Json calibrate(TrainedModel& model, Judged& judged) {
-  const int64_t K = judged.logits.shape()[1];
-  const std::vector<float> z = judged.logits.to_vector();
-  ScoreRows rows;
-  for (size_t n = 0; n < judged.labels.size(); ++n) {
-    const auto first = z.begin() + static_cast<int64_t>(n) * K;
-    rows.emplace_back(first, first + K);
-    if (K == 1) rows.back().insert(rows.back().begin(), 0.0f);
-  }
-  const double factor = fit_temperature(rows, judged.labels);
-  const double before = expected_calibration_error(judged.probabilities(), judged.labels);
-  judged.logits = rescale(judged.logits, static_cast<float>(1 / factor));
-  const double after = expected_calibration_error(judged.probabilities(), judged.labels);
-
-  RunConfig& config = model.config;
-  config.temperature *= factor;
-  if (config.threshold > 0 && config.threshold < 1) {
-    const double odds = std::log(config.threshold / (1 - config.threshold));
-    config.threshold = 1 / (1 + std::exp(-odds / factor));
-  }
-  std::cout << "temperature " << fixed(config.temperature, 4) << ": expected calibration error "
-            << fixed(before, 4) << " before, " << fixed(after, 4) << " after\n\n";
-  return {{"temperature", config.temperature},
-          {"expected_calibration_error_before", before},
-          {"expected_calibration_error_after", after}};
 }
 
 std::vector<Curves> class_curves(const Judged& judged, size_t classes) {
@@ -107,10 +70,6 @@ void print(std::ostream& out, const Metrics& metrics, const ClassificationReport
   print_table(out, header, rows);
 }
 
-Json json_of(const ClassAverages& mean) {
-  return {{"precision", mean.precision}, {"recall", mean.recall}, {"f1", mean.f1}};
-}
-
 Json json_of(const Metrics& m, const ClassificationReport& report,
              const std::vector<Curves>& curves, const std::vector<std::string>& names) {
   Json classes;
@@ -156,6 +115,37 @@ Json judge_calls(const EvaluateOptions& o, TrainedModel& model, const Judged& ju
 }
 
 }  // namespace
+
+Json calibrate(TrainedModel& model, Judged& judged) {
+  const int64_t K = judged.logits.shape()[1];
+  const std::vector<float> z = judged.logits.to_vector();
+  ScoreRows rows;
+  for (size_t n = 0; n < judged.labels.size(); ++n) {
+    const auto first = z.begin() + static_cast<int64_t>(n) * K;
+    rows.emplace_back(first, first + K);
+    if (K == 1) rows.back().insert(rows.back().begin(), 0.0f);
+  }
+  const double factor = fit_temperature(rows, judged.labels);
+  const double before = expected_calibration_error(judged.probabilities(), judged.labels);
+  judged.logits = rescale(judged.logits, static_cast<float>(1 / factor));
+  const double after = expected_calibration_error(judged.probabilities(), judged.labels);
+
+  RunConfig& config = model.config;
+  config.temperature *= factor;
+  if (config.threshold > 0 && config.threshold < 1) {
+    const double odds = std::log(config.threshold / (1 - config.threshold));
+    config.threshold = 1 / (1 + std::exp(-odds / factor));
+  }
+  std::cout << "temperature " << fixed(config.temperature, 4) << ": expected calibration error "
+            << fixed(before, 4) << " before, " << fixed(after, 4) << " after\n\n";
+  return {{"temperature", config.temperature},
+          {"expected_calibration_error_before", before},
+          {"expected_calibration_error_after", after}};
+}
+
+Json json_of(const ClassAverages& mean) {
+  return {{"precision", mean.precision}, {"recall", mean.recall}, {"f1", mean.f1}};
+}
 
 Json evaluate_classifier(const EvaluateOptions& o, TrainedModel& model, const Data& data,
                          Device device) {

@@ -1,4 +1,4 @@
-// What fettle evaluate measures of a classifier and of a segmenter.
+// What fettle evaluate measures of a classifier, of one that gives labels, and of a segmenter.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -7,6 +7,8 @@
 
 #include "apps/data.h"
 #include "apps/trained_model.h"
+#include "engine/train/calibration.h"
+#include "engine/train/classification_report.h"
 #include "engine/train/threshold.h"
 
 namespace fettle {
@@ -36,8 +38,24 @@ struct Calls {
   void print(std::ostream& out, const std::string& what, double threshold) const;
 };
 
+/// What a classifier says, and what is true.
+struct Judged {
+  Tensor logits;                ///< [N,K]; K = 1 is a yes or no
+  std::vector<int32_t> labels;  ///< N
+  ScoreRows probabilities() const { return probabilities_of(logits); }
+};
+
+/// Fits the model's temperature, divides the logits by it, and moves the threshold with it so that
+/// no verdict changes.
+Json calibrate(TrainedModel& model, Judged& judged);
+
+/// Precision, recall and F1 for metrics.json.
+Json json_of(const ClassAverages& mean);
+
 /// Prints the figures, writes the curves, and returns what metrics.json is to hold. Chooses the
 /// model's threshold and temperature where the options ask for it.
+Json evaluate_labels(const EvaluateOptions& options, TrainedModel& model, const Data& data,
+                     Device device);
 Json evaluate_classifier(const EvaluateOptions& options, TrainedModel& model, const Data& data,
                          Device device);
 Json evaluate_segmenter(const EvaluateOptions& options, TrainedModel& model, const Data& data,

@@ -43,6 +43,14 @@ Peak peak_of(const float* map, int64_t P, int64_t Q) {
   return {true, static_cast<double>(column) + 0.5, static_cast<double>(row) + 0.5};
 }
 
+/// What the heat map of a picture is called.
+std::string file_name(const RunConfig& config, const Explained& one) {
+  if (!config.multi_label) return one.picture.name + ".png";
+  std::string label = config.class_names[one.class_index];
+  std::replace(label.begin(), label.end(), '/', '_');
+  return cat(one.picture.name, '.', label, ".png");
+}
+
 /// A place in cells as a pixel.
 std::string pixel(double place, int64_t cells, int extent) {
   return std::to_string(static_cast<int64_t>(place * extent / static_cast<double>(cells)));
@@ -53,15 +61,21 @@ std::string pixel(double place, int64_t cells, int extent) {
 void explain(TrainedModel& model, const std::vector<Explained>& pictures, const std::string& folder,
              const RunOptions& options, Device device) {
   namespace fs = std::filesystem;
+  const std::string file = (fs::path(folder) / "explanations.csv").string();
+  const std::string header = csv_line({"path", "class", "probability", "x", "y"});
+  if (pictures.empty()) {
+    write_file(file, header);
+    std::cerr << "No label was predicted, so there is none to explain\n";
+    return;
+  }
   model.layer->set_trainable(false);
   std::vector<Example> examples;
   for (const Explained& one : pictures) examples.push_back({one.picture.path, 0});
   PictureSource source(examples, prediction_options(model.config, options));
   DeviceBatches batches(source, device);
 
-  const std::string file = (fs::path(folder) / "explanations.csv").string();
   AtomicFile table(file);
-  table.write(csv_line({"path", "class", "probability", "x", "y"}));
+  table.write(header);
   Progress progress;
   size_t done = 0;
   batches.start_epoch(0);
@@ -70,7 +84,7 @@ void explain(TrainedModel& model, const std::vector<Explained>& pictures, const 
     for (int64_t n = 0; n < batch->x.shape()[0]; ++n)
       classes.push_back(
           static_cast<int32_t>(pictures.at(done + static_cast<size_t>(n)).class_index));
-    const Tensor maps = grad_cam(*model.layer, batch->x, classes);
+    const Tensor maps = grad_cam(*model.layer, batch->x, classes, model.config.multi_label);
     const Shape small = {1, maps.shape()[1], maps.shape()[2], 1};
     for (int64_t n = 0; n < maps.shape()[0]; ++n, ++done) {
       const auto& [named, class_index, probability] = pictures[done];
@@ -84,7 +98,8 @@ void explain(TrainedModel& model, const std::vector<Explained>& pictures, const 
       table.write(csv_line({named.path, name, fixed(probability, 4),
                             peak.any ? pixel(peak.x, small[2], picture.width) : "",
                             peak.any ? pixel(peak.y, small[1], picture.height) : ""}));
-      const fs::path png = fs::path(folder) / "explanations" / (named.name + ".png");
+      const fs::path png =
+          fs::path(folder) / "explanations" / file_name(model.config, pictures[done]);
       make_folder(png.parent_path().string());
       write_png(png.string(),
                 draw_heat_map(picture, {heat.data(), static_cast<size_t>(heat.size())},

@@ -7,17 +7,17 @@
 
 namespace fettle {
 
-/// A picture, the class that was predicted and its probability.
+/// A picture, the class, or one of the labels, that was predicted, and its probability.
 struct Explained {
   NamedPicture picture;
   size_t class_index = 0;
   float probability = 0;
 };
 
-/// Writes `folder`/explanations/NAME.png, the picture with its Grad-CAM heat map
-/// (models/grad_cam.h) for the predicted class, and `folder`/explanations.csv: path, class,
-/// probability, and x and y of the hottest pixel of the picture, both empty where nothing speaks
-/// for the class. Freezes the model.
+/// Writes `folder`/explanations/NAME.png (of labels NAME.LABEL.png), the picture with its Grad-CAM
+/// heat map (models/grad_cam.h) for the predicted class or label, and `folder`/explanations.csv:
+/// path, class, probability, and x and y of the hottest pixel of the picture, both empty where
+/// nothing speaks for the class. Freezes the model.
 void explain(TrainedModel& model, const std::vector<Explained>& pictures, const std::string& folder,
              const RunOptions& options, Device device);
 

@@ -57,6 +57,7 @@ void write_onnx(const Options& o, TrainedModel& model) {
               .standardize = model.entry().standardize,
               .metadata = {{"model", config.model},
                            {"classes", nlohmann::json(config.class_names).dump()},
+                           {"multi_label", config.multi_label ? "true" : "false"},
                            {"threshold", cat(config.threshold)}}});
   const bool masks = model.entry().task == Task::segmentation;
   std::cerr << "Wrote " << o.onnx << ": pictures [N," << size.height << "," << size.width << ","

@@ -67,16 +67,16 @@ std::string Findings::overlay(const NamedPicture& picture) const {
   return (fs::path(folder_) / "overlays" / (picture.name + ".png")).string();
 }
 
-std::vector<Finding> Findings::add(const NamedPicture& picture, const Segmentation& s,
-                                   const std::string& title) {
+std::vector<FoundKind> Findings::add(const NamedPicture& picture, const Segmentation& s,
+                                     const std::string& title) {
   std::vector<Mask> masks = s.masks(threshold_);
-  std::vector<Finding> found;
+  std::vector<FoundKind> found;
   std::vector<OverlayKind> shown;
   for (size_t k = 0; k < kinds_.size(); ++k) {
     remove_small_regions(masks[k], min_area_);
     masks_.add(picture.name, numbers_[k], masks[k]);
-    Finding finding{kinds_[k], 0, 0,
-                    regions_of(masks[k], s.probabilities.data() + k, std::ssize(kinds_))};
+    FoundKind finding{kinds_[k], 0, 0,
+                      regions_of(masks[k], s.probabilities.data() + k, std::ssize(kinds_))};
     double sum = 0;
     for (const Region& r : finding.regions) {
       finding.area += r.area;

@@ -20,7 +20,7 @@ struct NamedPicture {
 std::vector<NamedPicture> named_pictures(const std::vector<std::string>& given);
 
 /// One kind of defect in one picture.
-struct Finding {
+struct FoundKind {
   std::string kind;
   int64_t area = 0;             ///< pixels
   double confidence = 0;        ///< mean probability of these pixels
@@ -39,8 +39,8 @@ class Findings {
            int64_t min_area);
 
   /// Adds a picture; returns the kinds that were found. `title` stands under the overlay.
-  std::vector<Finding> add(const NamedPicture& picture, const Segmentation& segmentation,
-                           const std::string& title);
+  std::vector<FoundKind> add(const NamedPicture& picture, const Segmentation& segmentation,
+                             const std::string& title);
   /// A picture in which nothing was looked for.
   void add_good(const NamedPicture& picture);
   /// Ends the tables.

@@ -4,6 +4,16 @@
 
 namespace fettle {
 
+void add_head(CLI::App& command, std::string& head) {
+  command
+      .add_option(
+          "--head", head,
+          "What stands on a ResNet: a list of pool, maxpool, avgpool=N, maxpool=N, flatten, "
+          "dropout=RATE, dense=UNITS[:relu]; the last is dense=CLASSES, or dense=1 for two "
+          "classes [pool,dense=CLASSES]")
+      ->capture_default_str();
+}
+
 void add_transfer_options(CLI::App& command, TransferOptions& o) {
   std::vector<std::string> preprocessings = Preprocessing::texts();
   preprocessings.emplace_back("default");
@@ -20,13 +30,7 @@ void add_transfer_options(CLI::App& command, TransferOptions& o) {
           "1), none, or default: as its weights were trained, else as its library does")
       ->check(CLI::IsMember(preprocessings))
       ->capture_default_str();
-  command
-      .add_option(
-          "--head", o.head,
-          "What stands on a ResNet: a list of pool, maxpool, avgpool=N, maxpool=N, flatten, "
-          "dropout=RATE, dense=UNITS[:relu]; the last is dense=CLASSES, or dense=1 for two "
-          "classes [pool,dense=CLASSES]")
-      ->capture_default_str();
+  add_head(command, o.head);
   command.add_flag("--freeze-backbone", o.freeze_backbone,
                    "Train the head of a ResNet alone; its batch-norm runs as in prediction");
   command

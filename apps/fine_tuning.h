@@ -33,6 +33,9 @@ struct TransferOptions {
   int64_t fine_tuning_epoch() const { return unfreeze_at > 1 ? unfreeze_at - 1 : 0; }
 };
 
+/// --head.
+void add_head(CLI::App& command, std::string& head);
+
 /// Adds the options above to the command.
 void add_transfer_options(CLI::App& command, TransferOptions& options);
 

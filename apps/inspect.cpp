@@ -26,9 +26,9 @@ TrainedModel load(const Options& o, const std::string& run, Device device) {
 }
 
 /// "scratch (1,234 px in 2 regions, 0.93); hole (...)".
-std::string text_of(const std::vector<Finding>& found) {
+std::string text_of(const std::vector<FoundKind>& found) {
   std::string text;
-  for (const Finding& f : found) {
+  for (const FoundKind& f : found) {
     text += cat(text.empty() ? "" : "; ", f.kind, " (", with_commas(f.area), " px in ",
                 f.regions.size(), f.regions.size() == 1 ? " region, " : " regions, ",
                 fixed(f.confidence, 2), ")");
@@ -40,6 +40,8 @@ void inspect(const Options& o) {
   const Device device = choose_device(o.device);
   TrainedModel classifier = load(o, o.classifier, device), model = load(o, o.segmenter, device);
   require_task(classifier, Task::classification);
+  require(!classifier.config.multi_label, "the classifier '", o.classifier,
+          "' gives several labels a picture; inspection needs good and defective");
   require(classifier.config.class_names.size() == 2, "the classifier '", o.classifier, "' tells ",
           classifier.config.class_names.size(), " classes; inspection needs good and defective");
   const Segmenter segment(model, device, o.tile);
@@ -71,11 +73,11 @@ void inspect(const Options& o) {
       continue;
     }
     ++defective;
-    const std::vector<Finding> found = findings.add(
+    const std::vector<FoundKind> found = findings.add(
         picture, segment(picture.path), cat(picture.name, ": defective, ", fixed(probability, 2)));
     std::string kinds;
     int64_t area = 0;
-    for (const Finding& f : found) {
+    for (const FoundKind& f : found) {
       kinds += (kinds.empty() ? "" : " ") + f.kind;
       area += f.area;
     }

@@ -6,6 +6,7 @@
 #include "apps/commands.h"
 #include "apps/explain.h"
 #include "apps/progress.h"
+#include "engine/inference/decision.h"
 #include "io/atomic_file.h"
 
 namespace fettle {
@@ -18,6 +19,15 @@ struct Options : RunOptions {
   int64_t min_area = 1;
   bool explain = false;
 };
+
+/// Which class, or which labels, a row of probabilities predicts.
+std::vector<bool> answers(const RunConfig& config, const std::vector<float>& row) {
+  std::vector<bool> holds(row.size());
+  for (size_t k = 0; k < row.size(); ++k)
+    holds[k] = config.multi_label && has_label(row[k], config.threshold);
+  if (!config.multi_label) holds[class_of(config, row)] = true;
+  return holds;
+}
 
 /// predictions.csv of a classifier.
 void predict_classes(const Options& o, TrainedModel& model,
@@ -33,13 +43,15 @@ void predict_classes(const Options& o, TrainedModel& model,
   std::vector<Explained> explained;
   for (size_t i = 0; i < all.paths.size(); ++i) {
     const std::vector<float>& row = all.rows[i];
-    const size_t k = class_of(model.config, row);
-    predictions.push_back({all.paths[i], model.config.class_names[k], row});
-    explained.push_back({by_path[all.paths[i]], k, row[k]});
+    const std::vector<bool> holds = answers(model.config, row);
+    predictions.push_back({all.paths[i], label_text(model.config.class_names, holds), row});
+    for (size_t k = 0; k < holds.size(); ++k)
+      if (holds[k]) explained.push_back({by_path[all.paths[i]], k, row[k]});
   }
   make_folder(o.out);
   const std::string file = (std::filesystem::path(o.out) / "predictions.csv").string();
-  write_predictions(file, model.config.class_names, predictions);
+  write_predictions(file, model.config.class_names, predictions,
+                    model.config.multi_label ? "labels" : "class");
   std::cerr << "Wrote " << predictions.size() << " predictions to " << file << "\n";
   if (o.explain) explain(model, explained, o.out, o, device);
 }
@@ -93,15 +105,16 @@ void add_predict(CLI::App& program) {
   command->add_option("pictures", o->pictures, "Pictures, or folders of pictures")->required();
   command
       ->add_option("--threshold", o->threshold,
-                   "Probability from which a picture, or a pixel, counts as defective [the run's]")
+                   "Probability from which a picture, or a pixel, counts as defective, or a "
+                   "picture has a label [the run's]")
       ->check(CLI::Range(0.0, 1.0));
   command->add_option("--min-area", o->min_area, "Smaller regions of masks, in pixels, are noise")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_flag("--explain", o->explain,
-                    "Show in explanations/ where a classifier sees what speaks for the class that "
-                    "it predicts, as heat maps (Grad-CAM), with the hottest places in "
-                    "explanations.csv");
+                    "Show in explanations/ where a classifier sees what speaks for the class, or "
+                    "each of the labels, that it predicts, as heat maps (Grad-CAM), with the "
+                    "hottest places in explanations.csv");
   add_tile(*command, o->tile);
   command
       ->add_option("--out", o->out,

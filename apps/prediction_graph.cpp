@@ -22,10 +22,10 @@ int add_probabilities(Graph& graph, const TrainedModel& model) {
   const Shape shape = graph.values[static_cast<size_t>(logits)].shape;
   const auto temperature = static_cast<float>(model.config.temperature);
   if (temperature != 1) logits = append(graph, graph::Rescale{1 / temperature, 0}, {logits}, shape);
-  if (entry.task == Task::classification && shape[1] > 1)
-    return append(graph, graph::Softmax{}, {logits}, shape);
+  const bool sigmoids = entry.task == Task::segmentation || model.config.multi_label;
+  if (!sigmoids && shape[1] > 1) return append(graph, graph::Softmax{}, {logits}, shape);
   const int p = append(graph, graph::Elementwise{Unary::sigmoid}, {logits}, shape);
-  if (entry.task == Task::segmentation) return p;
+  if (sigmoids) return p;
   const int others = append(graph, graph::Rescale{-1, 1}, {p}, shape);
   return append(graph, graph::Concatenate{}, {others, p}, {shape[0], 2});
 }

@@ -5,6 +5,7 @@
 
 #include "engine/device_name.h"
 #include "engine/inference/decision.h"
+#include "kernels/conv2d/cpu_packed.h"
 
 namespace fettle {
 namespace {
@@ -18,6 +19,11 @@ Scaling scaling_of(const SingleFile& model, const Picture& picture) {
 
 int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
+}
+
+void require_together(const Device& device, Precision precision) {
+  require(!device.is_cuda() || precision == Precision::fp32,
+          "predictions in bf16 are the CPU's alone: take the device cpu, or fp32");
 }
 
 }  // namespace
@@ -35,14 +41,27 @@ void Predictor::set_threads(int count) {
 }
 
 void Predictor::set_device(const Device& device) {
+  require_together(device, precision_);
   require_device(device);
   idle_.reset();
   planned_.reset();
   device_ = device;
 }
 
+void Predictor::set_precision(Precision precision) {
+  require_together(device_, precision);
+  require(precision == Precision::fp32 || cpu_has_bf16(),
+          "this processor does not multiply bf16 (it has no AVX512-BF16): take fp32");
+  idle_.reset();
+  planned_.reset();
+  precision_ = precision;
+}
+
 inference::PlanOptions Predictor::plan_options(bool pack_weights) const {
-  return {.device = device_, .threads = pool_->threads(), .pack_weights = pack_weights};
+  return {.device = device_,
+          .threads = pool_->threads(),
+          .pack_weights = pack_weights,
+          .precision = precision_};
 }
 
 Predictor::Work Predictor::work_with(PictureSize picture, int64_t height, int64_t width,
@@ -149,13 +168,17 @@ Finding Predictor::predict(const Picture& picture) const {
     return (static_cast<float>(pixel) - scaling.mean) * scaling.factor;
   };
 
-  Finding finding{picture.height, picture.width, {}, 0, {}, {}};
+  Finding finding{picture.height, picture.width, {}, 0, {}, {}, {}};
   if (!model_.segments) {
     std::unique_ptr<inference::Session> session = take_session(height, width, work.pack_weights);
     std::transform(input.pixels.begin(), input.pixels.end(), session->input(), prepare);
     const float* p = session->run();
     finding.probabilities.assign(p, p + K);
-    finding.class_index = decide_class(p, K, model_.threshold);
+    if (model_.multi_label) {
+      for (int64_t k = 0; k < K; ++k) finding.labels.push_back(has_label(p[k], model_.threshold));
+    } else {
+      finding.class_index = decide_class(p, K, model_.threshold);
+    }
     give_back(std::move(session));
     return finding;
   }

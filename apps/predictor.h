@@ -18,7 +18,8 @@ struct Finding {
   int64_t height = 0, width = 0;  ///< of the picture
   /// One a class; of a segmenter the largest of any pixel, one a kind.
   std::vector<float> probabilities;
-  int64_t class_index = 0;     ///< of a classifier
+  int64_t class_index = 0;     ///< of a classifier that tells one class
+  std::vector<bool> labels;    ///< of one that gives several: which hold
   std::vector<float> map;      ///< [H,W,kinds] of a segmenter
   std::vector<uint8_t> masks;  ///< [kinds,H,W] of 0 and 1
 };
@@ -39,9 +40,14 @@ class Predictor {
   /// As set_threads() in kernels/parallel.h, of this predictor alone. Not while it predicts.
   void set_threads(int count);
   /// Where the network runs: at first on the CPU. Throws Error in a sentence, and changes nothing,
-  /// where the device is not there or the build has no kernels for it. Not while it predicts.
+  /// where the device is not there, the build has no kernels for it, or it is a GPU and the
+  /// precision bf16. Not while it predicts.
   void set_device(const Device& device);
   int threads() const { return pool_->threads(); }
+  /// What convolutions multiply: fp32, or bf16 where the processor can (AVX512-BF16): faster, and
+  /// exact to about three digits. Throws Error where it cannot, and on a GPU. Not while it
+  /// predicts.
+  void set_precision(Precision precision);
   /// Bytes that the process may need, at most, with what the network takes on a GPU, but not what
   /// CUDA takes for itself; 0: no limit. Not while it predicts.
   void set_max_memory(int64_t bytes) { max_memory_ = bytes; }
@@ -75,6 +81,7 @@ class Predictor {
   SingleFile model_;
   Device device_;
   int64_t max_memory_ = 0;
+  Precision precision_ = Precision::fp32;
   std::unique_ptr<ThreadPool> pool_;
 
   // What the last picture was predicted with: the next one has mostly the same size.

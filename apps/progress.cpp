@@ -62,8 +62,9 @@ void Progress::count(const std::string& what, int64_t done, int64_t total) {
 }
 
 std::string epoch_line(int64_t epoch, int64_t epochs, const EpochLog& log) {
-  static const std::set<std::string> shown = {"loss",     "accuracy", "dice",    "val_loss",
-                                              "val_dice", "val_auc",  "val_iou", "val_accuracy"};
+  static const std::set<std::string> shown = {"loss",     "accuracy",     "dice",
+                                              "val_loss", "val_dice",     "val_auc",
+                                              "val_iou",  "val_accuracy", "val_macro_f1"};
   std::string text = cat("Epoch ", epoch, "/", epochs);
   for (const auto& [name, value] : log) {
     if (shown.contains(name)) {

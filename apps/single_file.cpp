@@ -34,6 +34,7 @@ SingleFile to_single_file(TrainedModel& model) {
   SingleFile file;
   file.model = config.model;
   file.segments = entry.task == Task::segmentation;
+  file.multi_label = config.multi_label;
   file.standardize = entry.standardize;
   file.own_size = config.height == 0;
   file.height = file.own_size ? config.crop_height : config.height;

@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "apps/commands.h"
+#include "apps/fine_tuning.h"
 #include "apps/options.h"
 #include "apps/predictor.h"
 #include "apps/single_file.h"
@@ -12,7 +13,7 @@ namespace fettle {
 namespace {
 
 struct Options {
-  std::string run, model;
+  std::string run, model, head = "default";
   ImageSize image_size;
   int64_t classes = 2;
 };
@@ -26,6 +27,7 @@ RunConfig config_of(const Options& o) {
   config.width = o.image_size.width > 0 ? o.image_size.width : entry.width;
   config.channels = entry.channels;
   config.class_names.resize(static_cast<size_t>(o.classes));
+  config.options["head"] = o.head;
   return config;
 }
 
@@ -42,7 +44,11 @@ std::string memory_of(TrainedModel& model, int64_t height, int64_t width) {
 
 void print_summary(const Options& o) {
   require(o.run.empty() != o.model.empty(), "give either a run folder or --model NAME");
+  require(o.run.empty() || o.head == "default", "--head goes with --model; a run has its own");
   TrainedModel model = make_model(config_of(o));
+  TransferOptions transfer;
+  transfer.head = o.head;
+  check(transfer, *model.layer, o.model);
   const RunConfig& config = model.config;
   const int64_t height = config.crop_height > 0 ? config.crop_height : config.height;
   const int64_t width = config.crop_width > 0 ? config.crop_width : config.width;
@@ -75,6 +81,7 @@ void add_summary(CLI::App& program) {
   command->add_option("--classes", o->classes, "Classes of the model, or kinds of defects")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
+  add_head(*command, o->head);
   command->callback([o] { print_summary(*o); });
 }
 

@@ -5,16 +5,14 @@
 #include <optional>
 
 #include "apps/commands.h"
+#include "apps/objective.h"
 #include "apps/progress.h"
 #include "apps/train_options.h"
 #include "apps/trained_model.h"
 #include "apps/weights.h"
 #include "engine/train/device_batches.h"
-#include "engine/train/mask_metrics.h"
 #include "io/checkpoint.h"
 #include "io/safetensors.h"
-#include "models/augmentation.h"
-#include "models/mask_loss.h"
 
 namespace fettle {
 namespace {
@@ -25,32 +23,6 @@ volatile std::sig_atomic_t stop_requested = 0;
 void request_stop(int signal) {
   stop_requested = 1;
   std::signal(signal, SIG_DFL);
-}
-
-/// The data and what they are for.
-struct Training {
-  Task task;
-  Data train, validation;
-
-  bool validates() const { return validation.size(task) > 0; }
-};
-
-std::vector<int64_t> class_counts(const Data& data) {
-  std::vector<int64_t> counts(data.names.size());
-  for (const Example& example : data.examples) ++counts[static_cast<size_t>(example.label)];
-  return counts;
-}
-
-void print_data(const TrainOptions& o, const Training& t) {
-  std::cerr << "Pictures: " << t.train.size(t.task) << " to train, " << t.validation.size(t.task)
-            << " to validate";
-  if (t.task == Task::classification) {
-    const std::vector<int64_t> counts = class_counts(t.train);
-    for (size_t k = 0; k < counts.size(); ++k) {
-      std::cerr << (k ? ", " : ", of the classes ") << t.train.names[k] << " (" << counts[k] << ")";
-    }
-  }
-  std::cerr << "  [" << o.data << "]\n";
 }
 
 /// The schedule of the epochs from `first` to before `end`, beginning at `rate`.
@@ -128,35 +100,6 @@ PictureSource source(const TrainOptions& o, const RunConfig& config, const Data&
   return {data.examples, options};
 }
 
-LossFunction loss_of(const TrainOptions& o, const Training& t) {
-  if (t.task == Task::segmentation) {
-    require(o.class_weights == "none" && o.label_smoothing == 0,
-            "--class-weights and --label-smoothing are for classifiers");
-    return mask_loss(o.loss == "default" ? model_entry(o.model).loss : o.loss,
-                     {.false_negative_weight = static_cast<float>(o.false_negative_weight),
-                      .false_positive_weight = static_cast<float>(o.false_positive_weight),
-                      .focal_exponent = static_cast<float>(o.focal_exponent)});
-  }
-  const bool focal = o.loss == "focal";
-  require(focal || o.loss == "default" || o.loss == "cross-entropy", "--loss ", o.loss,
-          " is for models that draw masks; ", o.model, " takes cross-entropy or focal");
-  std::vector<float> weights;
-  if (o.class_weights == "balanced") weights = balanced_class_weights(class_counts(t.train));
-  return cross_entropy(weights, static_cast<float>(o.label_smoothing),
-                       focal ? static_cast<float>(o.focal_gamma) : 0);
-}
-
-/// What training with masks adds: metrics of masks, and an augmentation that moves both.
-void add_mask_options(const TrainOptions& o, const Training& t, FitOptions& options) {
-  const ModelEntry& entry = model_entry(o.model);
-  options.counter = [kinds = t.train.names] { return std::make_unique<MaskMetricsCounter>(kinds); };
-  require(!entry.standardize || o.augment.find("brightness") == std::string::npos,
-          "--augment brightness changes nothing for ", o.model,
-          ", whose pictures are standardised; leave it out");
-  auto layers = std::make_shared<Augmentation>(augmentation(o.augment, entry.augment));
-  options.augment = [layers](Batch& batch) { layers->apply(batch.x, &batch.y); };
-}
-
 /// Says how the training ended. Throws Error when it was interrupted.
 void report(const TrainOptions& o, const Trainer& trainer, FitEnd end, Device device) {
   if (end == FitEnd::interrupted) {
@@ -196,13 +139,13 @@ void train(TrainOptions o) {
     o.transfer.preprocess =
         preprocess_of(o.transfer.preprocess, model_entry(o.model), weights.get());
   }
-  RunConfig config = config_of(o, t.train.names);
+  RunConfig config = config_of(o, t.train);
   if (o.resume) {
     const RunConfig begun = read_config(run);
     config.threshold = begun.threshold;
     config.temperature = begun.temperature;
-    require(config.class_names == begun.class_names, "the classes in '", o.data,
-            "' are no longer those of the run '", o.out, "'");
+    require(config.class_names == begun.class_names && config.multi_label == begun.multi_label,
+            "the classes or labels in '", o.data, "' are no longer those of the run '", o.out, "'");
   }
 
   TrainedModel model = make_model(config);
@@ -239,7 +182,7 @@ void train(TrainOptions o) {
             write_history(run.history(), trainer->history());
           },
       .interrupted = [] { return stop_requested != 0; }};
-  if (task == Task::segmentation) add_mask_options(o, t, fit_options);
+  add_measures(o, t, fit_options);
   trainer.emplace(model.function(), tensors, loss_of(o, t), *optimizer,
                   callbacks(o, t.validates(), *optimizer, tensors, *model.layer), fit_options);
   if (o.resume) {

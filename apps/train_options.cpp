@@ -27,10 +27,13 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
   }
   command.add_option("--model", o.model, "What to train: " + names);
   command.add_option("--data", o.data,
-                     "Folder of pictures: with a subfolder for each class, or with masks");
+                     "Folder of pictures: with a subfolder for each class, with a table of labels "
+                     "(--labels), or with masks");
   command.add_option("--validation-data", o.validation_data,
                      "Another such folder to validate with, instead of --validation-split");
   add_format_options(command, o.format);
+  command.add_option("--validation-labels", o.validation_labels,
+                     "The table of labels of --validation-data [labels.csv there]");
   command.add_option("--out", o.out, "Run folder to write")->required();
   command.add_flag("--resume", o.resume,
                    "Go on with the run in --out from its last checkpoint and with its options; "
@@ -162,7 +165,7 @@ void take_from_run(TrainOptions& o, const RunConfig& config) {
   });
 }
 
-RunConfig config_of(TrainOptions& o, const std::vector<std::string>& names) {
+RunConfig config_of(TrainOptions& o, const Data& data) {
   const ModelEntry& entry = model_entry(o.model);
   const bool cropped = o.crop.height > 0;
   const auto extent = [&](int64_t given, int64_t own) {
@@ -174,7 +177,8 @@ RunConfig config_of(TrainOptions& o, const std::vector<std::string>& names) {
                    .channels = o.channels > 0 ? o.channels : entry.channels,
                    .crop_height = o.crop.height,
                    .crop_width = o.crop.width,
-                   .class_names = names,
+                   .class_names = data.names,
+                   .multi_label = data.multi_label,
                    .seed = o.seed,
                    .options = {}};
   o.visit([&](const std::string& name, auto& value) { config.options[name] = option_text(value); });
@@ -183,8 +187,13 @@ RunConfig config_of(TrainOptions& o, const std::vector<std::string>& names) {
 
 std::pair<Data, Data> read_data(const TrainOptions& o, Task task) {
   Data data = read_data(o.data, task, o.format, o.skip_broken);
+  require(o.validation_labels.empty() || (data.multi_label && !o.validation_data.empty()),
+          "--validation-labels needs --labels and --validation-data");
   if (!o.validation_data.empty()) {
-    Data validation = read_data(o.validation_data, task, o.format, o.skip_broken);
+    FormatOptions format = o.format;
+    format.labels = o.validation_labels;
+    if (data.multi_label) format.format = "labels";
+    Data validation = read_data(o.validation_data, task, format, o.skip_broken, data.names);
     fit_names(validation, task, data.names, o.validation_data, o.data);
     return {std::move(data), std::move(validation)};
   }

@@ -12,7 +12,7 @@
 namespace fettle {
 
 struct TrainOptions {
-  std::string model, data, validation_data, out;
+  std::string model, data, validation_data, validation_labels, out;
   FormatOptions format;
   TransferOptions transfer;
   ImageSize image_size, crop;
@@ -41,6 +41,7 @@ struct TrainOptions {
   void visit(const F& f) {
     f("data", data);
     f("validation-data", validation_data);
+    f("validation-labels", validation_labels);
     format.visit(f);
     transfer.visit(f);
     f("epochs", epochs);
@@ -79,8 +80,8 @@ void add_train_options(CLI::App& command, TrainOptions& options);
 /// Throws Error when config.json holds something else.
 void take_from_run(TrainOptions& options, const RunConfig& config);
 
-/// The configuration of a new run.
-RunConfig config_of(TrainOptions& options, const std::vector<std::string>& names);
+/// The configuration of a new run on such data.
+RunConfig config_of(TrainOptions& options, const Data& data);
 
 /// The training and, unless neither a split nor other data are asked for, the validation data.
 /// Throws Error when they do not fit together.

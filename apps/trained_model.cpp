@@ -8,6 +8,7 @@
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/losses.h"
 #include "engine/train/device_batches.h"
+#include "engine/train/label_metrics.h"
 #include "io/safetensors.h"
 
 namespace fettle {
@@ -28,7 +29,8 @@ double number_of(const RunConfig& config, const std::string& name) {
 }
 
 ModelOptions model_options(const RunConfig& config) {
-  ModelOptions options{.classes = static_cast<int64_t>(config.class_names.size())};
+  ModelOptions options{.classes = static_cast<int64_t>(config.class_names.size()),
+                       .multi_label = config.multi_label};
   for (const auto& [name, text] : {std::pair{"augment", &options.augment},
                                    {"preprocess", &options.preprocess},
                                    {"head", &options.head}})
@@ -55,7 +57,7 @@ TrainedModel make_model(const RunConfig& config) {
   require(config.channels == 1 || config.channels == 3, "a picture has 1 or 3 channels, not ",
           config.channels);
   const bool classifies = entry.task == Task::classification;
-  require(config.class_names.size() >= (classifies ? 2u : 1u),
+  require(config.class_names.size() >= (classifies && !config.multi_label ? 2u : 1u),
           classifies ? "a classifier needs at least two classes, not "
                      : "a segmenter needs at least one kind of defect, not ",
           config.class_names.size());
@@ -88,7 +90,7 @@ void require_task(const TrainedModel& model, Task task) {
 LossFunction cross_entropy(const std::vector<float>& class_weights, float label_smoothing,
                            float focal_gamma) {
   return [=](const Tensor& logits, const Tensor& labels) {
-    return logits.shape()[-1] == 1
+    return logits.shape()[-1] == 1 || labels.dtype() == DType::f32
                ? binary_cross_entropy(logits, labels, class_weights, label_smoothing, focal_gamma)
                : sparse_categorical_cross_entropy(logits, labels, class_weights, label_smoothing,
                                                   focal_gamma);
@@ -136,7 +138,8 @@ Probabilities classify(TrainedModel& model, const std::vector<Example>& examples
                        const RunOptions& options, Device device) {
   const Logits all = logits_of(model, examples, options, device);
   if (!all.values.defined()) return {};
-  return {all.paths, probabilities_of(all.values)};
+  return {all.paths, model.config.multi_label ? label_probabilities_of(all.values)
+                                              : probabilities_of(all.values)};
 }
 
 size_t class_of(const RunConfig& config, const std::vector<float>& row) {

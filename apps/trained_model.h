@@ -34,9 +34,9 @@ TrainedModel load_model(const RunOptions& options, Device device);
 /// Throws Error when the model is made for the other task.
 void require_task(const TrainedModel& model, Task task);
 
-/// The loss that goes with a classifier's output: binary cross-entropy for one logit, sparse
-/// categorical cross-entropy for more. `class_weights` is empty or has a number a class; a
-/// `focal_gamma` above 0 makes it the focal loss.
+/// The loss that goes with a classifier's output: binary cross-entropy for one logit and for labels
+/// f32 [N,K], sparse categorical cross-entropy for more classes. `class_weights` is empty or has a
+/// number a class, or two a label; a `focal_gamma` above 0 makes it the focal loss.
 LossFunction cross_entropy(const std::vector<float>& class_weights = {}, float label_smoothing = 0,
                            float focal_gamma = 0);
 
@@ -56,7 +56,7 @@ Logits logits_of(TrainedModel& model, const std::vector<Example>& examples,
 /// The same as probabilities.
 struct Probabilities {
   std::vector<std::string> paths;
-  std::vector<std::vector<float>> rows;  ///< one probability a class
+  std::vector<std::vector<float>> rows;  ///< one probability a class or label
 };
 Probabilities classify(TrainedModel& model, const std::vector<Example>& examples,
                        const RunOptions& options, Device device);

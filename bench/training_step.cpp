@@ -64,6 +64,7 @@ void training_step(benchmark::State& state, const char* name) {
 void on_all_threads(benchmark::internal::Benchmark* benchmark) {
   benchmark->MeasureProcessCPUTime()->UseRealTime()->Unit(benchmark::kMillisecond);
 }
+BENCHMARK_CAPTURE(training_step, resnet50, "resnet50")->Apply(on_all_threads);
 BENCHMARK_CAPTURE(training_step, res_unet, "res_unet")->Apply(on_all_threads);
 BENCHMARK_CAPTURE(training_step, defect_cnn, "defect_cnn")->Apply(on_all_threads);
 

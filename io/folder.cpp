@@ -52,10 +52,14 @@ bool is_picture(const std::string& path) {
   return picture_format(read_file(path, picture_signature_size)) != PictureFormat::none;
 }
 
-bool is_named_like_a_picture(const std::string& path) {
-  std::string extension = fs::path(path).extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+bool is_named_like_a_picture(const std::string& path) {
+  const std::string extension = lower(fs::path(path).extension().string());
   constexpr const char* extensions[] = {".jpg", ".jpeg", ".png", ".bmp",
                                         ".gif", ".webp", ".tif", ".tiff"};
   return std::find(std::begin(extensions), std::end(extensions), extension) != std::end(extensions);

@@ -23,6 +23,9 @@ std::vector<std::string> files_under(const std::filesystem::path& folder);
 /// Whether the content is that of a JPEG, PNG, BMP or GIF.
 bool is_picture(const std::string& path);
 
+/// A text with the letters A to Z made small.
+std::string lower(std::string text);
+
 /// Whether the extension is one that pictures have, in any case.
 bool is_named_like_a_picture(const std::string& path);
 

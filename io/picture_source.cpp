@@ -91,18 +91,22 @@ Window draw_window(const Decoded& decoded, int64_t height, int64_t width, Random
 // next, but never beyond the batches that the consumer has opened.
 class PictureSource::Loader {
  public:
-  /// `data` is nullptr where the examples' labels are the targets.
+  /// `data` is nullptr where the examples' classes or labels are the targets.
   Loader(std::vector<Example> examples, std::unique_ptr<MaskData> data,
          const PictureSourceOptions& options)
       : examples_(std::move(examples)),
         data_(std::move(data)),
         kinds_(data_ ? std::ssize(data_->kinds) : 0),
+        labels_(examples_.empty() ? 0 : std::ssize(examples_.front().labels)),
         options_(options),
         cropped_(options.crop_height > 0),
         height_(cropped_ ? options.crop_height : options.height),
         width_(cropped_ ? options.crop_width : options.width),
         cache_(options.cache ? examples_.size() : 0) {
     require(!examples_.empty(), "there are no pictures to read");
+    for (const Example& example : examples_)
+      require(std::ssize(example.labels) == labels_, "'", example.path, "' has ",
+              example.labels.size(), " labels and '", examples_.front().path, "' ", labels_);
     require(height_ > 0 && width_ > 0 && (options.height <= 0 || options.height >= height_) &&
                 (options.width <= 0 || options.width >= width_),
             "crops of ", height_, "x", width_, " do not fit into pictures of ", options.height, "x",
@@ -157,14 +161,18 @@ class PictureSource::Loader {
 
   const Example& example_at(int64_t position) const { return examples_[order_[position]]; }
 
+  Tensor empty_targets(int64_t count) const {
+    if (data_) return Tensor::empty({count, height_, width_, kinds_});
+    return labels_ > 0 ? Tensor::empty({count, labels_}) : Tensor::empty({count}, DType::i32);
+  }
+
   // Lets the threads begin one more batch, if the epoch has one.
   void open_slot() {
     const int64_t begin = opened_, count = std::min(options_.batch_size, examples() - begin);
     if (count == 0) return;
     Slot slot{begin, Tensor::empty({count, height_, width_, options_.channels}),
-              data_ ? Tensor::empty({count, height_, width_, kinds_})
-                    : Tensor::empty({count}, DType::i32),
-              std::vector<std::exception_ptr>(static_cast<size_t>(count)), count};
+              empty_targets(count), std::vector<std::exception_ptr>(static_cast<size_t>(count)),
+              count};
     const std::scoped_lock lock(mutex_);
     slots_.push_back(std::move(slot));
     opened_ += count;
@@ -240,7 +248,13 @@ class PictureSource::Loader {
         mask_out = std::copy(mask, mask + window.width * kinds_, mask_out);
       }
     }
-    if (!data_) y.data<int32_t>()[row] = examples_[index].label;
+    if (data_) return;
+    const Example& example = examples_[index];
+    if (labels_ > 0) {
+      std::copy(example.labels.begin(), example.labels.end(), y.data() + row * labels_);
+    } else {
+      y.data<int32_t>()[row] = example.label;
+    }
   }
 
   // The rows of the good pictures. Undefined when there is none.
@@ -255,8 +269,9 @@ class PictureSource::Loader {
     }
     if (good.empty()) return {};
     if (std::ssize(good) == slot.x.shape()[0]) return {slot.x, slot.y};
-    return {rows_of<float>(slot.x, good),
-            data_ ? rows_of<float>(slot.y, good) : rows_of<int32_t>(slot.y, good)};
+    return {rows_of<float>(slot.x, good), slot.y.dtype() == DType::f32
+                                              ? rows_of<float>(slot.y, good)
+                                              : rows_of<int32_t>(slot.y, good)};
   }
 
   template <class T>
@@ -282,7 +297,7 @@ class PictureSource::Loader {
 
   const std::vector<Example> examples_;
   const std::unique_ptr<const MaskData> data_;
-  const int64_t kinds_;
+  const int64_t kinds_, labels_;
   PictureSourceOptions options_;
   const bool cropped_;
   const int64_t height_, width_;  // of what is handed out

@@ -31,13 +31,14 @@ struct PictureSourceOptions {
 
 /// Reads, decodes and resizes pictures in threads of its own while the batches before are used; at
 /// most `prefetch` batches are in memory, unless cached. Batches hold x f32 [N,H,W,C], from 0 to
-/// 255 or standardised, and y, class numbers i32 [N] or masks f32 [N,H,W,kinds] of 0 and 1; the
-/// same whatever the number of threads.
+/// 255 or standardised, and y, class numbers i32 [N], or labels f32 [N,labels] or masks f32
+/// [N,H,W,kinds] of 0 and 1; the same whatever the number of threads.
 ///
 /// A picture that cannot be read makes next() throw its Error when its batch is due or, with
 /// skip_broken, is left out of its batch, which becomes smaller.
 class PictureSource : public BatchSource {
  public:
+  /// Either every example has `labels`, as many as the others, or none has.
   PictureSource(std::vector<Example> examples, const PictureSourceOptions& options);
   PictureSource(const MaskData& data, const PictureSourceOptions& options);
   ~PictureSource() override;

@@ -21,6 +21,7 @@ void write_config(const RunFolder& run, const RunConfig& config) {
       {"crop", {config.crop_height, config.crop_width}},
       {"channels", config.channels},
       {"classes", config.class_names},
+      {"multi_label", config.multi_label},
       {"threshold", config.threshold},
       {"temperature", config.temperature},
       {"seed", config.seed},
@@ -49,6 +50,7 @@ RunConfig read_config(const RunFolder& run) {
             config.temperature, "; it must be above 0");
     json.at("channels").get_to(config.channels);
     json.at("classes").get_to(config.class_names);
+    config.multi_label = json.value("multi_label", false);
     json.at("seed").get_to(config.seed);
     json.at("options").get_to(config.options);
     return config;
@@ -71,8 +73,8 @@ void write_history(const std::string& path, const std::vector<EpochLog>& epochs)
 }
 
 void write_predictions(const std::string& path, const std::vector<std::string>& class_names,
-                       const std::vector<Prediction>& predictions) {
-  std::vector<std::string> header = {"path", "class"};
+                       const std::vector<Prediction>& predictions, const std::string& column) {
+  std::vector<std::string> header = {"path", column};
   header.insert(header.end(), class_names.begin(), class_names.end());
   std::string text = csv_line(header);
   for (const Prediction& prediction : predictions) {

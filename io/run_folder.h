@@ -22,9 +22,10 @@ struct RunConfig {
   int64_t height = 0, width = 0;
   int64_t channels = 0;
   int64_t crop_height = 0, crop_width = 0;  ///< of the crops in training; 0: whole pictures
-  std::vector<std::string> class_names;     ///< or the kinds of defects
-  double threshold = 0.5;  ///< probability from which a picture, or a pixel, is defective
-  double temperature = 1;  ///< of a classifier's logits, see engine/train/calibration.h
+  std::vector<std::string> class_names;     ///< or the labels, or the kinds of defects
+  bool multi_label = false;  ///< of a classifier: each class is a yes or no of its own
+  double threshold = 0.5;    ///< probability from which a defect, or a label, is there
+  double temperature = 1;    ///< of a classifier's logits, see engine/train/calibration.h
   uint64_t seed = 0;
   std::map<std::string, std::string> options;  ///< the command line, by option name without --
 };
@@ -59,12 +60,14 @@ void write_history(const std::string& path, const std::vector<EpochLog>& epochs)
 /// What a model says of one picture.
 struct Prediction {
   std::string path;
-  std::string class_name;  ///< of the largest probability
+  std::string class_name;  ///< of the largest probability, or the labels, joined by ';'
   std::vector<float> probabilities;
 };
 
-/// predictions.csv: path, class, and one probability a class, under the classes' names.
+/// predictions.csv: path, class (or what else `column` is called), and one probability a class,
+/// under the classes' names.
 void write_predictions(const std::string& path, const std::vector<std::string>& class_names,
-                       const std::vector<Prediction>& predictions);
+                       const std::vector<Prediction>& predictions,
+                       const std::string& column = "class");
 
 }  // namespace fettle

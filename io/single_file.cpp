@@ -138,10 +138,20 @@ void fields(auto& io,
   io.shape(step.target);
 }
 
+/// What the model answers, as one number: 0 a class, 1 masks, 2 labels.
+void answer(Writer& out, const SingleFile& model) {
+  out.number(static_cast<uint8_t>(model.segments ? 1 : model.multi_label ? 2 : 0));
+}
+void answer(Reader& in, SingleFile& model) {
+  const auto number = in.choice<uint8_t>(3);
+  model.segments = number == 1, model.multi_label = number == 2;
+}
+
 void fields(auto& io,
             auto& model) requires std::is_same_v<std::remove_cvref_t<decltype(model)>, SingleFile> {
   io.text(model.model);
-  io.field(model.segments), io.field(model.standardize), io.field(model.any_size);
+  answer(io, model);
+  io.field(model.standardize), io.field(model.any_size);
   io.field(model.height), io.field(model.width), io.field(model.own_size);
   io.field(model.multiple), io.field(model.reach), io.field(model.threshold);
   io.list(model.class_names, most_items, [&](auto& name) { io.text(name); });
@@ -227,7 +237,7 @@ void check(const SingleFile& model) {
               sane(model.reach, 0) && (channels == 1 || channels == 3),
           "its pictures have an impossible size");
   require(model.threshold >= 0 && model.threshold <= 1, "its threshold is no probability");
-  require(classes >= (model.segments ? 1 : 2), "it has too few classes");
+  require(classes >= (model.segments || model.multi_label ? 1 : 2), "it has too few classes");
   const bool takes_its_size =
       model.height % model.multiple == 0 && model.width % model.multiple == 0;
   require(takes_its_size && (model.any_size || !model.own_size),

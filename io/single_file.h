@@ -25,6 +25,7 @@ namespace fettle {
 struct SingleFile {
   std::string model;                     ///< its name, for people
   bool segments = false;                 ///< draws masks; else classifies
+  bool multi_label = false;              ///< classifies: each class is a yes or no of its own
   bool standardize = false;              ///< pictures are fed with mean 0 and deviation 1
   bool any_size = false;                 ///< the network takes other sizes than height x width
   int64_t height = 0, width = 0;         ///< what the network was made for

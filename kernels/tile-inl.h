@@ -12,10 +12,10 @@
 #endif
 
 #include <cstdint>
-#include <utility>
 
 #include "hwy/highway.h"
 #include "kernels/simd-inl.h"
+#include "kernels/tiles.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fettle {
@@ -48,6 +48,13 @@ struct Tile {
 
   HWY_INLINE void accumulate(int64_t depth, const float* HWY_RESTRICT a, int64_t row, int64_t step,
                              const float* HWY_RESTRICT b, int64_t b_step) {
+    accumulate_runs(1, depth, a, row, step, 0, b, b_step, 0);
+  }
+
+  /// The depth in `runs` runs, which begin a_run floats apart in a and b_run in b.
+  HWY_INLINE void accumulate_runs(int64_t runs, int64_t depth, const float* HWY_RESTRICT a,
+                                  int64_t row, int64_t step, int64_t a_run,
+                                  const float* HWY_RESTRICT b, int64_t b_step, int64_t b_run) {
     // Copies, which the compiler keeps in registers even where the tile itself lies in memory.
     Vec registers[M][V];
 #pragma GCC unroll 16
@@ -55,19 +62,23 @@ struct Tile {
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) registers[m][v] = sums[m][v];
     }
-    for (int64_t t = 0; t < depth; ++t) {
-      Vec columns[V];
+    for (int64_t run = 0; run < runs; ++run) {
+      const float* HWY_RESTRICT at = a + run * a_run;
+      const float* HWY_RESTRICT bt = b + run * b_run;
+      for (int64_t t = 0; t < depth; ++t) {
+        Vec columns[V];
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) columns[v] = hn::LoadU(lanes_tag, b + v * L);
+        for (int v = 0; v < V; ++v) columns[v] = hn::LoadU(lanes_tag, bt + v * L);
 #pragma GCC unroll 16
-      for (int m = 0; m < M; ++m) {
-        const Vec scalar = hn::Set(lanes_tag, a[m * row]);
+        for (int m = 0; m < M; ++m) {
+          const Vec scalar = hn::Set(lanes_tag, at[m * row]);
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v)
-          registers[m][v] = hn::MulAdd(scalar, columns[v], registers[m][v]);
+          for (int v = 0; v < V; ++v)
+            registers[m][v] = hn::MulAdd(scalar, columns[v], registers[m][v]);
+        }
+        at += step;
+        bt += b_step;
       }
-      a += step;
-      b += b_step;
     }
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m) {
@@ -98,27 +109,6 @@ struct Tile {
     }
   }
 };
-
-/// Calls f.template operator()<M>() for the run-time row count m, 1 <= m <= Max.
-template <int Max, class F>
-HWY_INLINE void with_rows(int64_t m, const F& f) {
-  if constexpr (Max > 1) {
-    if (m < Max) return with_rows<Max - 1>(m, f);
-  }
-  f.template operator()<Max>();
-}
-
-/// Cuts `count` rows into tiles of nearly equal height, at most `most`: 14 becomes 7 + 7, not
-/// 12 + 2, since a low tile leaves the FMA units idle. Calls f(first, rows).
-template <class F>
-HWY_INLINE void for_each_tile(int64_t count, int64_t most, const F& f) {
-  const int64_t tiles = (count + most - 1) / most;
-  for (int64_t i = 0, first = 0; i < tiles; ++i) {
-    const int64_t rows = (count - first) / (tiles - i);
-    f(first, rows);
-    first += rows;
-  }
-}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace fettle

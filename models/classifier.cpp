@@ -9,7 +9,8 @@ Classifier::Classifier(const ModelOptions& options, std::unique_ptr<Layer> backb
     : augmentation_(augmentation(options.augment, "flip=horizontal,rotation=0.03,zoom=0.1")),
       preprocessing_(options.preprocess, preprocess),
       backbone_(std::move(backbone)),
-      head_(options.head == "default" ? "pool,dense" : options.head, options.classes) {}
+      head_(options.head == "default" ? "pool,dense" : options.head, options.classes,
+            options.multi_label) {}
 
 void Classifier::members(Members& members) {
   members.layer(augmentation_);

@@ -49,15 +49,20 @@ class FeatureTap : public TraceListener {
 
 /// A sum whose gradient by the logits is that of every picture's score: 1 for its class, and for
 /// the others minus their share of what speaks against it.
-Tensor score_of(const Tensor& logits, const std::vector<int32_t>& classes) {
+Tensor score_of(const Tensor& logits, const std::vector<int32_t>& classes, bool multi_label) {
   const int64_t N = logits.shape()[0], K = logits.shape()[1];
   const std::vector<float> z = logits.to_vector();
   std::vector<float> slope(static_cast<size_t>(N * K));
   for (int64_t n = 0; n < N; ++n) {
     const int32_t c = classes[static_cast<size_t>(n)];
-    require(c >= 0 && c < std::max<int64_t>(K, 2), "grad_cam: there is no class ", c);
+    require(c >= 0 && c < (multi_label ? K : std::max<int64_t>(K, 2)),
+            "grad_cam: there is no class ", c);
     const float* row = z.data() + n * K;
     float* out = slope.data() + n * K;
+    if (multi_label) {
+      out[c] = 1;
+      continue;
+    }
     if (K == 1) {
       out[0] = c == 1 ? 1.0f : -1.0f;
       continue;
@@ -74,7 +79,8 @@ Tensor score_of(const Tensor& logits, const std::vector<int32_t>& classes) {
 
 }  // namespace
 
-Tensor grad_cam(Layer& model, const Tensor& x, const std::vector<int32_t>& classes) {
+Tensor grad_cam(Layer& model, const Tensor& x, const std::vector<int32_t>& classes,
+                bool multi_label) {
   FeatureCounter counter;
   build(model, x.shape());
   require(counter.convolves, "grad_cam: the model has no convolution whose features show a place");
@@ -83,7 +89,7 @@ Tensor grad_cam(Layer& model, const Tensor& x, const std::vector<int32_t>& class
   require(logits.shape().rank() == 2 && std::ssize(classes) == logits.shape()[0],
           "grad_cam: the model must classify, with logits [N,K] and a class a picture, not ",
           logits.shape());
-  backward(score_of(logits, classes));
+  backward(score_of(logits, classes, multi_label));
   require(tap.features.grad().defined(), "grad_cam: freeze the model first");
 
   const Shape s = tap.features.shape();

@@ -19,8 +19,10 @@ namespace fettle {
 /// class's log odds, log(p / (1 - p)): the logit less the logarithm of the sum of exp(logit) of the
 /// others. It decides what is predicted and is the same for one logit [N,1] (or its negative, for
 /// class 0) and for two; the paper takes the logit alone, which in a softmax says only half of it.
+/// `multi_label`: each logit of [N,K] is a sigmoid's, and so the log odds themselves.
 /// Only what follows A goes on the tape. The model must be frozen (set_trainable(false)), so that A
 /// is a leaf; throws Error when it is not, and when it computes no such A.
-Tensor grad_cam(Layer& model, const Tensor& x, const std::vector<int32_t>& classes);
+Tensor grad_cam(Layer& model, const Tensor& x, const std::vector<int32_t>& classes,
+                bool multi_label = false);
 
 }  // namespace fettle

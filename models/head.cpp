@@ -68,7 +68,8 @@ std::unique_ptr<Layer> layer_of(const Word& word) {
 
 }  // namespace
 
-Head::Head(const std::string& text, int64_t classes) {
+Head::Head(const std::string& text, int64_t classes, bool multi_label) {
+  const bool or_one = classes == 2 && !multi_label;
   std::vector<Word> words;
   std::istringstream parts(text);
   for (std::string part; std::getline(parts, part, ',');) words.emplace_back(part);
@@ -81,9 +82,9 @@ Head::Head(const std::string& text, int64_t classes) {
     const int64_t units =
         word.name == word.text ? classes : number_of<int64_t>(word, 1, int64_t{1} << 20);
     const bool last = &word == &words.back();
-    require(!last || units == classes || (units == 1 && classes == 2),
-            "--head: the last dense has ", units, " units, but there are ", classes,
-            " classes; write dense=", classes, classes == 2 ? " or dense=1" : "");
+    require(!last || units == classes || (units == 1 && or_one), "--head: the last dense has ",
+            units, " units, but there are ", classes, multi_label ? " labels" : " classes",
+            "; write dense=", classes, or_one ? " or dense=1" : "");
     require(!last || word.activation.empty(), "--head: '", word.text,
             "' must have no activation: the last dense gives logits, and the loss knows what to do "
             "with them");

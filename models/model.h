@@ -1,8 +1,8 @@
 // The models of fettle by name.
 //
 // A classifier's output are logits: [N,1] (the logit of class 1) where its paper ends in one
-// sigmoid, else [N,classes] for a softmax. A segmenter's are logits [N,H,W,kinds], each a sigmoid
-// of its own.
+// sigmoid, else [N,classes] for a softmax; a multi-label one's [N,classes], each a sigmoid of its
+// own. A segmenter's are logits [N,H,W,kinds], each a sigmoid, too.
 #pragma once
 
 #include <memory>
@@ -19,6 +19,7 @@ enum class Task { classification, segmentation };
 /// What a model is made for.
 struct ModelOptions {
   int64_t classes = 2;                    ///< or kinds of defects
+  bool multi_label = false;               ///< of a classifier: each class is a yes or no of its own
   std::string augment = "default";        ///< see augmentation() in models/augmentation.h
   std::optional<float> bn_momentum = {};  ///< of every batch-norm, instead of the model's own
   BatchNormalization::Statistics bn_statistics = BatchNormalization::Statistics::Moving;

@@ -17,7 +17,7 @@ struct fettle_model {
 struct fettle_result {
   fettle::Finding finding;
   int64_t classes = 0;
-  bool segments = false;
+  bool segments = false, multi_label = false;
 };
 
 namespace {
@@ -140,6 +140,18 @@ fettle_code fettle_set_device(fettle_model* model, const char* device, fettle_er
   });
 }
 
+fettle_code fettle_set_precision(fettle_model* model, fettle_precision precision,
+                                 fettle_error* error) {
+  return guarded(error, FETTLE_FAILED, [&] {
+    require_argument(model != nullptr, "fettle_set_precision needs a model, not NULL");
+    require_argument(precision == FETTLE_FP32 || precision == FETTLE_BF16,
+                     "a precision is FETTLE_FP32 or FETTLE_BF16, not ",
+                     static_cast<int>(precision));
+    model->predictor.set_precision(precision == FETTLE_BF16 ? fettle::Precision::bf16
+                                                            : fettle::Precision::fp32);
+  });
+}
+
 fettle_code fettle_set_max_memory(fettle_model* model, size_t bytes, fettle_error* error) {
   return guarded(error, FETTLE_FAILED, [&] {
     require_argument(model != nullptr, "fettle_set_max_memory needs a model, not NULL");
@@ -149,6 +161,10 @@ fettle_code fettle_set_max_memory(fettle_model* model, size_t bytes, fettle_erro
 
 int fettle_draws_masks(const fettle_model* model) {
   return model && model->predictor.model().segments;
+}
+
+int fettle_gives_labels(const fettle_model* model) {
+  return model && model->predictor.model().multi_label;
 }
 
 int fettle_classes(const fettle_model* model) {
@@ -182,6 +198,7 @@ fettle_result* fettle_predict(const fettle_model* model, const uint8_t* pixels, 
     made->finding = predictor.predict(to_picture(pixels, width, height, stride, channels));
     made->classes = predictor.classes();
     made->segments = predictor.model().segments;
+    made->multi_label = predictor.model().multi_label;
     result = made.release();
   });
   return result;
@@ -192,7 +209,13 @@ void fettle_free_result(fettle_result* result) {
 }
 
 int fettle_class(const fettle_result* result) {
-  return result && !result->segments ? static_cast<int>(result->finding.class_index) : -1;
+  const bool one = result && !result->segments && !result->multi_label;
+  return one ? static_cast<int>(result->finding.class_index) : -1;
+}
+
+int fettle_has_label(const fettle_result* result, int index) {
+  if (!result || !result->multi_label || index < 0 || index >= result->classes) return 0;
+  return result->finding.labels[static_cast<size_t>(index)];
 }
 
 float fettle_probability(const fettle_result* result, int index) {

@@ -33,7 +33,7 @@ typedef enum fettle_code {
   FETTLE_TOO_LARGE = 4,     /* more memory than fettle_set_max_memory() allows */
   FETTLE_OUT_OF_MEMORY = 5, /* the system gives no more */
   FETTLE_FAILED = 6,        /* anything else; see the sentence */
-  FETTLE_NO_DEVICE = 7      /* no such GPU here, or a build without CUDA */
+  FETTLE_NO_DEVICE = 7      /* no such GPU here, a build without CUDA, or bf16 */
 } fettle_code;
 
 typedef struct fettle_error {
@@ -59,10 +59,17 @@ FETTLE_API void fettle_free(fettle_model* model);
 FETTLE_API fettle_code fettle_set_threads(fettle_model* model, int threads, fettle_error* error);
 
 /* Where the model computes: "cpu" (what it begins with), "cuda" (the first GPU) or "cuda:1". Fails,
- * and changes nothing, where there is no such GPU or the library was built without CUDA; nothing
- * falls back to the CPU by itself. Models that compute on one GPU at a time wait for each other. */
+ * and changes nothing, where there is no such GPU, the library was built without CUDA, or the
+ * precision is FETTLE_BF16; nothing falls back to the CPU by itself. Models that compute on one GPU
+ * at a time wait for each other. */
 FETTLE_API fettle_code fettle_set_device(fettle_model* model, const char* device,
                                          fettle_error* error);
+
+/* What convolutions multiply: fp32 (what it begins with), or bf16, faster and exact to about three
+ * digits, where the processor can (AVX512-BF16); elsewhere, and on a GPU, bf16 is refused. */
+typedef enum fettle_precision { FETTLE_FP32 = 0, FETTLE_BF16 = 1 } fettle_precision;
+FETTLE_API fettle_code fettle_set_precision(fettle_model* model, fettle_precision precision,
+                                            fettle_error* error);
 
 /* Bytes that the process may need for a prediction, at most; 0: no limit. Pictures that need more
  * go through a model that draws masks in smaller tiles, or are refused. On a GPU what the model
@@ -72,10 +79,12 @@ FETTLE_API fettle_code fettle_set_max_memory(fettle_model* model, size_t bytes,
 
 /* 1 for a model that draws masks, one a kind of defect; 0 for one that classifies. */
 FETTLE_API int fettle_draws_masks(const fettle_model* model);
-/* The classes, or kinds of defects, and their names, which live as long as the model. */
+/* 1 for a model that classifies and may give a picture several labels or none; else 0. */
+FETTLE_API int fettle_gives_labels(const fettle_model* model);
+/* The classes, labels or kinds of defects, and their names, which live as long as the model. */
 FETTLE_API int fettle_classes(const fettle_model* model);
 FETTLE_API const char* fettle_class_name(const fettle_model* model, int index);
-/* The probability from which a picture, or a pixel, counts as defective. */
+/* The probability from which a picture, or a pixel, counts as defective, or a label holds. */
 FETTLE_API double fettle_threshold(const fettle_model* model);
 
 /* Predicts. `pixels` are rows of width RGB triples of 8 bits, `stride` bytes from one row to the
@@ -85,9 +94,12 @@ FETTLE_API fettle_result* fettle_predict(const fettle_model* model, const uint8_
                                          int width, int height, size_t stride, fettle_error* error);
 FETTLE_API void fettle_free_result(fettle_result* result);
 
-/* The class of the picture; -1 for a model that draws masks. */
+/* The class of the picture; -1 for a model that draws masks or gives labels. */
 FETTLE_API int fettle_class(const fettle_result* result);
-/* The probability of a class; for a kind of defect the largest of any pixel. */
+/* 1 where the picture has a label: its probability reaches the threshold; else, and for other
+ * models, 0. */
+FETTLE_API int fettle_has_label(const fettle_result* result, int index);
+/* The probability of a class or label; for a kind of defect the largest of any pixel. */
 FETTLE_API float fettle_probability(const fettle_result* result, int index);
 /* The mask of a kind, height rows of width bytes of 0 and 1, and the probabilities of all kinds,
  * pixel by pixel, [height][width][kinds]. They live as long as the result; NULL for a model that

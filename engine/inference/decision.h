@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace fettle {
 
@@ -13,12 +15,25 @@ inline int64_t decide_class(const float* p, int64_t classes, double threshold) {
   return std::max_element(p, p + classes) - p;
 }
 
+/// Whether a label of several holds: from the threshold on, whatever the others are.
+inline bool has_label(float p, double threshold) {
+  return p >= static_cast<float>(threshold);
+}
+
+/// The names of the labels that hold, joined by ';'.
+inline std::string label_text(const std::vector<std::string>& names,
+                              const std::vector<bool>& holds) {
+  std::string text;
+  for (size_t k = 0; k < names.size(); ++k)
+    if (holds[k]) text += (text.empty() ? "" : ";") + names[k];
+  return text;
+}
+
 /// Whether a pixel belongs to kind k: its probability reaches the threshold and, if masks are to
 /// exclude each other, is that of no other kind more.
 inline bool is_marked(const float* p, int64_t kinds, int64_t k, double threshold,
                       bool exclusive = true) {
-  return p[k] >= static_cast<float>(threshold) &&
-         (!exclusive || std::max_element(p, p + kinds) == p + k);
+  return has_label(p[k], threshold) && (!exclusive || std::max_element(p, p + kinds) == p + k);
 }
 
 }  // namespace fettle

@@ -107,14 +107,14 @@ Conv2dShape transposed(const Conv2dShape& s) {
 
 /// Bytes of working memory of the kernels. Convolutions of one way use the same one after another.
 int64_t scratch_of(const Network& network, const Plan& plan) {
-  std::array<Conv2dMemory, 3> convolutions{};
+  std::array<Conv2dMemory, 4> convolutions{};
   int64_t dense = 0;
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     const BoundStep& bound = plan.steps[i];
     if (const auto* s = std::get_if<Conv2dShape>(&bound.shape)) {
       const bool backward = network.steps[i].operation == Operation::conv2d_transpose;
-      const Conv2dMemory memory =
-          conv2d_memory(backward ? transposed(*s) : *s, plan.packed[i] != absent);
+      const Conv2dMemory memory = conv2d_memory(backward ? transposed(*s) : *s,
+                                                plan.options.precision, plan.packed[i] != absent);
       Conv2dMemory& most = convolutions[static_cast<size_t>(memory.way)];
       most.caller = std::max(most.caller, memory.caller);
       most.thread = std::max(most.thread, memory.thread);
@@ -145,7 +145,9 @@ Plan plan(const Network& network, int64_t height, int64_t width, const PlanOptio
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     const bool convolution = network.steps[i].operation == Operation::conv2d;
     const int64_t floats =
-        convolution ? conv2d_packed_floats(std::get<Conv2dShape>(plan.steps[i].shape)) : 0;
+        convolution
+            ? conv2d_packed_floats(std::get<Conv2dShape>(plan.steps[i].shape), options.precision)
+            : 0;
     const bool pack = floats > 0 && options.pack_weights && !on_gpu;
     plan.packed.push_back(pack ? plan.packed_floats : absent);
     if (pack) plan.packed_floats += round_up(floats, 16);

@@ -4,6 +4,7 @@
 
 #include "engine/device.h"
 #include "engine/inference/network.h"
+#include "kernels/precision.h"
 
 namespace fettle::inference {
 
@@ -13,6 +14,7 @@ struct PlanOptions {
   int64_t pictures = 1;      ///< that are computed at once
   bool pack_weights = true;  ///< keep convolutions' weights in the CPU kernels' order: less time,
                              ///< but more memory
+  Precision precision = Precision::fp32;  ///< of the CPU's convolutions with packed weights
 };
 
 struct Plan {

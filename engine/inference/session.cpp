@@ -1,3 +1,5 @@
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <mutex>
@@ -74,7 +76,8 @@ class Runner {
   void conv2d(Cpu cpu, const Conv2dShape& s, float* y) const {
     const float* addend = step_.inputs.size() == 2 ? input(1) : nullptr;
     if (const float* packed = planned_.packed(i_))
-      return conv2d_forward_packed(s, input(0), packed, constant(1), addend, step_.epilogue, y);
+      return conv2d_forward_packed(s, plan_.options.precision, input(0), packed, constant(1),
+                                   addend, step_.epilogue, y);
     if (!addend)
       return conv2d_forward(cpu, s, input(0), constant(0), constant(1), step_.epilogue, y);
     conv2d_forward_adding(s, input(0), constant(0), constant(1), addend, step_.epilogue, y);
@@ -124,9 +127,18 @@ class Runner {
 };
 
 Floats aligned_floats(int64_t count, const Device& device = Device::cpu()) {
-  const size_t bytes = (static_cast<size_t>(count) * 4 + 63) / 64 * 64;
-  void* p = device.is_cuda() ? cuda::allocate(device.index, bytes) : std::aligned_alloc(64, bytes);
+  const auto bytes = static_cast<size_t>(count) * 4;
+  // Large blocks on huge pages, where there are some: a hundred times fewer faults.
+  constexpr size_t huge = size_t{2} << 20;
+  const bool large = !device.is_cuda() && bytes >= 2 * huge;
+  const size_t alignment = large ? huge : 64;
+  const size_t whole = (bytes + alignment - 1) / alignment * alignment;
+  void* p =
+      device.is_cuda() ? cuda::allocate(device.index, whole) : std::aligned_alloc(alignment, whole);
   if (!p) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+  if (large) madvise(p, bytes, MADV_HUGEPAGE);
+#endif
   return Floats(static_cast<float*>(p), Free{device});
 }
 
@@ -159,7 +171,7 @@ PlannedNetwork::PlannedNetwork(const Network& network, Plan plan)
   for (size_t i = 0; i < plan_.steps.size(); ++i) {
     if (plan_.packed[i] == absent) continue;
     const int weight = network.steps[i].constants[0];
-    conv2d_pack(std::get<Conv2dShape>(plan_.steps[i].shape),
+    conv2d_pack(std::get<Conv2dShape>(plan_.steps[i].shape), plan_.options.precision,
                 network.constants[static_cast<size_t>(weight)].values,
                 packed_.get() + plan_.packed[i]);
   }

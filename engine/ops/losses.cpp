@@ -70,17 +70,22 @@ Tensor binary_cross_entropy(const Tensor& logits, const Tensor& targets,
               (logits.shape() == targets.shape() || targets.dtype() == DType::i32),
           "binary_cross_entropy: logits ", logits.shape(), " and targets ", targets.shape(),
           " do not fit");
-  require(class_weights.empty() || class_weights.size() == 2,
-          "binary_cross_entropy: takes two class weights, not ", class_weights.size());
-  BinaryShape s{logits.size(), label_smoothing, {1, 1}, focal_gamma};
-  std::copy(class_weights.begin(), class_weights.end(), s.weight);
+  const int64_t labels = std::max<int64_t>(1, std::ssize(class_weights) / 2);
+  require(class_weights.empty() || (std::ssize(class_weights) == 2 * labels &&
+                                    (labels == 1 || labels == logits.shape()[-1])),
+          "binary_cross_entropy: takes two class weights, or two for each label, not ",
+          class_weights.size(), " for logits ", logits.shape());
+  const BinaryShape s{logits.size(), labels, label_smoothing, focal_gamma};
+  Tensor weights;
+  if (!class_weights.empty()) weights = Tensor::from({labels, 2}, class_weights, logits.device());
   const Tensor z = logits.detach(), t = as_targets(targets, logits);
   Tensor losses = Tensor::empty({s.n}, DType::f32, z.device());
   on(z.device(), [&](auto device) {
-    binary_cross_entropy_forward(device, s, z.data(), t.data(), losses.data());
+    binary_cross_entropy_forward(device, s, z.data(), t.data(), std::as_const(weights).data(),
+                                 losses.data());
   });
   return mean_loss(losses, logits, [=](auto device, const float* dloss, float* dlogits) {
-    binary_cross_entropy_backward(device, s, z.data(), t.data(), dloss, dlogits);
+    binary_cross_entropy_backward(device, s, z.data(), t.data(), weights.data(), dloss, dlogits);
   });
 }
 

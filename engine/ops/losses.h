@@ -18,7 +18,8 @@ Tensor sparse_categorical_cross_entropy(const Tensor& logits, const Tensor& labe
 /// logits and targets (0 to 1) of one shape; targets may also be i32 labels 0 and 1 of one element
 /// a picture. `class_weights` is empty or has two numbers: of targets below one half, of the
 /// others. A `focal_gamma` above 0 makes it the focal loss. [N,K] with targets of K labels, several
-/// of which may hold, is a multi-label loss.
+/// of which may hold, is a multi-label loss; there `class_weights` may have two such numbers for
+/// each label.
 Tensor binary_cross_entropy(const Tensor& logits, const Tensor& targets,
                             const std::vector<float>& class_weights = {}, float label_smoothing = 0,
                             float focal_gamma = 0);

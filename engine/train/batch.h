@@ -10,7 +10,7 @@ namespace fettle {
 
 struct Batch {
   Tensor x;  ///< pictures, f32 [N,H,W,C], 0 to 255
-  Tensor y;  ///< targets: i32 [N] class numbers, or f32 masks [N,H,W,K]
+  Tensor y;  ///< targets: i32 [N] class numbers, or f32 labels [N,K] or masks [N,H,W,K], 0 and 1
 };
 
 /// Hands out the batches of a data set, epoch by epoch.

@@ -268,4 +268,16 @@ std::vector<float> balanced_class_weights(const std::vector<int64_t>& counts) {
   return weights;
 }
 
+std::vector<float> balanced_label_weights(const std::vector<int64_t>& counts, int64_t pictures) {
+  std::vector<float> weights;
+  for (size_t k = 0; k < counts.size(); ++k) {
+    require(counts[k] > 0 && counts[k]<pictures, "label ", k, " is that of ", counts[k]> 0 ? "every"
+                                                                                           : "no",
+            " picture, so it can have no weight");
+    for (const float weight : balanced_class_weights({pictures - counts[k], counts[k]}))
+      weights.push_back(weight);
+  }
+  return weights;
+}
+
 }  // namespace fettle

@@ -89,4 +89,9 @@ void evaluate(const ModelFunction& model, const LossFunction& loss, BatchSource&
 /// "balanced"). Throws Error when a class has no example.
 std::vector<float> balanced_class_weights(const std::vector<int64_t>& counts);
 
+/// The same for each of several labels a picture by itself, as binary_cross_entropy() takes them:
+/// of the pictures without the label, of those with it, [labels,2]. `counts`: the pictures with
+/// each label. Throws Error when none has it, or all.
+std::vector<float> balanced_label_weights(const std::vector<int64_t>& counts, int64_t pictures);
+
 }  // namespace fettle

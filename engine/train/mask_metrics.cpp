@@ -8,16 +8,11 @@
 
 namespace fettle {
 
-namespace {
-
-/// A kind's name in figures and history.csv, where blanks, commas and "=" separate.
 std::string figure_name(std::string kind) {
   for (char& c : kind)
     if (c == ' ' || c == '\t' || c == ',' || c == '=') c = '_';
   return kind;
 }
-
-}  // namespace
 
 MaskCounts& MaskCounts::operator+=(const MaskCounts& other) {
   true_positives += other.true_positives;

@@ -64,6 +64,9 @@ class MaskMetricsCounter : public MetricsCounter {
   std::vector<int64_t> total_;  // what was taken from there before it could overflow
 };
 
+/// A kind's or label's name in figures and history.csv, where blanks, commas and "=" separate.
+std::string figure_name(std::string kind);
+
 /// The mean of a figure over the kinds that occur; 1 when none does.
 double mean_over_kinds(const std::vector<MaskCounts>& counts, double (MaskCounts::*figure)() const);
 

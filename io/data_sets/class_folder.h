@@ -8,10 +8,11 @@
 
 namespace fettle {
 
-/// A picture file and the number of its class.
+/// A picture file and the number of its class or, where it may have several labels, which.
 struct Example {
   std::string path;
   int32_t label = 0;
+  std::vector<uint8_t> labels = {};  ///< 0 or 1 for each; empty: the class says it all
 };
 
 /// A file that should be a picture and is not, and the sentence that says why.

@@ -5,39 +5,54 @@
 //
 //   cpu_direct.cpp           an implicit matrix product
 //   cpu_winograd.cpp         3x3 with stride 1: a quarter of the multiplications
+//   cpu_bf16.cpp             as direct, of numbers rounded to bf16
 //   cpu_depthwise.cpp        one input channel a group
-//   cpu_backward_weight.cpp  the third direction
+//   cpu_backward_weight.cpp, cpu_winograd_weight.cpp   the third direction, both ways
 //
 // The cuts and the order of every sum depend on the shape alone: any number of threads gives the
 // same bits.
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/cpu_backward_weight.h"
+#include "kernels/conv2d/cpu_bf16.h"
 #include "kernels/conv2d/cpu_depthwise.h"
 #include "kernels/conv2d/cpu_direct.h"
 #include "kernels/conv2d/cpu_packed.h"
 #include "kernels/conv2d/cpu_winograd.h"
+#include "kernels/conv2d/cpu_winograd_weight.h"
 #include "kernels/scratch.h"
 
 namespace fettle {
 namespace {
 
-int64_t packed_floats(const TapSum& sum) {
-  return winograd_wins(sum) ? winograd_packed_floats(sum) : direct_packed_floats(sum);
+Conv2dWay way_of(const TapSum& sum, Precision precision) {
+  if (winograd_wins(sum)) return Conv2dWay::winograd;
+  return precision == Precision::bf16 && bf16_suits(sum) ? Conv2dWay::bf16 : Conv2dWay::direct;
 }
 
-void pack(const TapSum& sum, float* packed) {
-  winograd_wins(sum) ? winograd_pack(sum, packed) : direct_pack(sum, packed);
+int64_t packed_floats(const TapSum& sum, Conv2dWay way) {
+  return way == Conv2dWay::winograd ? winograd_packed_floats(sum)
+         : way == Conv2dWay::bf16   ? bf16_packed_floats(sum)
+                                    : direct_packed_floats(sum);
 }
 
-void run(const TapSum& sum, const float* packed) {
-  winograd_wins(sum) ? winograd_run(sum, packed) : direct_run(sum, packed);
+void pack(const TapSum& sum, Conv2dWay way, float* packed) {
+  way == Conv2dWay::winograd ? winograd_pack(sum, packed)
+  : way == Conv2dWay::bf16   ? bf16_pack(sum, packed)
+                             : direct_pack(sum, packed);
+}
+
+void run(const TapSum& sum, Conv2dWay way, const float* packed) {
+  way == Conv2dWay::winograd ? winograd_run(sum, packed)
+  : way == Conv2dWay::bf16   ? bf16_run(sum, packed)
+                             : direct_run(sum, packed);
 }
 
 void pack_and_run(const TapSum& sum) {
   thread_local Scratch scratch;
-  float* packed = scratch.floats(packed_floats(sum));
-  pack(sum, packed);
-  run(sum, packed);
+  const Conv2dWay way = way_of(sum, Precision::fp32);
+  float* packed = scratch.floats(packed_floats(sum, way));
+  pack(sum, way, packed);
+  run(sum, way, packed);
 }
 
 }  // namespace
@@ -59,7 +74,15 @@ void conv2d_backward_input(Cpu, const Conv2dShape& s, const float* dy, const flo
 
 void conv2d_backward_weight(Cpu, const Conv2dShape& s, const float* dy, const float* x, float* dw) {
   if (is_depthwise(s)) return depthwise_backward_weight(s, dy, x, dw);
-  for (int64_t g = 0; g < s.groups; ++g) backward_weight(s, group_of(s, g), dy, x, dw);
+  for (int64_t g = 0; g < s.groups; ++g) {
+    const Group group = group_of(s, g);
+    const TapSum forward = forward_sum(s, group, x, nullptr, nullptr, Epilogue::linear, nullptr);
+    if (winograd_weight_wins(forward)) {
+      winograd_backward_weight(s, group, forward, dy, dw);
+    } else {
+      backward_weight(s, group, dy, x, dw);
+    }
+  }
 }
 
 namespace {
@@ -71,26 +94,34 @@ TapSum sum_of_weights(const Conv2dShape& s, int64_t g, const float* w) {
 
 }  // namespace
 
-int64_t conv2d_packed_floats(const Conv2dShape& s) {
-  if (is_depthwise(s)) return 0;
-  return s.groups * packed_floats(sum_of_weights(s, 0, nullptr));
+bool cpu_has_bf16() {
+  return has_bf16();
 }
 
-void conv2d_pack(const Conv2dShape& s, const float* w, float* packed) {
+int64_t conv2d_packed_floats(const Conv2dShape& s, Precision precision) {
+  if (is_depthwise(s)) return 0;
+  const TapSum sum = sum_of_weights(s, 0, nullptr);
+  return s.groups * packed_floats(sum, way_of(sum, precision));
+}
+
+void conv2d_pack(const Conv2dShape& s, Precision precision, const float* w, float* packed) {
   if (is_depthwise(s)) return;
   for (int64_t g = 0; g < s.groups; ++g) {
     const TapSum sum = sum_of_weights(s, g, w);
-    pack(sum, packed + g * packed_floats(sum));
+    const Conv2dWay way = way_of(sum, precision);
+    pack(sum, way, packed + g * packed_floats(sum, way));
   }
 }
 
-void conv2d_forward_packed(const Conv2dShape& s, const float* x, const float* packed,
-                           const float* bias, const float* addend, Epilogue epilogue, float* y) {
+void conv2d_forward_packed(const Conv2dShape& s, Precision precision, const float* x,
+                           const float* packed, const float* bias, const float* addend,
+                           Epilogue epilogue, float* y) {
   for (int64_t g = 0; g < s.groups; ++g) {
     const Group group = group_of(s, g);
     TapSum sum = forward_sum(s, group, x, nullptr, bias, epilogue, y);
     if (addend) sum.addend = addend + group.y;
-    run(sum, packed + g * packed_floats(sum));
+    const Conv2dWay way = way_of(sum, precision);
+    run(sum, way, packed + g * packed_floats(sum, way));
   }
 }
 
@@ -104,16 +135,24 @@ void conv2d_forward_adding(const Conv2dShape& s, const float* x, const float* w,
   }
 }
 
-Conv2dMemory conv2d_memory(const Conv2dShape& s, bool packed) {
+Conv2dMemory conv2d_memory(const Conv2dShape& s, Precision precision, bool packed) {
   if (is_depthwise(s))
     return {Conv2dWay::depthwise, depthwise_caller_floats(s), depthwise_thread_floats(s)};
   const TapSum sum = sum_of_weights(s, 0, nullptr);
-  const bool winograd = winograd_wins(sum);
-  int64_t caller = winograd ? winograd_caller_floats(sum) : direct_caller_floats(sum);
-  if (!packed) caller += packed_floats(sum);
-  if (!packed && winograd) caller += direct_packed_floats(sum);
-  return {winograd ? Conv2dWay::winograd : Conv2dWay::direct, caller,
-          winograd ? winograd_thread_floats(sum) : direct_thread_floats(sum)};
+  Conv2dMemory memory{way_of(sum, packed ? precision : Precision::fp32), 0, 0};
+  switch (memory.way) {
+    case Conv2dWay::winograd:
+      memory.caller = winograd_caller_floats(sum), memory.thread = winograd_thread_floats(sum);
+      if (!packed) memory.caller += direct_packed_floats(sum);
+      break;
+    case Conv2dWay::bf16:
+      memory.thread = bf16_thread_floats(sum);
+      break;
+    default:
+      memory.caller = direct_caller_floats(sum), memory.thread = direct_thread_floats(sum);
+  }
+  if (!packed) memory.caller += packed_floats(sum, memory.way);
+  return memory;
 }
 
 }  // namespace fettle

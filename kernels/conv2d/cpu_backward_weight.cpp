@@ -39,14 +39,12 @@ void add_box(const Conv2dShape& s, const Group& g, const Box& box, const Block& 
              const Columns& columns, const float* dy, bool first_box, float* dw) {
   const int64_t depth = s.R * s.S * g.C, width = box.q1 - box.q0;
   for_each_tile(g.K, max_rows(V), [&](int64_t k, int64_t rows) {
-    with_rows<max_rows(V)>(rows, [&]<int M>() {
+    with_count<max_rows(V)>(rows, [&]<int M>() {
       Tile<M, V> tile;
       tile.clear();
-      for (int64_t p = box.p0; p < box.p1; ++p) {
-        const float* gradients = dy + ((box.n * s.P + p) * s.Q + box.q0) * s.K + g.y + k;
-        tile.accumulate(width, gradients, 1, s.K,
-                        block.first + (p - box.p0) * block.row + columns.block, block.pixel);
-      }
+      const float* gradients = dy + ((box.n * s.P + box.p0) * s.Q + box.q0) * s.K + g.y + k;
+      tile.accumulate_runs(box.p1 - box.p0, width, gradients, 1, s.K, s.Q * s.K,
+                           block.first + columns.block, block.pixel, block.row);
       float* to = dw + k * depth + columns.dw;
       if (first_box) {
         tile.store(to, depth, columns.count);
@@ -76,8 +74,21 @@ Block with_taps_side_by_side(const Conv2dShape& s, const Box& box, const Block& 
   return {to, columns * depth, depth};
 }
 
-void run_backward_weight(const Conv2dShape& s, const Group& g, const float* dy, const float* x,
+/// A convolution that is a plain matrix product, with all its pixels in one row.
+Conv2dShape flattened(const Conv2dShape& s) {
+  Conv2dShape flat = s;
+  const bool plain = s.R == 1 && s.S == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_top == 0 &&
+                     s.pad_left == 0 && s.P == s.H && s.Q == s.W;
+  if (plain) {
+    flat.W = flat.Q = s.N * s.P * s.Q;
+    flat.N = flat.H = flat.P = 1;
+  }
+  return flat;
+}
+
+void run_backward_weight(const Conv2dShape& shape, const Group& g, const float* dy, const float* x,
                          float* dw) {
+  const Conv2dShape s = flattened(shape);
   const TapSum sum = forward_sum(s, g, x, nullptr, nullptr, Epilogue::linear, nullptr);
   const Window window = window_of(sum.taps);
   const int64_t depth = s.R * s.S * g.C;
@@ -88,7 +99,7 @@ void run_backward_weight(const Conv2dShape& s, const Group& g, const float* dy, 
   const int64_t channel_blocks = (g.C + block_channels - 1) / block_channels;
   // A block of input that stays in the first cache, or nearly.
   const Boxes boxes = cut(s.N, s.P, s.Q, narrow ? depth : block_channels, s.stride_h, s.stride_w,
-                          window, {24 * 1024, 256, 32});
+                          window, {24 * 1024, 256, window.h > 1 ? 32 : 256});
   // Enough tasks for many cores; each split has its own sums, which are added in order at the end.
   constexpr int64_t tasks_wanted = 16, most_floats = 16 << 20;
   const int64_t splits = std::clamp<int64_t>(
@@ -132,7 +143,7 @@ void run_backward_weight(const Conv2dShape& s, const Group& g, const float* dy, 
         for (int64_t t = 0; t < segment.length; t += count) {
           count = std::min(apart ? channels : panel_columns, segment.length - t);
           const Columns part{place, segment.offset + t, count};
-          with_rows<max_vectors>((count + L - 1) / L, [&]<int V>() {
+          with_count<max_vectors>((count + L - 1) / L, [&]<int V>() {
             add_box<V>(s, g, box, block, part, dy, i == begin, sums + split * g.K * depth);
           });
           place += apart ? g.C : count;

@@ -20,6 +20,32 @@ inline bool is_in_place(const TapSum& sum, const Window& window) {
          (sum.P - 1) * sum.step_h < sum.H && (sum.Q - 1) * sum.step_w < sum.W;
 }
 
+/// Makes one long row of pixels of a sum that is a plain matrix product.
+inline void flatten(TapSum& sum, const Window& window) {
+  const bool plain = is_in_place(sum, window) && sum.step_h == 1 && sum.step_w == 1 &&
+                     sum.P == sum.H && sum.Q == sum.W && sum.out_row == sum.Q * sum.out_pixel;
+  if (!plain) return;
+  sum.Q *= sum.N * sum.P;
+  sum.W = sum.Q;
+  sum.N = sum.P = sum.H = 1;
+}
+
+/// Boxes times groups of panels of output channels, enough tasks for many cores where there are few
+/// boxes. Each task copies its box.
+struct BoxTasks {
+  BoxTasks(const Boxes& all_boxes, int64_t all_panels)
+      : boxes(all_boxes),
+        panels(all_panels),
+        groups(std::clamp<int64_t>(16 / std::max<int64_t>(1, boxes.count()), 1, panels)) {}
+  int64_t count() const { return boxes.count() * groups; }
+  Box box(int64_t task) const { return boxes[task / groups]; }
+  int64_t first_panel(int64_t task) const { return panels * (task % groups) / groups; }
+  int64_t end_panel(int64_t task) const { return panels * (task % groups + 1) / groups; }
+
+  Boxes boxes;
+  int64_t panels, groups;
+};
+
 /// Copies rows [h0, h0+rows) x [w0, w0+columns) of a picture with zeros outside it.
 inline void copy_with_border(const float* picture, int64_t H, int64_t W, int64_t C, int64_t pixel,
                              int64_t h0, int64_t w0, int64_t rows, int64_t columns, float* to) {

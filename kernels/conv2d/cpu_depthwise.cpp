@@ -159,7 +159,7 @@ void sum_across_groups(const TapSum& sum, int64_t groups, int64_t group_weights)
         const float* weights = packed + i * planes.depth() * L;
         const Vec bias = sum.bias ? load_strided(sum.bias + k, sum.K, count) : hn::Zero(lanes_tag);
         for_each_tile(box.q1 - box.q0, max_pixels, [&](int64_t q, int64_t pixels) {
-          with_rows<max_pixels>(pixels, [&]<int M>() {
+          with_count<max_pixels>(pixels, [&]<int M>() {
             pixel_tile<M>(sum, planes.offsets, in + v * planes.plane + q * sum.step_w * L, weights,
                           bias, out_row + (box.q0 + q) * sum.out_pixel + k, count);
           });
@@ -213,7 +213,7 @@ void weight_across_groups(const TapSum& sum, int64_t groups, const float* dy, fl
       for (int64_t i = 0; i < pairs; ++i) {
         const int64_t v = i / sum.K;
         for_each_tile(depth, max_taps, [&](int64_t first, int64_t terms) {
-          with_rows<max_taps>(terms, [&]<int M>() {
+          with_count<max_taps>(terms, [&]<int M>() {
             tap_tile<M>(sum, planes, box, in + v * planes.plane, planes.offsets.data() + first,
                         dy + v * L * sum.K + i % sum.K, groups - v * L,
                         mine + (i * depth + first) * L);

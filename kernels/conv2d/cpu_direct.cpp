@@ -69,7 +69,7 @@ void box_panel(const TapSum& sum, const Box& box, const Block& block,
       const int64_t offset = out_row + (box.q0 + q) * sum.out_pixel;
       target.first += offset;
       if (out.addend) target.addend += offset;
-      with_rows<max_rows(V)>(rows, [&]<int M>() {
+      with_count<max_rows(V)>(rows, [&]<int M>() {
         pixel_tile<M, V>(row + q * step, step, segments, weights, target);
       });
     });
@@ -140,13 +140,7 @@ void pack_direct(const TapSum& sum, float* packed) {
 void run_direct(TapSum sum, const float* packed) {
   const Window window = window_of(sum.taps);
   const bool in_place = is_in_place(sum, window);
-  const bool flat = in_place && sum.step_h == 1 && sum.step_w == 1 && sum.P == sum.H &&
-                    sum.Q == sum.W && sum.out_row == sum.Q * sum.out_pixel;
-  if (flat) {  // a plain matrix product: one long row of pixels
-    sum.Q *= sum.N * sum.P;
-    sum.W = sum.Q;
-    sum.N = sum.P = sum.H = 1;
-  }
+  flatten(sum, window);
   const int64_t depth = static_cast<int64_t>(sum.taps.size()) * sum.C;
   const int64_t panels = (sum.K + panel_columns - 1) / panel_columns;
   const int64_t padded_K = (sum.K + L - 1) / L * L;
@@ -157,9 +151,9 @@ void run_direct(TapSum sum, const float* packed) {
     std::fill(std::copy_n(sum.bias, sum.K, bias), bias + padded_K, 0.0f);
   }
 
-  const Boxes boxes = cut(sum.N, sum.P, sum.Q, sum.C, sum.step_h, sum.step_w, window);
-  parallel_tasks(boxes.count(), [&](int64_t task) {
-    const Box box = boxes[task];
+  const BoxTasks tasks(cut(sum.N, sum.P, sum.Q, sum.C, sum.step_h, sum.step_w, window), panels);
+  parallel_tasks(tasks.count(), [&](int64_t task) {
+    const Box box = tasks.box(task);
     const int64_t h0 = box.p0 * sum.step_h + window.h0, w0 = box.q0 * sum.step_w + window.w0;
     const float* picture = sum.in + box.n * sum.H * sum.W * sum.in_pixel;
     Block block{picture + (h0 * sum.W + w0) * sum.in_pixel, sum.W * sum.in_pixel, sum.in_pixel};
@@ -172,7 +166,7 @@ void run_direct(TapSum sum, const float* packed) {
       block = {copy, columns * sum.C, sum.C};
     }
     const std::vector<Segment> segments = segments_of(sum.taps, window, sum.C, block);
-    for (int64_t panel = 0; panel < panels; ++panel) {
+    for (int64_t panel = tasks.first_panel(task); panel < tasks.end_panel(task); ++panel) {
       const int64_t first = panel * panel_columns;
       const Target out{sum.out + first,
                        sum.addend ? sum.addend + first : nullptr,
@@ -180,7 +174,7 @@ void run_direct(TapSum sum, const float* packed) {
                        sum.K - first,
                        bias ? bias + first : nullptr,
                        sum.epilogue == Epilogue::relu};
-      with_rows<max_vectors>(vectors_of_panel(sum.K, panel), [&]<int V>() {
+      with_count<max_vectors>(vectors_of_panel(sum.K, panel), [&]<int V>() {
         box_panel<V>(sum, box, block, segments, packed + first * depth, out);
       });
     }

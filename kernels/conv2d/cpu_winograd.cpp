@@ -14,21 +14,21 @@
 namespace fettle {
 namespace {
 
-constexpr int64_t points = 36;
+constexpr int64_t points = winograd_points;
 
 // Inputs and products of a block, at all points, share the second cache.
 constexpr int64_t block_floats = 160 * 1024, most_tiles = 48, least_tiles = 12;
 constexpr int64_t many = 8;  // blocks that keep all threads busy by themselves
 
-/// The output as tiles of 4x4 in raster order over all pictures, in blocks of `size` tiles.
-struct Tiling {
-  int64_t down, across, tiles, size;
+/// The tiles in blocks of `size`.
+struct Tiling : TileGrid {
+  int64_t tiles, size;
   int64_t blocks() const { return (tiles + size - 1) / size; }
 };
 
 Tiling tiling_of(const TapSum& sum, int64_t panel_columns) {
-  Tiling t{(sum.P + 3) / 4, (sum.Q + 3) / 4, 0, 0};
-  t.tiles = sum.N * t.down * t.across;
+  Tiling t{tile_grid_of(sum), 0, 0};
+  t.tiles = t.count(sum.N);
   const int64_t floats_of_tile = points * (sum.C + std::min(sum.K, panel_columns));
   const int64_t fits = std::clamp(block_floats / floats_of_tile / least_tiles * least_tiles,
                                   least_tiles, most_tiles);
@@ -45,32 +45,13 @@ Tiling tiling_of(const TapSum& sum, int64_t panel_columns) {
 #define HWY_TARGET_INCLUDE "kernels/conv2d/cpu_winograd.cpp"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+#include "kernels/conv2d/winograd-inl.h"
 #include "kernels/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fettle {
 namespace HWY_NAMESPACE {
 namespace {
-
-HWY_INLINE Vec times(float factor, Vec x) {
-  return hn::Mul(hn::Set(lanes_tag, factor), x);
-}
-HWY_INLINE Vec times_add(float factor, Vec x, Vec y) {
-  return hn::MulAdd(hn::Set(lanes_tag, factor), x, y);
-}
-
-/// B^T d: the matrix's rows are (4 0 -5 0 1 0), (0 -4 -4 1 1 0), (0 4 -4 -1 1 0), (0 -2 -1 2 1 0),
-/// (0 2 -1 -2 1 0), (0 4 0 -5 0 1).
-HWY_INLINE void input_points(const Vec (&d)[6], Vec (&t)[6]) {
-  const Vec even = times_add(-4, d[2], d[4]), odd = times_add(-4, d[1], d[3]);
-  const Vec even2 = hn::Sub(d[4], d[2]), odd2 = hn::Sub(d[3], d[1]);
-  t[0] = times_add(4, d[0], times_add(-5, d[2], d[4]));
-  t[1] = hn::Add(even, odd);
-  t[2] = hn::Sub(even, odd);
-  t[3] = times_add(2, odd2, even2);
-  t[4] = times_add(-2, odd2, even2);
-  t[5] = times_add(4, d[1], times_add(-5, d[3], d[5]));
-}
 
 /// G w: (1/4 0 0), -(1 1 1)/6, -(1 -1 1)/6, (1 2 4)/24, (1 -2 4)/24, (0 0 1).
 HWY_INLINE void weight_points(const Vec (&w)[3], Vec (&u)[6]) {
@@ -97,42 +78,6 @@ constexpr int64_t panel_columns = max_vectors * L;
 
 int64_t width_of(int64_t K, int64_t panel) {
   return std::min(panel_columns, (K - panel * panel_columns + L - 1) / L * L);
-}
-
-/// One tile of 6x6 pixels to its 36 points; zeros [C] stands for pixels outside the picture.
-void transform_tile(const TapSum& sum, const Window& window, const Tiling& tiling, int64_t tile,
-                    const float* zeros, float* to, int64_t point_stride) {
-  const int64_t n = tile / (tiling.down * tiling.across);
-  const int64_t h0 = tile / tiling.across % tiling.down * 4 + window.h0;
-  const int64_t w0 = tile % tiling.across * 4 + window.w0;
-  const float* pixels[6][6];
-  for (int64_t i = 0; i < 6; ++i) {
-    const int64_t h = h0 + i;
-    for (int64_t j = 0; j < 6; ++j) {
-      const int64_t w = w0 + j;
-      const bool inside = h >= 0 && h < sum.H && w >= 0 && w < sum.W;
-      pixels[i][j] = inside ? sum.in + ((n * sum.H + h) * sum.W + w) * sum.in_pixel : zeros;
-    }
-  }
-  for (int64_t c = 0; c < sum.C; c += L) {
-    Vec half[6][6];
-#pragma GCC unroll 6
-    for (int j = 0; j < 6; ++j) {
-      Vec d[6], t[6];
-#pragma GCC unroll 6
-      for (int i = 0; i < 6; ++i) d[i] = load(pixels[i][j] + c, sum.C - c);
-      input_points(d, t);
-#pragma GCC unroll 6
-      for (int i = 0; i < 6; ++i) half[i][j] = t[i];
-    }
-#pragma GCC unroll 6
-    for (int i = 0; i < 6; ++i) {
-      Vec t[6];
-      input_points(half[i], t);
-#pragma GCC unroll 6
-      for (int j = 0; j < 6; ++j) store(t[j], to + (i * 6 + j) * point_stride + c, sum.C - c);
-    }
-  }
 }
 
 /// One tile's products at 36 points, a vector of channels, to 4x4 outputs.
@@ -182,7 +127,7 @@ void multiply_panel(const TapSum& sum, const Tiling& tiling, int64_t tile, int64
     const float* b = weights + point * sum.C * width;
     float* c = products + point * product_stride;
     for_each_tile(count, max_rows(V), [&](int64_t first, int64_t rows) {
-      with_rows<max_rows(V)>(rows, [&]<int M>() {
+      with_count<max_rows(V)>(rows, [&]<int M>() {
         Tile<M, V> sums;
         sums.clear();
         sums.accumulate(sum.C, a + first * sum.C, sum.C, 1, b, width);
@@ -239,7 +184,7 @@ void run_winograd(const TapSum& sum, const float* packed) {
     const int64_t first = block * tiling.size, vectors = width_of(sum.K, panel) / L;
     thread_local Scratch scratch;
     float* products = scratch.floats(points * (tiling.size * vectors * L + L));
-    with_rows<max_vectors>(vectors, [&]<int V>() {
+    with_count<max_vectors>(vectors, [&]<int V>() {
       multiply_panel<V>(sum, tiling, first, std::min(tiling.size, tiling.tiles - first), inputs,
                         point_stride, packed + panel * panel_columns * points * sum.C, panel,
                         products);
@@ -298,7 +243,7 @@ void winograd_run(const TapSum& sum, const float* packed) {
 
 int64_t winograd_caller_floats(const TapSum& sum) {
   // All inputs, where there are few blocks.
-  const int64_t tiles = tiling_of(sum, 1).tiles;
+  const int64_t tiles = tile_grid_of(sum).count(sum.N);
   const int64_t inputs = tiles < many * most_tiles ? tiles + many : 0;
   return sum.C + most_lanes + points * (inputs * sum.C + many * most_lanes);
 }

@@ -18,6 +18,25 @@
 
 namespace fettle {
 
+inline constexpr int64_t winograd_points = 36;
+
+/// The output as tiles of 4x4 in raster order over all pictures.
+struct TileGrid {
+  int64_t down, across;
+  int64_t count(int64_t pictures) const { return pictures * down * across; }
+};
+
+inline TileGrid tile_grid_of(const TapSum& sum) {
+  return {(sum.P + 3) / 4, (sum.Q + 3) / 4};
+}
+
+/// Whether the sum is a 3x3 convolution with stride 1, of channels enough to fill vectors.
+inline bool suits_winograd(const TapSum& sum) {
+  const Window window = window_of(sum.taps);
+  return sum.taps.size() == 9 && window.h == 3 && window.w == 3 && sum.step_h == 1 &&
+         sum.step_w == 1 && sum.C >= 16 && sum.K >= 16;
+}
+
 /// Whether the sum is a 3x3 convolution with stride 1 large enough for the way to pay.
 bool winograd_wins(const TapSum& sum);
 

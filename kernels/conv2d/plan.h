@@ -7,16 +7,13 @@
 #include <vector>
 
 #include "kernels/conv2d/conv2d.h"
+#include "kernels/precision.h"
 
 namespace fettle {
 
 /// The rungs, each in a file of its name and number.
 enum class Conv2dRung { direct, tiled, implicit_gemm, tensor_core, multistage, wgmma };
 enum class Conv2dDirection { forward, backward_input, backward_weight };
-
-/// What multiplies. fp32: exact products, rounded sums. tf32 and bf16 round the factors to 10 and 7
-/// bits of mantissa for the tensor cores; sums stay fp32.
-enum class Precision { fp32, tf32, bf16 };
 
 struct Conv2dPlan {
   Conv2dRung rung = Conv2dRung::direct;

@@ -57,8 +57,8 @@ void dot_block(const DenseShape& s, int64_t c0, int64_t c1, const float* x, cons
   std::fill_n(sums, s.N * s.K, 0.0f);
   for_each_tile(s.K, tile_k, [&](int64_t k, int64_t ks) {
     for_each_tile(s.N, tile_n, [&](int64_t n, int64_t ns) {
-      with_rows<tile_k>(ks, [&]<int TK>() {
-        with_rows<tile_n>(ns, [&]<int TN>() {
+      with_count<tile_k>(ks, [&]<int TK>() {
+        with_count<tile_n>(ns, [&]<int TN>() {
           dot_tile<TN, TK>(c1 - c0, s.C, x + n * s.C + c0, w + k * s.C + c0, s.K,
                            sums + n * s.K + k);
         });
@@ -75,7 +75,7 @@ void outer_block(int64_t rows, int64_t depth, const float* a, int64_t row, int64
   const auto tiles = [&](auto vectors) {
     constexpr int width = decltype(vectors)::value;
     for_each_tile(rows, max_rows(width), [&](int64_t m, int64_t ms) {
-      with_rows<max_rows(width)>(ms, [&]<int M>() {
+      with_count<max_rows(width)>(ms, [&]<int M>() {
         Tile<M, width> tile;
         tile.clear();
         tile.accumulate(depth, a + m * row, row, step, b + c, C);

@@ -33,20 +33,24 @@ void categorical_cross_entropy_backward(Cpu, const CategoricalShape& s, const fl
 }
 
 void binary_cross_entropy_forward(Cpu, const BinaryShape& s, const float* logits,
-                                  const float* targets, float* loss) {
+                                  const float* targets, const float* weights, float* loss) {
   parallel_for(s.n, elements_per_task, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      loss[i] = static_cast<float>(binary_loss<double>(s, logits[i], targets[i]));
+      const double weight = weight_of(s, weights, i, targets[i]);
+      loss[i] = static_cast<float>(binary_loss<double>(s, weight, logits[i], targets[i]));
     }
   });
 }
 
 void binary_cross_entropy_backward(Cpu, const BinaryShape& s, const float* logits,
-                                   const float* targets, const float* dloss, float* dlogits) {
+                                   const float* targets, const float* weights, const float* dloss,
+                                   float* dlogits) {
   const double scale = dloss[0] / static_cast<double>(s.n);
   parallel_for(s.n, elements_per_task, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      dlogits[i] = static_cast<float>(scale * binary_gradient<double>(s, logits[i], targets[i]));
+      const double weight = weight_of(s, weights, i, targets[i]);
+      dlogits[i] =
+          static_cast<float>(scale * binary_gradient<double>(s, weight, logits[i], targets[i]));
     }
   });
 }

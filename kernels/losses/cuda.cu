@@ -33,14 +33,31 @@ __global__ void __launch_bounds__(256)
 
 struct BinaryForward {
   BinaryShape s;
-  __device__ float operator()(float z, float t) const { return binary_loss<float>(s, z, t); }
+  const float *logits, *targets, *weights;
+  float* loss;
+  template <int V>
+  __device__ void at(int64_t i) const {
+    auto value = load_vec<V>(logits + i);
+    const auto t = load_vec<V>(targets + i);
+    for (int k = 0; k < V; ++k)
+      value[k] = binary_loss<float>(s, weight_of(s, weights, i + k, t[k]), value[k], t[k]);
+    store_vec(loss + i, value);
+  }
 };
 
 struct BinaryBackward {
   BinaryShape s;
-  const float* dloss;
-  __device__ float operator()(float z, float t) const {
-    return dloss[0] / static_cast<float>(s.n) * binary_gradient<float>(s, z, t);
+  const float *logits, *targets, *weights, *dloss;
+  float* dlogits;
+  template <int V>
+  __device__ void at(int64_t i) const {
+    const float scale = dloss[0] / static_cast<float>(s.n);
+    auto value = load_vec<V>(logits + i);
+    const auto t = load_vec<V>(targets + i);
+    for (int k = 0; k < V; ++k)
+      value[k] =
+          scale * binary_gradient<float>(s, weight_of(s, weights, i + k, t[k]), value[k], t[k]);
+    store_vec(dlogits + i, value);
   }
 };
 
@@ -142,14 +159,17 @@ void categorical_cross_entropy_backward(Cuda device, const CategoricalShape& sha
 }
 
 void binary_cross_entropy_forward(Cuda device, const BinaryShape& shape, const float* logits,
-                                  const float* targets, float* loss) {
-  map("binary_cross_entropy_forward", device, shape.n, BinaryForward{shape}, logits, targets, loss);
+                                  const float* targets, const float* weights, float* loss) {
+  elementwise("binary_cross_entropy_forward", device, shape.n,
+              BinaryForward{shape, logits, targets, weights, loss}, logits, targets, loss);
 }
 
 void binary_cross_entropy_backward(Cuda device, const BinaryShape& shape, const float* logits,
-                                   const float* targets, const float* dloss, float* dlogits) {
-  map("binary_cross_entropy_backward", device, shape.n, BinaryBackward{shape, dloss}, logits,
-      targets, dlogits);
+                                   const float* targets, const float* weights, const float* dloss,
+                                   float* dlogits) {
+  elementwise("binary_cross_entropy_backward", device, shape.n,
+              BinaryBackward{shape, logits, targets, weights, dloss, dlogits}, logits, targets,
+              dlogits);
 }
 
 void tversky_forward(Cuda device, const TverskyShape& shape, const float* probabilities,

@@ -80,14 +80,15 @@ FETTLE_HOST_DEVICE inline T smoothed(const BinaryShape& s, T t) {
   return t * (T{1} - s.label_smoothing) + T{0.5f} * s.label_smoothing;
 }
 
-/// A choice and no index, which would put the two weights into a GPU thread's local memory.
-FETTLE_HOST_DEVICE inline float weight_of(const BinaryShape& s, bool positive) {
-  return positive ? s.weight[1] : s.weight[0];
+/// The weight of element i with target t.
+FETTLE_HOST_DEVICE inline float weight_of(const BinaryShape& s, const float* weights, int64_t i,
+                                          float t) {
+  return weights ? weights[2 * (i % s.labels) + (t >= 0.5f)] : 1.0f;
 }
 
 template <class T>
-FETTLE_HOST_DEVICE inline T binary_loss(const BinaryShape& s, T z, T t) {
-  const T weight = weight_of(s, t >= T{0.5f}), target = smoothed(s, t);
+FETTLE_HOST_DEVICE inline T binary_loss(const BinaryShape& s, T weight, T z, T t) {
+  const T target = smoothed(s, t);
   const T rest = std::log1p(std::exp(-std::fabs(z)));
   const T less = z < 0 ? z : T{0}, more = z > 0 ? z : T{0};
   if (s.gamma == 0) return weight * (more - z * target + rest);
@@ -96,8 +97,8 @@ FETTLE_HOST_DEVICE inline T binary_loss(const BinaryShape& s, T z, T t) {
 }
 
 template <class T>
-FETTLE_HOST_DEVICE inline T binary_gradient(const BinaryShape& s, T z, T t) {
-  const T weight = weight_of(s, t >= T{0.5f}), target = smoothed(s, t);
+FETTLE_HOST_DEVICE inline T binary_gradient(const BinaryShape& s, T weight, T z, T t) {
+  const T target = smoothed(s, t);
   const T p = T{1} / (T{1} + std::exp(-z));
   if (s.gamma == 0) return weight * (p - target);
   const T rest = std::log1p(std::exp(-std::fabs(z)));

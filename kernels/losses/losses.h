@@ -5,7 +5,8 @@
 //   loss[n] = weight[label] * -sum over k of t[k] * log softmax(z)[k]
 // Binary cross-entropy from a logit z and a target t in [0, 1]:
 //   t' = t * (1 - s) + s / 2
-//   loss[i] = weight * (max(z, 0) - z * t' + log(1 + exp(-|z|))),   weight[1] where t >= 0.5
+//   loss[i] = weight * (max(z, 0) - z * t' + log(1 + exp(-|z|)))
+//   weight = weights[i % labels][t >= 0.5]
 // With a focusing parameter gamma > 0 both weigh each log p of theirs by (1 - p)^gamma, so that
 // what is already right counts little (focal loss: Lin et al., ICCV 2017, arXiv 1708.02002; for
 // more classes Keras's CategoricalFocalCrossentropy):
@@ -58,26 +59,29 @@ void categorical_cross_entropy_backward(Reference, const CategoricalShape& shape
 
 struct BinaryShape {
   int64_t n = 1;
+  int64_t labels = 1;  ///< that have weights of their own, one after the other
   float label_smoothing = 0;
-  float weight[2] = {1, 1};  ///< of targets below one half, and of the others
   float gamma = 0;
 };
 
-/// loss [n].
+/// loss [n]; weights [labels,2], of targets below one half and of the others, may be nullptr.
 void binary_cross_entropy_forward(Cpu, const BinaryShape& shape, const float* logits,
-                                  const float* targets, float* loss);
+                                  const float* targets, const float* weights, float* loss);
 void binary_cross_entropy_forward(Cuda, const BinaryShape& shape, const float* logits,
-                                  const float* targets, float* loss);
+                                  const float* targets, const float* weights, float* loss);
 void binary_cross_entropy_forward(Reference, const BinaryShape& shape, const float* logits,
-                                  const float* targets, float* loss);
+                                  const float* targets, const float* weights, float* loss);
 
 /// dlogits [n] of the mean loss, times dloss[0].
 void binary_cross_entropy_backward(Cpu, const BinaryShape& shape, const float* logits,
-                                   const float* targets, const float* dloss, float* dlogits);
+                                   const float* targets, const float* weights, const float* dloss,
+                                   float* dlogits);
 void binary_cross_entropy_backward(Cuda, const BinaryShape& shape, const float* logits,
-                                   const float* targets, const float* dloss, float* dlogits);
+                                   const float* targets, const float* weights, const float* dloss,
+                                   float* dlogits);
 void binary_cross_entropy_backward(Reference, const BinaryShape& shape, const float* logits,
-                                   const float* targets, const float* dloss, float* dlogits);
+                                   const float* targets, const float* weights, const float* dloss,
+                                   float* dlogits);
 
 /// Over which elements TP, FN and FP are summed; the loss is the mean over the groups.
 enum class Grouping { batch, picture, channel };

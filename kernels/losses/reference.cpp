@@ -82,19 +82,20 @@ void categorical_cross_entropy_backward(Reference, const CategoricalShape& s, co
 }
 
 void binary_cross_entropy_forward(Reference, const BinaryShape& s, const float* logits,
-                                  const float* targets, float* loss) {
+                                  const float* targets, const float* weights, float* loss) {
   for (int64_t i = 0; i < s.n; ++i) {
     const double p = sigmoid(logits[i]), t = target(s, targets[i]);
-    const double weight = s.weight[targets[i] >= 0.5f];
+    const double weight = weights ? weights[i % s.labels * 2 + (targets[i] >= 0.5f)] : 1;
     loss[i] =
         static_cast<float>(weight * (t * focal(s.gamma, p) + (1 - t) * focal(s.gamma, 1 - p)));
   }
 }
 
 void binary_cross_entropy_backward(Reference, const BinaryShape& s, const float* logits,
-                                   const float* targets, const float* dloss, float* dlogits) {
+                                   const float* targets, const float* weights, const float* dloss,
+                                   float* dlogits) {
   for (int64_t i = 0; i < s.n; ++i) {
-    const double weight = s.weight[targets[i] >= 0.5f];
+    const double weight = weights ? weights[i % s.labels * 2 + (targets[i] >= 0.5f)] : 1;
     const double p = sigmoid(logits[i]), t = target(s, targets[i]);
     const double slope =
         t * focal_derivative(s.gamma, p) - (1 - t) * focal_derivative(s.gamma, 1 - p);

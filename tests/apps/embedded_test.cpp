@@ -4,6 +4,7 @@
 #include "io/csv.h"
 #include "io/picture.h"
 #include "io/run_length.h"
+#include "kernels/conv2d/cpu_packed.h"
 #include "tests/apps/program.h"
 #include "tests/io/pictures.h"
 
@@ -75,6 +76,28 @@ TEST_F(Embedded, ClassifiesAsTheProgramDoes) {
                     tolerance);
     }
   }
+}
+
+/// In bf16 where the processor has it, and elsewhere a sentence.
+TEST_F(Embedded, RoundsToBf16WhenAsked) {
+  make_classifier();
+  const Outcome exact = predict("{}/model.fettle {}/data");
+  const Outcome rounded = predict("{}/model.fettle {}/data --precision bf16");
+  EXPECT_EQ(predict("{}/model.fettle {}/data --precision fp32").out, exact.out);
+  if (!cpu_has_bf16()) {
+    EXPECT_EQ(rounded.code, 1);
+    EXPECT_NE(rounded.err.find("take fp32"), std::string::npos) << rounded.err;
+    return;
+  }
+  done(rounded);
+  const std::vector<CsvLine> ours = table(rounded.out), wanted = table(exact.out);
+  ASSERT_EQ(ours.size(), wanted.size());
+  bool differs = false;
+  for (size_t i = 1; i < ours.size(); ++i) {
+    EXPECT_NEAR(std::stod(ours[i].fields[2]), std::stod(wanted[i].fields[2]), 2e-2);
+    differs = differs || ours[i].fields[2] != wanted[i].fields[2];
+  }
+  EXPECT_TRUE(differs) << "nothing was rounded";
 }
 
 /// Masks in PGM files against masks.csv. Pixels whose probability is the threshold but for a
@@ -161,6 +184,7 @@ TEST_F(Embedded, RefusesWithASentence) {
   refused("{}/model.fettle {}/data --masks {}/masks", 1, "classifies");
   refused("{}/model.fettle", 2, "give a model and pictures");
   refused("{}/model.fettle {}/data --threads 0", 2, "--threads");
+  refused("{}/model.fettle {}/data --precision int8", 2, "takes fp32 or bf16");
   refused("{}/model.fettle {}/data --max-memory 12Q", 2, "--max-memory");
   refused("{}/model.fettle {}/data --device gpu", 2, "cuda:N");
   refused("{}/model.fettle {}/data --device cuda", 1, "--device cuda: this build of fettle has no");

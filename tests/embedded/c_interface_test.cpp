@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <memory>
@@ -122,6 +123,39 @@ TEST(CInterface, ClassifiesPicturesOfAnySizeAndStride) {
   }
 }
 
+TEST(CInterface, GivesLabels) {
+  SingleFile labeller = small_labeller();
+  const Rgb picture(6, 8);
+  const std::vector<float> p =
+      Predictor(labeller).predict({picture.height, picture.width, 3, picture.bytes}).probabilities;
+  // Between the middle label and the lowest one: two labels hold.
+  std::vector<float> sorted = p;
+  std::sort(sorted.begin(), sorted.end());
+  ASSERT_LT(sorted[0], sorted[1]);
+  labeller.threshold = sorted[1];
+  const std::vector<uint8_t> bytes = to_bytes(labeller, Storage::f32);
+  const Model model = load(bytes);
+  ASSERT_TRUE(model);
+  EXPECT_EQ(fettle_gives_labels(model.get()), 1);
+  EXPECT_EQ(fettle_draws_masks(model.get()), 0);
+  const Result result = picture.predict(model.get());
+  ASSERT_TRUE(result);
+  EXPECT_EQ(fettle_class(result.get()), -1);
+  int labels = 0;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(fettle_probability(result.get(), i), p[static_cast<size_t>(i)]);
+    EXPECT_EQ(fettle_has_label(result.get(), i), p[static_cast<size_t>(i)] >= sorted[1]);
+    labels += fettle_has_label(result.get(), i);
+  }
+  EXPECT_EQ(labels, 2);
+  for (const int i : {-1, 3}) EXPECT_EQ(fettle_has_label(result.get(), i), 0);
+  EXPECT_EQ(fettle_has_label(nullptr, 0), 0);
+  EXPECT_EQ(fettle_gives_labels(nullptr), 0);
+  const Model other = load(classifier());
+  EXPECT_EQ(fettle_gives_labels(other.get()), 0);
+  EXPECT_EQ(fettle_has_label(picture.predict(other.get()).get(), 0), 0);
+}
+
 TEST(CInterface, RefusesWhatMakesNoSense) {
   fettle_error error;
   const auto refused = [&](fettle_code code) {
@@ -170,6 +204,9 @@ TEST(CInterface, RefusesWhatMakesNoSense) {
     EXPECT_NE(std::string_view(error.sentence).find("cuda:N"), std::string_view::npos);
   }
   EXPECT_EQ(fettle_set_max_memory(nullptr, 1, nullptr), FETTLE_BAD_ARGUMENT);
+  EXPECT_EQ(fettle_set_precision(nullptr, FETTLE_FP32, nullptr), FETTLE_BAD_ARGUMENT);
+  EXPECT_EQ(fettle_set_precision(model.get(), static_cast<fettle_precision>(2), nullptr),
+            FETTLE_BAD_ARGUMENT);
   EXPECT_EQ(fettle_classes(nullptr), 0);
   EXPECT_EQ(fettle_draws_masks(nullptr), 0);
   EXPECT_EQ(fettle_threshold(nullptr), 0);

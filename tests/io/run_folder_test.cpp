@@ -24,6 +24,7 @@ TEST(RunFolder, TheConfigReadsBack) {
                      .crop_height = 16,
                      .crop_width = 32,
                      .class_names = {"a \"b\"", "ü"},
+                     .multi_label = true,
                      .threshold = 0.125,
                      .seed = ~uint64_t{0},
                      .options = {{"epochs", "5"}}});
@@ -35,6 +36,7 @@ TEST(RunFolder, TheConfigReadsBack) {
   EXPECT_EQ(read.crop_height, 16);
   EXPECT_EQ(read.crop_width, 32);
   EXPECT_EQ(read.threshold, 0.125);
+  EXPECT_TRUE(read.multi_label);
   EXPECT_EQ(read.class_names, (std::vector<std::string>{"a \"b\"", "ü"}));
   EXPECT_EQ(read.seed, ~uint64_t{0});
   EXPECT_EQ(read.options.at("epochs"), "5");
@@ -67,6 +69,9 @@ TEST(RunFolder, PredictionsAreQuoted) {
   write_predictions(folder / "p.csv", {"bad", "so, so"}, {{"a,\"b\".jpg", "bad", {0.9f, 0.1f}}});
   EXPECT_EQ(text_of(folder / "p.csv"),
             "path,class,bad,\"so, so\"\n\"a,\"\"b\"\".jpg\",bad,0.9,0.1\n");
+  write_predictions(folder / "p.csv", {"x", "y"}, {{"a", "x;y", {1, 0.5f}}, {"b", "", {0, 0}}},
+                    "labels");
+  EXPECT_EQ(text_of(folder / "p.csv"), "path,labels,x,y\na,x;y,1,0.5\nb,,0,0\n");
   EXPECT_EQ(csv_line({"", "a\nb"}), ",\"a\nb\"\n");
 }
 

@@ -39,6 +39,9 @@ TEST(Checksum, IsZlibs) {
   EXPECT_EQ(sum("123456789"), 0xCBF43926u);  // the check value that catalogues of CRCs give
   EXPECT_EQ(sum(""), 0u);
   EXPECT_EQ(sum("The quick brown fox jumps over the lazy dog"), 0x414FA339u);
+  Bytes many(100003);
+  for (size_t i = 0; i < many.size(); ++i) many[i] = static_cast<uint8_t>(i * i * 7 + i);
+  EXPECT_EQ(crc32(many), 0xD94628C9u);  // zlib.crc32 of Python
 }
 
 TEST(Half, IsThatOfTheCompiler) {
@@ -74,6 +77,16 @@ TEST(SingleFile, HoldsEverything) {
   EXPECT_LT(to_bytes(read, Storage::f16).size(), bytes.size());
 }
 
+TEST(SingleFile, SaysWhatItAnswers) {
+  const auto read = [](const SingleFile& model) {
+    return read_single_file("model.fettle", to_bytes(model, Storage::f32));
+  };
+  const SingleFile labels = read(small_labeller()), one = read(small_classifier());
+  EXPECT_TRUE(labels.multi_label && !labels.segments);
+  EXPECT_TRUE(!one.multi_label && !one.segments);
+  EXPECT_TRUE(read(small_segmenter()).segments);
+}
+
 TEST(SingleFile, IsReadInPlaceOrFromMisalignedMemory) {
   const Bytes bytes = to_bytes(small_classifier(), Storage::f32);
   const auto* first =
@@ -95,7 +108,7 @@ TEST(SingleFile, LargeWeightsDoNotFitIntoFp16) {
 }
 
 TEST(SingleFile, EveryDamagedByteIsNoticed) {
-  for (const SingleFile& model : {small_classifier(), small_segmenter()}) {
+  for (const SingleFile& model : {small_classifier(), small_labeller(), small_segmenter()}) {
     Bytes bytes = to_bytes(model, Storage::f32);
     for (size_t at = 0; at < bytes.size(); ++at) {
       bytes[at] ^= 0x10;
@@ -131,7 +144,7 @@ TEST(SingleFile, SaysWhatIsWrong) {
 TEST(SingleFile, NonsenseWithAChecksumDoesNoHarm) {
   std::mt19937 draw(7);
   int accepted = 0, refused = 0;
-  for (const SingleFile& model : {small_classifier(), small_segmenter()}) {
+  for (const SingleFile& model : {small_classifier(), small_labeller(), small_segmenter()}) {
     const Bytes whole = to_bytes(model, Storage::f16);
     const auto description = static_cast<size_t>(whole[24] | whole[25] << 8);
     ASSERT_GT(description, 100u);

@@ -77,4 +77,14 @@ inline SingleFile small_classifier() {
   return model;
 }
 
+/// The same network to three labels, each a sigmoid of its own.
+inline SingleFile small_labeller() {
+  SingleFile model = small_classifier();
+  model.multi_label = true;
+  inference::Step& last = model.network.steps.back();
+  last.operation = inference::Operation::unary;
+  last.function = Unary::sigmoid;
+  return model;
+}
+
 }  // namespace fettle

@@ -40,6 +40,15 @@ double tolerance_of(const Conv2dShape& s) {
   return winograd ? 1e-5 : 1e-6;
 }
 
+Array<> rounded_to_bf16(const Array<>& values) {
+  Array<> rounded(values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    const float unit = std::ldexp(1.0f, std::ilogb(values[i]) - 7);  // of the eighth bit
+    rounded[i] = values[i] == 0 ? 0 : std::nearbyint(values[i] / unit) * unit;
+  }
+  return rounded;
+}
+
 class Conv2dKernel : public testing::TestWithParam<Conv2dCase> {};
 
 TEST_P(Conv2dKernel, EqualsTheDefinitionWithAnyNumberOfThreads) {
@@ -53,17 +62,17 @@ TEST_P(Conv2dKernel, EqualsTheDefinitionWithAnyNumberOfThreads) {
 /// over the residual itself.
 TEST_P(Conv2dKernel, AddsAResidualWithPackedWeights) {
   const Conv2dShape& s = GetParam().shape;
-  const int64_t packed_floats = conv2d_packed_floats(s);
-  if (packed_floats == 0) GTEST_SKIP() << "depthwise: its weights are read in place";
+  const int64_t packed_floats = conv2d_packed_floats(s, Precision::fp32);
+  if (packed_floats == 0) return;  // depthwise: its weights are read in place
   const Inputs inputs(s);
   Array<> sums(inputs.dy.size());
   conv2d_forward(Reference{}, s, inputs.x.data(), inputs.w.data(), inputs.bias.data(),
                  Epilogue::linear, sums.data());
   for (size_t i = 0; i < sums.size(); ++i) sums[i] = std::max(0.0f, sums[i] + inputs.dy[i]);
   Array<> packed(static_cast<size_t>(packed_floats), NAN), y = inputs.dy, unpacked = inputs.dy;
-  conv2d_pack(s, inputs.w.data(), packed.data());
-  conv2d_forward_packed(s, inputs.x.data(), packed.data(), inputs.bias.data(), y.data(),
-                        Epilogue::relu, y.data());
+  conv2d_pack(s, Precision::fp32, inputs.w.data(), packed.data());
+  conv2d_forward_packed(s, Precision::fp32, inputs.x.data(), packed.data(), inputs.bias.data(),
+                        y.data(), Epilogue::relu, y.data());
   expect_close({y}, {sums}, GetParam().name, tolerance_of(s));
   conv2d_forward_adding(s, inputs.x.data(), inputs.w.data(), inputs.bias.data(), unpacked.data(),
                         Epilogue::relu, unpacked.data());
@@ -88,16 +97,65 @@ TEST(Conv2dKernelFuzzed, Winograd) {
                      .K = pick(16, 90),
                      .R = 3,
                      .S = 3};
+    if (i == 0) s.N = 2, s.H = 97, s.W = 94, s.C = 17, s.K = 35;  // the weights' sums in parts
     s.pad_top = pick(0, 2), s.pad_left = pick(0, 2);
     const Conv2dCase c = conv2d_case("fuzzed " + std::to_string(i), s, pick(0, 2), pick(0, 2));
     const Inputs inputs(c.shape);
-    EXPECT_EQ(conv2d_memory(c.shape, true).way, Conv2dWay::winograd);
+    EXPECT_EQ(conv2d_memory(c.shape, Precision::fp32, true).way, Conv2dWay::winograd);
     set_threads(1);
     const Arrays one = all_directions(Cpu{}, c.shape, inputs);
     set_threads(3);
     EXPECT_TRUE(all_directions(Cpu{}, c.shape, inputs) == one) << c.name;
     set_threads(0);
     expect_close(one, all_directions(Reference{}, c.shape, inputs), c.name, 1e-5);
+  }
+}
+
+/// The products of rounded numbers, summed in fp32, with kernels, strides and borders of all kinds.
+TEST(Conv2dKernelFuzzed, Bf16) {
+  if (!cpu_has_bf16()) GTEST_SKIP() << "this processor does not multiply bf16";
+  std::mt19937 random(7);
+  const auto pick = [&](int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(random);
+  };
+  for (int i = 0; i < 60; ++i) {
+    const int64_t groups = pick(1, 8) == 1 ? 2 : 1;
+    Conv2dShape s = {.N = pick(1, 2),
+                     .H = pick(1, 20),
+                     .W = pick(1, 70),
+                     .C = 2 * groups * pick(1, 40),
+                     .K = groups * pick(1, 150),
+                     .R = pick(1, 4),
+                     .S = pick(1, 4),
+                     .stride_h = pick(1, 3),
+                     .stride_w = pick(1, 3),
+                     .dilation_h = pick(1, 2),
+                     .dilation_w = pick(1, 2),
+                     .groups = groups};
+    if (i % 3 == 0) s.R = s.S = 1;  // read where they are, or a plain matrix product
+    if (i % 6 == 0) s.stride_h = s.stride_w = 1;
+    s.pad_top = i % 3 == 0 ? 0 : pick(0, s.R * s.dilation_h);
+    s.pad_left = i % 3 == 0 ? 0 : pick(0, s.S * s.dilation_w);
+    const Conv2dCase c =
+        conv2d_case("fuzzed " + std::to_string(i), s, i % 3 == 0 ? 0 : s.R * s.dilation_h,
+                    i % 3 == 0 ? 0 : pick(s.S * s.dilation_w, s.S * s.dilation_w + 3));
+    if (conv2d_memory(c.shape, Precision::bf16, true).way != Conv2dWay::bf16) continue;
+    const Inputs inputs(c.shape);
+    const Array<> x = rounded_to_bf16(inputs.x), w = rounded_to_bf16(inputs.w);
+    Array<> sums(inputs.dy.size());
+    conv2d_forward(Reference{}, c.shape, x.data(), w.data(), inputs.bias.data(), Epilogue::linear,
+                   sums.data());
+    for (size_t j = 0; j < sums.size(); ++j) sums[j] = std::max(0.0f, sums[j] + inputs.dy[j]);
+    Array<> packed(static_cast<size_t>(conv2d_packed_floats(c.shape, Precision::bf16)), NAN);
+    conv2d_pack(c.shape, Precision::bf16, inputs.w.data(), packed.data());
+    for (const int threads : {1, 3}) {
+      set_threads(threads);
+      Array<> y = inputs.dy;
+      conv2d_forward_packed(c.shape, Precision::bf16, inputs.x.data(), packed.data(),
+                            inputs.bias.data(), y.data(), Epilogue::relu, y.data());
+      expect_close({y}, {sums}, c.name, 1e-6);
+    }
+    set_threads(0);
   }
 }
 

@@ -29,18 +29,25 @@ TEST(CrossEntropyKernels, EqualTheDefinition) {
             return out;
           },
           "categorical", 1e-6);
-      const BinaryShape b{N * K, smoothing, {0.5f, 2}, gamma};
+      const Array<> pairs = {0.5f, 2, 1, 3, 0.25f, 1.5f, 0.75f, 4, 1.25f, 0.1f};
       Array<> targets;
       for (float value : t) targets.push_back(value > 0 ? 1.0f : 0.0f);
-      expect_same(
-          [&](auto device) {
-            Arrays out = {unwritten(N * K), unwritten(N * K)};
-            binary_cross_entropy_forward(device, b, z.data(), targets.data(), out[0].data());
-            binary_cross_entropy_backward(device, b, z.data(), targets.data(), dloss.data(),
-                                          out[1].data());
-            return out;
-          },
-          "binary", 1e-6);
+      for (const auto& [labels, binary_weights] :
+           {std::pair{int64_t{1}, static_cast<const float*>(nullptr)},
+            {int64_t{1}, pairs.data()},
+            {K, pairs.data()}}) {
+        const BinaryShape b{N * K, labels, smoothing, gamma};
+        expect_same(
+            [&](auto device) {
+              Arrays out = {unwritten(N * K), unwritten(N * K)};
+              binary_cross_entropy_forward(device, b, z.data(), targets.data(), binary_weights,
+                                           out[0].data());
+              binary_cross_entropy_backward(device, b, z.data(), targets.data(), binary_weights,
+                                            dloss.data(), out[1].data());
+              return out;
+            },
+            cat("binary, weights of ", labels, " labels"), 1e-6);
+      }
     }
   }
 }

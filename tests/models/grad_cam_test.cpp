@@ -56,6 +56,21 @@ TEST(GradCam, OneLogitAndTwoAreExplainedAlike) {
   }
 }
 
+// Of several labels each logit says all of its own label, as one logit says of class 1.
+TEST(GradCam, EachOfSeveralLabelsIsExplainedByItself) {
+  Sequential one = weighing<GlobalMaxPooling2D>({0.5f, -1, 2});
+  Sequential three = weighing<GlobalMaxPooling2D>({7, 3, 1, 0.5f, -1, 2, -9, 1, 1});
+  const Tensor x = random_tensor({2, 4, 5, 3}, 4);
+  const std::vector<float> wanted = grad_cam(one, x, {1, 1}).to_vector();
+  EXPECT_LT(relative_error(grad_cam(three, x, {1, 1}, true).to_vector(), wanted), 1e-6);
+  EXPECT_LT(relative_error(grad_cam(one, x, {0, 0}, true).to_vector(), wanted), 1e-6);
+  EXPECT_GT(relative_error(grad_cam(three, x, {1, 1}).to_vector(), wanted), 1e-2);
+  EXPECT_NE(message_of([&] {
+              grad_cam(one, x, {0, 1}, true);
+            }).find("no class 1"),
+            std::string::npos);
+}
+
 TEST(GradCam, LooksAtWhatTheLastConvolutionGivesBeforeItIsPooled) {
   Sequential model(Conv2D(4, 3, {.padding = Padding::same}), MaxPooling2D(),
                    Conv2D(5, 3, {.padding = Padding::same}), BatchNormalization(), ReLU(),

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-torch.set_default_dtype(torch.float64)
 N, H, W, C, CLASSES, WIDTH = 2, 32, 48, 2, 3, 2
 
 
@@ -62,7 +61,7 @@ def block_tensors(name, filters, channels):
 
 def conv(name, x):
     w = tensors[f"{name}.weight"].permute(0, 3, 1, 2)
-    return F.conv2d(x, w, tensors[f"{name}.bias"], padding=w.shape[2] // 2)
+    return F.conv2d(x, w, tensors[f"{name}.bias"], padding=int(w.shape[2]) // 2)
 
 
 def norm(name, x, training):
@@ -91,37 +90,42 @@ def res_unet(x, training):
     return conv("output", y)
 
 
-conv_tensors("conv1", WIDTH, 3, C)
-norm_tensors("bn1", WIDTH)
-conv_tensors("conv2", WIDTH, 3, WIDTH)
-norm_tensors("bn2", WIDTH)
-channels = WIDTH
-for i in (1, 2, 3, 4):
-    block_tensors(f"down{i}", WIDTH << i, channels)
-    channels = WIDTH << i
-for i in (1, 2, 3, 4):
-    filters = WIDTH << (4 - i)
-    block_tensors(f"up{i}", filters, channels + filters)
-    channels = filters
-conv_tensors("output", CLASSES, 1, WIDTH)
-
-x = (4 * spread(1000, (N, H, W, C)) - 2).float().double().permute(0, 3, 1, 2).contiguous()
-x.requires_grad_()
-dy = (2 * spread(1001, (N, H, W, CLASSES)) - 1).float().double().permute(0, 3, 1, 2)
-y = res_unet(x, True)
-y.backward(dy)
-
-
 def flat(values):
     return [float(f"{v:.7g}") for v in values.detach().numpy().flatten().tolist()]
 
 
-nhwc = lambda t: t.permute(0, 2, 3, 1).contiguous()
-out = {"names": names,
-       "predicted": flat(nhwc(res_unet(x, False))),
-       "trained": flat(nhwc(y)),
-       "dx": flat(nhwc(x.grad)),
-       "gradients": {name: flat(t.grad) for name, t in tensors.items() if t.requires_grad}}
-path = pathlib.Path(__file__).parent / "res_unet.json"
-path.write_text(json.dumps(out))
-print(path, path.stat().st_size, "bytes")
+def main():
+    torch.set_default_dtype(torch.float64)
+    conv_tensors("conv1", WIDTH, 3, C)
+    norm_tensors("bn1", WIDTH)
+    conv_tensors("conv2", WIDTH, 3, WIDTH)
+    norm_tensors("bn2", WIDTH)
+    channels = WIDTH
+    for i in (1, 2, 3, 4):
+        block_tensors(f"down{i}", WIDTH << i, channels)
+        channels = WIDTH << i
+    for i in (1, 2, 3, 4):
+        filters = WIDTH << (4 - i)
+        block_tensors(f"up{i}", filters, channels + filters)
+        channels = filters
+    conv_tensors("output", CLASSES, 1, WIDTH)
+
+    x = (4 * spread(1000, (N, H, W, C)) - 2).float().double().permute(0, 3, 1, 2).contiguous()
+    x.requires_grad_()
+    dy = (2 * spread(1001, (N, H, W, CLASSES)) - 1).float().double().permute(0, 3, 1, 2)
+    y = res_unet(x, True)
+    y.backward(dy)
+
+    nhwc = lambda t: t.permute(0, 2, 3, 1).contiguous()
+    out = {"names": names,
+           "predicted": flat(nhwc(res_unet(x, False))),
+           "trained": flat(nhwc(y)),
+           "dx": flat(nhwc(x.grad)),
+           "gradients": {name: flat(t.grad) for name, t in tensors.items() if t.requires_grad}}
+    path = pathlib.Path(__file__).parent / "res_unet.json"
+    path.write_text(json.dumps(out))
+    print(path, path.stat().st_size, "bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+// Contestants that compute the same thing, timed by turns, and the report that every benchmark of
+// the CPU writes for bench/ratios.py.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace fettle {
+
+/// One way to compute something.
+struct Contestant {
+  std::string name;
+  std::function<void()> run;
+};
+
+/// What the programs of bench/ are told alike.
+struct BenchOptions {
+  std::string filter, out;
+  std::vector<int> threads = {1, 0};  ///< 0: all processors
+  int rounds = 5;
+  double milliseconds = 20;  ///< that a contestant is timed in a round, at least one call
+  bool quick = false;        ///< one round, and only the cases that the program picks for it
+};
+
+/// Reads the command line; ends the program when it is wrong. `about` is for --help.
+BenchOptions bench_options(const std::string& about, int argc, char** argv);
+
+class Report {
+ public:
+  /// `unit` is FLOP or bytes, what the cases count. Ends the program when the file of --out cannot
+  /// be written: better now than after an hour.
+  Report(const std::string& program, const std::string& unit, const BenchOptions& options);
+
+  /// Measures the machine's limits and runs `body`, once with each number of threads.
+  void for_threads(const std::function<void(int threads)>& body);
+
+  /// Whether the case is asked for.
+  bool wants(const std::string& name, bool in_quick) const;
+
+  /// Times the contestants by turns: in each round each of them first runs untimed for
+  /// `lead_milliseconds`, so that its data is where it wants it and the others' idle threads have
+  /// gone to sleep, then timed. Prints a line and keeps the case. `work` is FLOP or bytes a call.
+  void add(const std::string& group, const std::string& name, double work,
+           std::span<const Contestant> contestants, double lead_milliseconds = 5);
+
+  /// Writes the file of --out, if there is one. Returns the program's exit code.
+  int finish() const;
+
+ private:
+  std::string program_;
+  BenchOptions options_;
+  int threads_ = 1;
+  nlohmann::ordered_json json_;
+};
+
+/// ||a - b|| / ||b||.
+double relative_error(std::span<const float> a, std::span<const float> b);
+
+/// Ends the program when the error is not below the limit: wrong results are not worth timing.
+void require_equal(const std::string& name, std::span<const float> result,
+                   std::span<const float> expected, double limit);
+
+/// `count` numbers in [low, high), always the same.
+std::vector<float> random_values(int64_t count, float low = -1, float high = 1);
+
+}  // namespace fettle
