@@ -2,6 +2,7 @@
 
 #include <iostream>
 
+#include "engine/device_name.h"
 #include "engine/error.h"
 #include "kernels/parallel.h"
 
@@ -87,26 +88,18 @@ void add_prediction_options(CLI::App& command, RunOptions& options) {
   add_device(command, options.device);
 }
 
-Device choose_device(const std::string& device) {
-  const bool any = device == "auto";
-  if (device == "cpu" || (any && cuda::gpus().empty())) {
-    std::cerr << "Device: CPU, " << threads() << (threads() == 1 ? " thread\n" : " threads\n");
-    return Device::cpu();
-  }
-  int index = 0;
-  const bool numbered = device.starts_with("cuda:") &&
-                        CLI::detail::lexical_cast(device.substr(5), index) && index >= 0;
-  require(any || numbered || device == "cuda", "--device ", device,
-          " is not auto, cpu, cuda or cuda:N with a number N");
+Device choose_device(const std::string& name) {
+  const bool any = name == "auto";
+  std::optional<Device> device = device_named(name);
+  require(any || device, "--device ", name, " is not auto, cpu, cuda or cuda:N with a number N");
+  if (any) device = cuda::gpus().empty() ? Device::cpu() : Device::cuda();
   try {
-    cuda::require_gpu(index);
+    require_device(*device);
   } catch (const Error& error) {
-    throw Error("--device ", device, ": ", error.what());
+    throw Error("--device ", name, ": ", error.what());
   }
-  const cuda::Gpu gpu = cuda::gpus()[static_cast<size_t>(index)];
-  std::cerr << "Device: cuda:" << index << ", " << gpu.name << ", " << (gpu.total_bytes >> 20)
-            << " MiB\n";
-  return Device::cuda(index);
+  std::cerr << "Device: " << description(*device, threads()) << "\n";
+  return *device;
 }
 
 }  // namespace fettle

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/device_name.h"
 #include "engine/inference/decision.h"
 #include "kernels/conv2d/cpu_packed.h"
 
@@ -20,6 +21,11 @@ int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
+void require_together(const Device& device, Precision precision) {
+  require(!device.is_cuda() || precision == Precision::fp32,
+          "predictions in bf16 are the CPU's alone: take the device cpu, or fp32");
+}
+
 }  // namespace
 
 std::string mebibytes(int64_t bytes) {
@@ -34,12 +40,28 @@ void Predictor::set_threads(int count) {
   pool_ = std::make_unique<ThreadPool>(count);
 }
 
-void Predictor::set_precision(Precision precision) {
-  require(precision == Precision::fp32 || cpu_has_bf16(),
-          "this processor does not multiply bf16 (it has no AVX512-BF16): take fp32");
-  precision_ = precision;
+void Predictor::set_device(const Device& device) {
+  require_together(device, precision_);
+  require_device(device);
   idle_.reset();
   planned_.reset();
+  device_ = device;
+}
+
+void Predictor::set_precision(Precision precision) {
+  require_together(device_, precision);
+  require(precision == Precision::fp32 || cpu_has_bf16(),
+          "this processor does not multiply bf16 (it has no AVX512-BF16): take fp32");
+  idle_.reset();
+  planned_.reset();
+  precision_ = precision;
+}
+
+inference::PlanOptions Predictor::plan_options(bool pack_weights) const {
+  return {.device = device_,
+          .threads = pool_->threads(),
+          .pack_weights = pack_weights,
+          .precision = precision_};
 }
 
 Predictor::Work Predictor::work_with(PictureSize picture, int64_t height, int64_t width,
@@ -56,9 +78,8 @@ Predictor::Work Predictor::work_with(PictureSize picture, int64_t height, int64_
       bytes += picture.height * picture.width * K * 4;
     bytes += picture.height * picture.width * K;
   }
-  const inference::PlanOptions options{
-      .threads = pool_->threads(), .pack_weights = pack_weights, .precision = precision_};
-  bytes += inference::plan(model_.network, tile_height, tile_width, options).bytes();
+  bytes +=
+      inference::plan(model_.network, tile_height, tile_width, plan_options(pack_weights)).bytes();
   bytes += model_.memory + program_bytes + pool_->threads() * thread_bytes;
   return {height, width, tiles, pack_weights, bytes};
 }
@@ -118,10 +139,7 @@ std::unique_ptr<inference::Session> Predictor::take_session(int64_t height, int6
     idle_.reset();
     planned_.reset();
     planned_ = std::make_shared<const inference::PlannedNetwork>(
-        model_.network,
-        inference::plan(
-            model_.network, height, width,
-            {.threads = pool_->threads(), .pack_weights = pack_weights, .precision = precision_}));
+        model_.network, inference::plan(model_.network, height, width, plan_options(pack_weights)));
   }
   return idle_ ? std::move(idle_) : std::make_unique<inference::Session>(planned_);
 }

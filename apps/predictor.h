@@ -39,15 +39,22 @@ class Predictor {
 
   /// As set_threads() in kernels/parallel.h, of this predictor alone. Not while it predicts.
   void set_threads(int count);
+  /// Where the network runs: at first on the CPU. Throws Error in a sentence, and changes nothing,
+  /// where the device is not there, the build has no kernels for it, or it is a GPU and the
+  /// precision bf16. Not while it predicts.
+  void set_device(const Device& device);
+  int threads() const { return pool_->threads(); }
   /// What convolutions multiply: fp32, or bf16 where the processor can (AVX512-BF16): faster, and
-  /// exact to about three digits. Throws Error where it cannot. Not while it predicts.
+  /// exact to about three digits. Throws Error where it cannot, and on a GPU. Not while it
+  /// predicts.
   void set_precision(Precision precision);
-  /// Bytes that the process may need, at most; 0: no limit. Not while it predicts.
+  /// Bytes that the process may need, at most, with what the network takes on a GPU, but not what
+  /// CUDA takes for itself; 0: no limit. Not while it predicts.
   void set_max_memory(int64_t bytes) { max_memory_ = bytes; }
 
   /// The picture, of the model's channels, through the model, as `fettle predict` does it: resized,
   /// prepared, in tiles where it is large or memory is short. May be called by several threads.
-  /// Throws TooLarge before anything is computed, and std::bad_alloc.
+  /// Throws TooLarge before anything is computed, std::bad_alloc, and Error where the GPU fails.
   Finding predict(const Picture& picture) const;
 
   /// Throws TooLarge unless a picture file of that size can be read and predicted.
@@ -63,6 +70,7 @@ class Predictor {
     bool pack_weights;
     int64_t bytes;
   };
+  inference::PlanOptions plan_options(bool pack_weights) const;
   Work work_for(PictureSize picture) const;
   Work work_with(PictureSize picture, int64_t height, int64_t width, TileOptions tiles,
                  bool pack_weights) const;
@@ -71,6 +79,7 @@ class Predictor {
   void give_back(std::unique_ptr<inference::Session> session) const;
 
   SingleFile model_;
+  Device device_;
   int64_t max_memory_ = 0;
   Precision precision_ = Precision::fp32;
   std::unique_ptr<ThreadPool> pool_;

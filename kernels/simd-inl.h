@@ -32,23 +32,38 @@ HWY_INLINE Vec sigmoid(Vec x) {
   return hn::Div(numerator, hn::Add(one, e));
 }
 
+#if HWY_TARGET <= HWY_AVX2
+/// The mask of a vector's first `count` floats.
+HWY_INLINE hn::Mask<Lanes> first_floats(int64_t count) {
+  return hn::FirstN(lanes_tag, static_cast<size_t>(std::max<int64_t>(count, 0)));
+}
+#endif
+
 /// The first `count` floats at p, at most a vector of them; zeros beyond.
 HWY_INLINE Vec load(const float* p, int64_t count) {
   if (HWY_LIKELY(count >= L)) return hn::LoadU(lanes_tag, p);
+#if HWY_TARGET == HWY_SCALAR
+  return hn::Zero(lanes_tag);
+#elif HWY_TARGET <= HWY_AVX2  // few instructions, which counts since this stands in every tile
+  return hn::MaskedLoad(first_floats(count), lanes_tag, p);
+#else
   alignas(64) float tail[L] = {};
   std::copy_n(p, count, tail);
   return hn::Load(lanes_tag, tail);
+#endif
 }
 
 /// Writes the first `count` floats of v, at most all of them.
 HWY_INLINE void store(Vec v, float* p, int64_t count) {
-  if (HWY_LIKELY(count >= L)) {
-    hn::StoreU(v, lanes_tag, p);
-  } else if (count > 0) {
-    alignas(64) float tail[L];
-    hn::Store(v, lanes_tag, tail);
-    std::copy_n(tail, count, p);
-  }
+  if (HWY_LIKELY(count >= L)) return hn::StoreU(v, lanes_tag, p);
+#if HWY_TARGET <= HWY_AVX2
+  hn::BlendedStore(v, first_floats(count), lanes_tag, p);
+#elif HWY_TARGET != HWY_SCALAR
+  if (count <= 0) return;
+  alignas(64) float tail[L];
+  hn::Store(v, lanes_tag, tail);
+  std::copy_n(tail, count, p);
+#endif
 }
 
 /// y[i] = f(in[i]...) for n elements.

@@ -20,11 +20,17 @@
 HWY_BEFORE_NAMESPACE();
 namespace fettle {
 namespace HWY_NAMESPACE {
-// 32 vector registers carry 24 sums (AVX-512, NEON), 16 carry 12.
+// 32 vector registers carry 24 sums (AVX-512, NEON), 16 carry 12. Without vectors no tile is quick,
+// and few take less room in the program.
 #if HWY_TARGET <= HWY_AVX3 || HWY_TARGET == HWY_NEON
 inline constexpr int max_vectors = 4;
 constexpr int max_rows(int vectors) {
   return vectors == 1 ? 14 : 24 / vectors;
+}
+#elif HWY_TARGET == HWY_SCALAR
+inline constexpr int max_vectors = 2;
+constexpr int max_rows(int) {
+  return 4;
 }
 #else
 inline constexpr int max_vectors = 2;
@@ -87,26 +93,40 @@ struct Tile {
     }
   }
 
-  /// Adds the first `columns` columns of the tile to c (rows `row` floats apart).
-  HWY_INLINE void add_to(float* HWY_RESTRICT c, int64_t row, int64_t columns) const {
+  /// Adds the first `columns` columns of c (rows `row` floats apart) to the tile, whose last vector
+  /// alone may have less than all of them.
+  HWY_INLINE void add_from(const float* HWY_RESTRICT c, int64_t row, int64_t columns) {
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        const float* at = c + m * row + v * L;
+        sums[m][v] =
+            hn::Add(v < V - 1 ? hn::LoadU(lanes_tag, at) : load(at, columns - v * L), sums[m][v]);
+      }
+    }
+  }
+
+  /// Writes those columns of the tile to c.
+  HWY_INLINE void store(float* HWY_RESTRICT c, int64_t row, int64_t columns) const {
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) {
         float* at = c + m * row + v * L;
-        HWY_NAMESPACE::store(hn::Add(load(at, columns - v * L), sums[m][v]), at, columns - v * L);
+        if (v < V - 1) {
+          hn::StoreU(sums[m][v], lanes_tag, at);
+        } else {
+          HWY_NAMESPACE::store(sums[m][v], at, columns - v * L);
+        }
       }
     }
   }
 
-  /// Writes the first `columns` columns of the tile.
-  HWY_INLINE void store(float* HWY_RESTRICT c, int64_t row, int64_t columns) const {
-#pragma GCC unroll 16
-    for (int m = 0; m < M; ++m) {
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v)
-        HWY_NAMESPACE::store(sums[m][v], c + m * row + v * L, columns - v * L);
-    }
+  /// Adds those columns of the tile to c.
+  HWY_INLINE void add_to(float* HWY_RESTRICT c, int64_t row, int64_t columns) {
+    add_from(c, row, columns);
+    store(c, row, columns);
   }
 };
 

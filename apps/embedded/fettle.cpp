@@ -8,6 +8,7 @@
 
 #include "apps/embedded/load.h"
 #include "apps/predictor.h"
+#include "engine/device_name.h"
 
 struct fettle_model {
   fettle::Predictor predictor;
@@ -126,6 +127,16 @@ fettle_code fettle_set_threads(fettle_model* model, int threads, fettle_error* e
     require_argument(threads >= 0 && threads <= 1024, "there can be 1 to 1024 threads, or 0, not ",
                      threads);
     model->predictor.set_threads(threads);
+  });
+}
+
+fettle_code fettle_set_device(fettle_model* model, const char* device, fettle_error* error) {
+  return guarded(error, FETTLE_NO_DEVICE, [&] {
+    require_argument(model && device, "fettle_set_device needs a model and a device, not NULL");
+    const std::optional<fettle::Device> named = fettle::device_named(device);
+    require_argument(named.has_value(), "a device is cpu, cuda or cuda:N with a number N, not '",
+                     device, "'");
+    model->predictor.set_device(*named);
   });
 }
 

@@ -32,7 +32,8 @@ typedef enum fettle_code {
   FETTLE_BAD_MODEL = 3,     /* damaged, cut off, of another version, or no model */
   FETTLE_TOO_LARGE = 4,     /* more memory than fettle_set_max_memory() allows */
   FETTLE_OUT_OF_MEMORY = 5, /* the system gives no more */
-  FETTLE_FAILED = 6         /* anything else; see the sentence */
+  FETTLE_FAILED = 6,        /* anything else; see the sentence */
+  FETTLE_NO_DEVICE = 7      /* no such GPU here, a build without CUDA, or bf16 */
 } fettle_code;
 
 typedef struct fettle_error {
@@ -57,14 +58,22 @@ FETTLE_API void fettle_free(fettle_model* model);
  * begins with). Results do not depend on it. */
 FETTLE_API fettle_code fettle_set_threads(fettle_model* model, int threads, fettle_error* error);
 
+/* Where the model computes: "cpu" (what it begins with), "cuda" (the first GPU) or "cuda:1". Fails,
+ * and changes nothing, where there is no such GPU, the library was built without CUDA, or the
+ * precision is FETTLE_BF16; nothing falls back to the CPU by itself. Models that compute on one GPU
+ * at a time wait for each other. */
+FETTLE_API fettle_code fettle_set_device(fettle_model* model, const char* device,
+                                         fettle_error* error);
+
 /* What convolutions multiply: fp32 (what it begins with), or bf16, faster and exact to about three
- * digits, where the processor can (AVX512-BF16); elsewhere bf16 is refused. */
+ * digits, where the processor can (AVX512-BF16); elsewhere, and on a GPU, bf16 is refused. */
 typedef enum fettle_precision { FETTLE_FP32 = 0, FETTLE_BF16 = 1 } fettle_precision;
 FETTLE_API fettle_code fettle_set_precision(fettle_model* model, fettle_precision precision,
                                             fettle_error* error);
 
 /* Bytes that the process may need for a prediction, at most; 0: no limit. Pictures that need more
- * go through a model that draws masks in smaller tiles, or are refused. */
+ * go through a model that draws masks in smaller tiles, or are refused. On a GPU what the model
+ * takes of its memory counts, too, but not what CUDA takes for itself. */
 FETTLE_API fettle_code fettle_set_max_memory(fettle_model* model, size_t bytes,
                                              fettle_error* error);
 

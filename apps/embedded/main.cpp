@@ -9,6 +9,7 @@
 
 #include "apps/embedded/load.h"
 #include "apps/predictor.h"
+#include "engine/device_name.h"
 #include "engine/inference/decision.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"
@@ -23,6 +24,7 @@ constexpr const char* usage =
     "Says what a model that fettle export --single-file wrote finds in pictures, as CSV.\n"
     "  --masks DIR          write the masks of a model that draws some, as DIR/NAME.KIND.pgm\n"
     "  --threshold P        probability from which there is a defect, or a label [the model's]\n"
+    "  --device NAME        where to compute: cpu, cuda or cuda:N [cpu]\n"
     "  --precision bf16     multiply bf16, where the processor can: faster, three digits [fp32]\n"
     "  --max-memory SIZE    memory that may be used, such as 256M or 1G [no limit]\n"
     "  --threads N          threads that compute [all processors]\n"
@@ -35,7 +37,7 @@ class BadUsage : public Error {
 };
 
 struct Options {
-  std::string model, masks;
+  std::string model, masks, device = "cpu";
   std::vector<std::string> pictures;
   double threshold = -1;
   int64_t max_memory = 0;
@@ -77,19 +79,33 @@ Options parse(const std::vector<std::string>& arguments) {
       (o.model.empty() ? o.model : o.pictures.emplace_back()) = name;
       continue;
     }
-    const bool known = name == "--masks" || name == "--threshold" || name == "--max-memory" ||
-                       name == "--threads" || name == "--precision";
+    const bool known = name == "--masks" || name == "--threshold" || name == "--device" ||
+                       name == "--precision" || name == "--max-memory" || name == "--threads";
     if (!known) throw BadUsage("there is no option ", name);
     if (++i == arguments.size()) throw BadUsage(name, " needs a value");
     const std::string& value = arguments[i];
     if (name == "--masks") o.masks = value;
     if (name == "--threshold") o.threshold = number<double>(name, value, 0, 1);
+    if (name == "--device" && !device_named(value))
+      throw BadUsage("--device takes cpu, cuda or cuda:N with a number N, not '", value, "'");
+    if (name == "--device") o.device = value;
     if (name == "--max-memory") o.max_memory = memory_size(name, value);
     if (name == "--precision") o.precision = precision(name, value);
     if (name == "--threads") o.threads = number<int>(name, value, 1, 1024);
   }
   if (o.model.empty() || o.pictures.empty()) throw BadUsage("give a model and pictures");
   return o;
+}
+
+/// --device, which is told. Throws Error where it cannot be used.
+void choose_device(Predictor& predictor, const std::string& name) {
+  const Device device = *device_named(name);
+  try {
+    predictor.set_device(device);
+  } catch (const Error& error) {
+    throw Error("--device ", name, ": ", error.what());
+  }
+  std::cerr << "Device: " << description(device, predictor.threads()) << "\n";
 }
 
 /// The picture in a file, if there is room for it.
@@ -144,6 +160,7 @@ void predict(const Options& o) {
   Predictor predictor(std::move(model));
   if (o.threads > 0) predictor.set_threads(o.threads);
   predictor.set_precision(o.precision);
+  choose_device(predictor, o.device);
   predictor.set_max_memory(o.max_memory);
   std::vector<std::string> paths;
   std::set<std::string> names;

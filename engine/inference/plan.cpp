@@ -13,10 +13,11 @@ int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-bool may_write_over_its_input(Operation operation, size_t input) {
+bool may_write_over_its_input(Operation operation, size_t input, const Device& device) {
   return operation == Operation::unary || operation == Operation::rescale ||
          operation == Operation::add || operation == Operation::multiply ||
-         (operation == Operation::conv2d && input == 1);
+         // On a GPU another kernel adds what the convolution has written.
+         (operation == Operation::conv2d && input == 1 && !device.is_cuda());
 }
 
 /// A range of the block that activations share one after another.
@@ -28,7 +29,7 @@ struct Place {
 
 /// The places of the activations; place_of[i] is that of activation i.
 std::vector<Place> places_of(const Network& network, const std::vector<BoundStep>& bound,
-                             int64_t picture, std::vector<size_t>& place_of) {
+                             int64_t picture, const Device& device, std::vector<size_t>& place_of) {
   const int steps = static_cast<int>(network.steps.size());
   std::vector<int> last_use(network.steps.size() + 1, -1);
   for (int i = 0; i < steps; ++i)
@@ -47,7 +48,7 @@ std::vector<Place> places_of(const Network& network, const std::vector<BoundStep
       const size_t candidate = place_of[static_cast<size_t>(step.inputs[input])];
       const bool dies = places[candidate].last == i && places[candidate].floats == floats;
       if (step.operation == Operation::reshape ||
-          (may_write_over_its_input(step.operation, input) && dies)) {
+          (may_write_over_its_input(step.operation, input, device) && dies)) {
         place = candidate;
         break;
       }
@@ -82,6 +83,17 @@ int64_t lay_out(std::vector<Place>& places) {
     length = std::max(length, place.offset + place.floats);
   }
   return length;
+}
+
+/// Floats for the mean and the variance of batch normalisation by a picture's own statistics.
+int64_t statistics_of(const Network& network, const std::vector<BoundStep>& bound) {
+  int64_t floats = 0;
+  for (size_t i = 0; i < bound.size(); ++i) {
+    const Step& step = network.steps[i];
+    if (step.operation == Operation::batch_norm && step.constants[2] == absent)
+      floats = std::max(floats, 2 * bound[i].output[-1]);
+  }
+  return round_up(floats, 16);
 }
 
 /// A transposed convolution is computed as the gradient of a convolution's input, which is a
@@ -119,12 +131,16 @@ int64_t scratch_of(const Network& network, const Plan& plan) {
 }  // namespace
 
 Plan plan(const Network& network, int64_t height, int64_t width, const PlanOptions& options) {
-  Plan plan{height, width, options, bind(network, height, width, options.pictures), {}, 0,
-            {},     0,     0};
+  const bool on_gpu = options.device.is_cuda();
+  Plan plan;
+  plan.height = height, plan.width = width, plan.options = options;
+  plan.steps = bind(network, height, width, options.pictures);
   std::vector<size_t> place_of;
   const int64_t picture = options.pictures * height * width * network.channels;
-  std::vector<Place> places = places_of(network, plan.steps, round_up(picture, 16), place_of);
-  plan.floats = lay_out(places);
+  std::vector<Place> places =
+      places_of(network, plan.steps, round_up(picture, 16), options.device, place_of);
+  plan.statistics = lay_out(places);
+  plan.floats = plan.statistics + statistics_of(network, plan.steps);
   for (const size_t place : place_of) plan.offsets.push_back(places[place].offset);
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     const bool convolution = network.steps[i].operation == Operation::conv2d;
@@ -132,11 +148,19 @@ Plan plan(const Network& network, int64_t height, int64_t width, const PlanOptio
         convolution
             ? conv2d_packed_floats(std::get<Conv2dShape>(plan.steps[i].shape), options.precision)
             : 0;
-    const bool pack = floats > 0 && options.pack_weights;
+    const bool pack = floats > 0 && options.pack_weights && !on_gpu;
     plan.packed.push_back(pack ? plan.packed_floats : absent);
     if (pack) plan.packed_floats += round_up(floats, 16);
   }
-  plan.scratch = scratch_of(network, plan);
+  if (!on_gpu) {
+    plan.scratch = scratch_of(network, plan);
+    return plan;
+  }
+  for (const Constant& constant : network.constants) {
+    plan.constants.push_back(plan.constant_floats);
+    plan.constant_floats += round_up(constant.shape.size(), 16);
+  }
+  plan.host_floats = std::max(picture, plan.output().size());
   return plan;
 }
 

@@ -2,17 +2,19 @@
 // for: what is used no more makes room for what comes.
 #pragma once
 
+#include "engine/device.h"
 #include "engine/inference/network.h"
 #include "kernels/precision.h"
 
 namespace fettle::inference {
 
 struct PlanOptions {
-  int threads = 1;           ///< that kernels will use
+  Device device = {};        ///< where it computes, the CPU or a GPU
+  int threads = 1;           ///< that the CPU's kernels will use
   int64_t pictures = 1;      ///< that are computed at once
-  bool pack_weights = true;  ///< keep convolutions' weights in the kernels' order: less time, but
-                             ///< more memory
-  Precision precision = Precision::fp32;  ///< of convolutions with packed weights
+  bool pack_weights = true;  ///< keep convolutions' weights in the CPU kernels' order: less time,
+                             ///< but more memory
+  Precision precision = Precision::fp32;  ///< of the CPU's convolutions with packed weights
 };
 
 struct Plan {
@@ -20,12 +22,20 @@ struct Plan {
   PlanOptions options;
   std::vector<BoundStep> steps;
   std::vector<int64_t> offsets;  ///< of activation i in the block, in floats; 0 is the picture
+  int64_t statistics = 0;        ///< where a picture's own mean and variance lie in the block
   int64_t floats = 0;            ///< the length of the block
   std::vector<int64_t> packed;   ///< where step i's packed weights begin, in floats, or `absent`
   int64_t packed_floats = 0;     ///< the length of all packed weights
-  int64_t scratch = 0;           ///< bytes that kernels keep for themselves, at most
+  int64_t scratch = 0;           ///< bytes that the CPU's kernels keep for themselves, at most
+  // With a GPU, which has the block and a copy of the constants in memory of its own:
+  std::vector<int64_t> constants;  ///< where constant i is copied to, in floats
+  int64_t constant_floats = 0;     ///< the length of all copies
+  int64_t host_floats = 0;         ///< the pictures, and then the result, as the host sees them
 
-  int64_t bytes() const { return (floats + packed_floats) * 4 + scratch; }
+  /// Of the host and the GPU together.
+  int64_t bytes() const {
+    return (floats + packed_floats + constant_floats + host_floats) * 4 + scratch;
+  }
   Shape output() const { return steps.back().output; }
 };
 
@@ -33,8 +43,9 @@ struct Plan {
 /// later. Throws Error as bind() does.
 Plan plan(const Network& network, int64_t height, int64_t width, const PlanOptions& options);
 
-/// Floats at an address that is a multiple of 64.
+/// Floats of a device at an address that is a multiple of 64.
 struct Free {
+  Device device = {};
   void operator()(float* p) const;
 };
 using Floats = std::unique_ptr<float, Free>;
@@ -42,35 +53,40 @@ using Floats = std::unique_ptr<float, Free>;
 /// A network made ready for pictures of one size; several sessions may share it.
 class PlannedNetwork {
  public:
-  /// Packs weights where the plan says so. Throws std::bad_alloc. The network must outlive it.
+  /// Packs weights where the plan says so, or copies the constants to the GPU. Throws
+  /// std::bad_alloc, and Error where the plan's device cannot be used. The network must outlive it.
   PlannedNetwork(const Network& network, Plan plan);
 
   const Network& network() const { return network_; }
   const Plan& plan() const { return plan_; }
   /// The packed weights of a step, or nullptr.
   const float* packed(size_t step) const;
+  /// The numbers of a constant in the device's memory; nullptr if it is `absent`.
+  const float* constant(int index) const;
 
  private:
   const Network& network_;
   Plan plan_;
-  Floats packed_;
+  Floats packed_, constants_;
 };
 
-/// A planned network at work, in memory of its own.
+/// A planned network at work, in memory of its own. Sessions may run at the same time; on a GPU
+/// they wait for each other.
 class Session {
  public:
-  /// Throws std::bad_alloc.
+  /// Throws as PlannedNetwork does.
   explicit Session(std::shared_ptr<const PlannedNetwork> network);
 
   /// Where the next pictures [N,H,W,C] are to be written; run() writes over them.
   float* input();
-  /// The result, valid until the next pictures are written.
+  /// The result, in the host's memory, valid until the next pictures are written. Throws Error when
+  /// the GPU fails.
   const float* run();
   const Plan& plan() const { return network_->plan(); }
 
  private:
   std::shared_ptr<const PlannedNetwork> network_;
-  Floats block_;
+  Floats block_, host_;
 };
 
 }  // namespace fettle::inference

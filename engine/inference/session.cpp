@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <mutex>
 #include <new>
 
 #include "engine/inference/plan.h"
@@ -13,13 +14,13 @@
 namespace fettle::inference {
 namespace {
 
-constexpr Cpu cpu;
-
-/// One step of a planned network on its block of memory.
+/// One step of a planned network on its block of memory, by the kernels of device D.
+template <class D>
 class Runner {
  public:
-  Runner(const PlannedNetwork& planned, float* block, size_t i)
-      : planned_(planned),
+  Runner(D device, const PlannedNetwork& planned, float* block, size_t i)
+      : device_(device),
+        planned_(planned),
         network_(planned.network()),
         plan_(planned.plan()),
         block_(block),
@@ -32,34 +33,34 @@ class Runner {
     float* y = activation(i_ + 1);
     switch (step_.operation) {
       case Operation::conv2d:
-        return conv2d(std::get<Conv2dShape>(bound.shape), y);
+        return conv2d(device_, std::get<Conv2dShape>(bound.shape), y);
       case Operation::conv2d_transpose: {
         const auto& s = std::get<Conv2dShape>(bound.shape);
-        conv2d_backward_input(cpu, s, input(0), constant(0), y);
-        return epilogue_forward(cpu, s.N * s.H * s.W, s.C, step_.epilogue, y, constant(1), y);
+        conv2d_backward_input(device_, s, input(0), constant(0), y);
+        return epilogue_forward(device_, s.N * s.H * s.W, s.C, step_.epilogue, y, constant(1), y);
       }
       case Operation::dense:
-        return dense_forward(cpu, std::get<DenseShape>(bound.shape), input(0), constant(0),
+        return dense_forward(device_, std::get<DenseShape>(bound.shape), input(0), constant(0),
                              constant(1), step_.epilogue, y);
       case Operation::batch_norm:
         return batch_norm(std::get<BatchNormShape>(bound.shape), y);
       case Operation::unary:
-        return unary_forward(cpu, step_.function, size, input(0), y);
+        return unary_forward(device_, step_.function, size, input(0), y);
       case Operation::softmax:
-        return softmax_forward(cpu, size / bound.output[-1], bound.output[-1], input(0), y);
+        return softmax_forward(device_, size / bound.output[-1], bound.output[-1], input(0), y);
       case Operation::rescale:
-        return scale_offset(cpu, size, step_.scale, step_.offset, input(0), y);
+        return scale_offset(device_, size, step_.scale, step_.offset, input(0), y);
       case Operation::add:
-        return fettle::add(cpu, size, input(0), input(1), y);
+        return fettle::add(device_, size, input(0), input(1), y);
       case Operation::multiply:
-        return fettle::multiply(cpu, size, input(0), input(1), y);
+        return fettle::multiply(device_, size, input(0), input(1), y);
       case Operation::max_pool2d:
-        return max_pool2d_forward(cpu, std::get<Pool2dShape>(bound.shape), input(0), y);
+        return max_pool2d_forward(device_, std::get<Pool2dShape>(bound.shape), input(0), y);
       case Operation::average_pool2d:
-        return average_pool2d_forward(cpu, std::get<Pool2dShape>(bound.shape), input(0), y);
+        return average_pool2d_forward(device_, std::get<Pool2dShape>(bound.shape), input(0), y);
       case Operation::upsample2d:
-        return upsample2d_forward(cpu, std::get<Upsample2dShape>(bound.shape), step_.interpolation,
-                                  input(0), y);
+        return upsample2d_forward(device_, std::get<Upsample2dShape>(bound.shape),
+                                  step_.interpolation, input(0), y);
       case Operation::concatenate:
         return concatenate(bound.output, y);
       case Operation::reshape:
@@ -70,12 +71,9 @@ class Runner {
  private:
   float* activation(size_t i) const { return block_ + plan_.offsets[i]; }
   const float* input(size_t i) const { return activation(static_cast<size_t>(step_.inputs[i])); }
-  const float* constant(size_t i) const {
-    const int index = step_.constants[i];
-    return index == absent ? nullptr : network_.constants[static_cast<size_t>(index)].values;
-  }
+  const float* constant(size_t i) const { return planned_.constant(step_.constants[i]); }
 
-  void conv2d(const Conv2dShape& s, float* y) const {
+  void conv2d(Cpu cpu, const Conv2dShape& s, float* y) const {
     const float* addend = step_.inputs.size() == 2 ? input(1) : nullptr;
     if (const float* packed = planned_.packed(i_))
       return conv2d_forward_packed(s, plan_.options.precision, input(0), packed, constant(1),
@@ -85,16 +83,26 @@ class Runner {
     conv2d_forward_adding(s, input(0), constant(0), constant(1), addend, step_.epilogue, y);
   }
 
+#if defined(FETTLE_CUDA)
+  void conv2d(Cuda gpu, const Conv2dShape& s, float* y) const {
+    if (step_.inputs.size() == 1)
+      return conv2d_forward(gpu, s, input(0), constant(0), constant(1), step_.epilogue, y);
+    conv2d_forward(gpu, s, input(0), constant(0), constant(1), Epilogue::linear, y);
+    // Nothing is normalised here: both terms are added as they are, and activated, in one pass.
+    const BatchNormSum sum = {{{.x = y}, {.x = input(1)}}, step_.epilogue};
+    batch_norm_apply(gpu, {s.N * s.P * s.Q, s.K}, sum, y);
+  }
+#endif
+
   void batch_norm(const BatchNormShape& s, float* y) const {
-    std::vector<float> of_picture;
     const float *mean = constant(2), *variance = constant(3);
     if (!mean) {
-      of_picture.resize(static_cast<size_t>(2 * s.C));
-      batch_norm_statistics(cpu, s, input(0), of_picture.data(), of_picture.data() + s.C);
-      mean = of_picture.data(), variance = mean + s.C;
+      float* const of_picture = block_ + plan_.statistics;
+      batch_norm_statistics(device_, s, input(0), of_picture, of_picture + s.C);
+      mean = of_picture, variance = mean + s.C;
     }
     const BatchNormTerm term = {input(0), constant(0), constant(1), mean, variance, step_.scale};
-    batch_norm_apply(cpu, s, {{term, {}}}, y);
+    batch_norm_apply(device_, s, {{term, {}}}, y);
   }
 
   void concatenate(const Shape& output, float* y) const {
@@ -104,11 +112,12 @@ class Runner {
       const int64_t part = input_index == 0
                                ? network_.channels
                                : plan_.steps[static_cast<size_t>(input_index) - 1].output[-1];
-      copy_columns(cpu, rows, part, input(i), part, y, total);
+      copy_columns(device_, rows, part, input(i), part, y, total);
       y += part;
     }
   }
 
+  D device_;
   const PlannedNetwork& planned_;
   const Network& network_;
   const Plan& plan_;
@@ -117,29 +126,46 @@ class Runner {
   size_t i_;
 };
 
-Floats aligned_floats(int64_t count) {
+Floats aligned_floats(int64_t count, const Device& device = Device::cpu()) {
   const auto bytes = static_cast<size_t>(count) * 4;
   // Large blocks on huge pages, where there are some: a hundred times fewer faults.
   constexpr size_t huge = size_t{2} << 20;
-  const bool large = bytes >= 2 * huge;
+  const bool large = !device.is_cuda() && bytes >= 2 * huge;
   const size_t alignment = large ? huge : 64;
-  Floats floats(static_cast<float*>(
-      std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment)));
-  if (!floats) throw std::bad_alloc();
+  const size_t whole = (bytes + alignment - 1) / alignment * alignment;
+  void* p =
+      device.is_cuda() ? cuda::allocate(device.index, whole) : std::aligned_alloc(alignment, whole);
+  if (!p) throw std::bad_alloc();
 #if defined(MADV_HUGEPAGE)
-  if (large) madvise(floats.get(), bytes, MADV_HUGEPAGE);
+  if (large) madvise(p, bytes, MADV_HUGEPAGE);
 #endif
-  return floats;
+  return Floats(static_cast<float*>(p), Free{device});
+}
+
+void upload(const Device& gpu, float* to, const float* from, int64_t count) {
+  cuda::copy_to_gpu(gpu.index, reinterpret_cast<std::byte*>(to),
+                    reinterpret_cast<const std::byte*>(from), static_cast<size_t>(count) * 4);
 }
 
 }  // namespace
 
 void Free::operator()(float* p) const {
-  std::free(p);
+  if (!device.is_cuda()) return std::free(p);
+  try {
+    cuda::release(device.index, reinterpret_cast<std::byte*>(p));
+  } catch (const Error&) {
+    // A kernel failed before: whoever waited for its result was told.
+  }
 }
 
 PlannedNetwork::PlannedNetwork(const Network& network, Plan plan)
     : network_(network), plan_(std::move(plan)) {
+  if (plan_.constant_floats > 0) {
+    constants_ = aligned_floats(plan_.constant_floats, plan_.options.device);
+    for (size_t i = 0; i < network.constants.size(); ++i)
+      upload(plan_.options.device, constants_.get() + plan_.constants[i],
+             network.constants[i].values, network.constants[i].shape.size());
+  }
   if (plan_.packed_floats == 0) return;
   packed_ = aligned_floats(plan_.packed_floats);
   for (size_t i = 0; i < plan_.steps.size(); ++i) {
@@ -155,17 +181,43 @@ const float* PlannedNetwork::packed(size_t step) const {
   return plan_.packed[step] == absent ? nullptr : packed_.get() + plan_.packed[step];
 }
 
+const float* PlannedNetwork::constant(int index) const {
+  if (index == absent) return nullptr;
+  const auto i = static_cast<size_t>(index);
+  return constants_ ? constants_.get() + plan_.constants[i] : network_.constants[i].values;
+}
+
 Session::Session(std::shared_ptr<const PlannedNetwork> network)
-    : network_(std::move(network)), block_(aligned_floats(network_->plan().floats)) {}
+    : network_(std::move(network)),
+      block_(aligned_floats(plan().floats, plan().options.device)),
+      host_(plan().host_floats > 0 ? aligned_floats(plan().host_floats) : nullptr) {}
 
 float* Session::input() {
-  return block_.get() + plan().offsets[0];
+  return host_ ? host_.get() : block_.get() + plan().offsets[0];
 }
 
 const float* Session::run() {
-  for (size_t i = 0; i < network_->network().steps.size(); ++i)
-    Runner(*network_, block_.get(), i).run();
-  return block_.get() + plan().offsets.back();
+  const Device device = plan().options.device;
+  float* const result = block_.get() + plan().offsets.back();
+  const auto run_steps = [&](auto tag) {
+    for (size_t i = 0; i < network_->network().steps.size(); ++i)
+      Runner(tag, *network_, block_.get(), i).run();
+  };
+  if (!device.is_cuda()) {
+    run_steps(Cpu{});
+    return result;
+  }
+  // All kernels of a GPU share its queue and their working memory.
+  static std::mutex mutex;
+  const std::scoped_lock lock(mutex);
+  const Shape picture = {plan().options.pictures, plan().height, plan().width,
+                         network_->network().channels};
+  upload(device, block_.get() + plan().offsets[0], host_.get(), picture.size());
+  on(device, run_steps);
+  cuda::copy_to_host(device.index, reinterpret_cast<std::byte*>(host_.get()),
+                     reinterpret_cast<const std::byte*>(result),
+                     static_cast<size_t>(plan().output().size()) * 4);
+  return host_.get();
 }
 
 }  // namespace fettle::inference

@@ -134,19 +134,41 @@ void pixel_tile(const uint16_t* in, int64_t step, const std::vector<Segment>& se
       }
     }
   }
+  // Each question once a tile, not once a vector, of which there are many.
+  __mmask16 masks[V];
 #pragma GCC unroll 4
-  for (int v = 0; v < V; ++v) {
-    const int64_t k = v * columns_of_vector;
-    const __mmask16 mask = mask_of(out.columns - k);
-    const __m512 bias = out.bias ? _mm512_maskz_loadu_ps(mask, out.bias + k) : _mm512_setzero_ps();
+  for (int v = 0; v < V; ++v) masks[v] = mask_of(out.columns - v * columns_of_vector);
+  if (out.bias) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      const __m512 bias = _mm512_maskz_loadu_ps(masks[v], out.bias + v * columns_of_vector);
+#pragma GCC unroll 16
+      for (int m = 0; m < M; ++m) sums[m][v] = _mm512_add_ps(sums[m][v], bias);
+    }
+  }
+  if (out.addend) {
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m) {
-      const int64_t at = m * out.pixel + k;
-      __m512 y = _mm512_add_ps(sums[m][v], bias);
-      if (out.addend) y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(mask, out.addend + at));
-      if (out.relu) y = _mm512_max_ps(y, _mm512_setzero_ps());
-      _mm512_mask_storeu_ps(out.first + at, mask, y);
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        const float* at = out.addend + m * out.pixel + v * columns_of_vector;
+        sums[m][v] = _mm512_add_ps(sums[m][v], _mm512_maskz_loadu_ps(masks[v], at));
+      }
     }
+  }
+  if (out.relu) {
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) sums[m][v] = _mm512_max_ps(sums[m][v], _mm512_setzero_ps());
+    }
+  }
+#pragma GCC unroll 16
+  for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v)
+      _mm512_mask_storeu_ps(out.first + m * out.pixel + v * columns_of_vector, masks[v],
+                            sums[m][v]);
   }
 }
 

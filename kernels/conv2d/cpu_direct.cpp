@@ -43,15 +43,21 @@ void pixel_tile(const float* in, int64_t step, const std::vector<Segment>& segme
     tile.accumulate(segment.length, in + segment.offset, step, 1, weights, V * L);
     weights += segment.length * V * L;
   }
-  const Vec zero = hn::Zero(lanes_tag);
-#pragma GCC unroll 16
-  for (int m = 0; m < M; ++m) {
+  // Each question once a tile, not once a vector, of which there are many.
+  if (out.bias) {
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) {
-      Vec y = tile.sums[m][v];
-      if (out.bias) y = hn::Add(y, hn::LoadU(lanes_tag, out.bias + v * L));
-      if (out.addend) y = hn::Add(y, load(out.addend + m * out.pixel + v * L, out.columns - v * L));
-      tile.sums[m][v] = out.relu ? hn::Max(y, zero) : y;
+      const Vec bias = hn::LoadU(lanes_tag, out.bias + v * L);
+#pragma GCC unroll 16
+      for (int m = 0; m < M; ++m) tile.sums[m][v] = hn::Add(tile.sums[m][v], bias);
+    }
+  }
+  if (out.addend) tile.add_from(out.addend, out.pixel, out.columns);
+  if (out.relu) {
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) tile.sums[m][v] = hn::Max(tile.sums[m][v], hn::Zero(lanes_tag));
     }
   }
   tile.store(out.first, out.pixel, out.columns);

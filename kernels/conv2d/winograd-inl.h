@@ -35,6 +35,35 @@ HWY_INLINE void input_points(const Vec (&d)[6], Vec (&t)[6]) {
   t[5] = times_add(4, d[1], times_add(-5, d[3], d[5]));
 }
 
+/// The first `count` of a vector of channels, all of it if Whole, at all 36 points of a tile.
+template <bool Whole>
+HWY_INLINE void transform_channels(const float* (&pixels)[6][6], int64_t c, int64_t count,
+                                   float* to, int64_t point_stride) {
+  Vec half[6][6];  // more than there are registers, so in memory: both loops stay loops
+#pragma GCC unroll 1
+  for (int j = 0; j < 6; ++j) {
+    Vec d[6], t[6];
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; ++i) {
+      const float* from = pixels[i][j] + c;
+      d[i] = Whole ? hn::LoadU(lanes_tag, from) : load(from, count);
+    }
+    input_points(d, t);
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; ++i) half[i][j] = t[i];
+  }
+#pragma GCC unroll 1
+  for (int i = 0; i < 6; ++i) {
+    Vec t[6];
+    input_points(half[i], t);
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; ++j) {
+      float* at = to + (i * 6 + j) * point_stride + c;
+      Whole ? hn::StoreU(t[j], lanes_tag, at) : store(t[j], at, count);
+    }
+  }
+}
+
 /// One tile of 6x6 pixels to its 36 points; zeros [C] stands for pixels outside the picture.
 inline void transform_tile(const TapSum& sum, const Window& window, const TileGrid& grid,
                            int64_t tile, const float* zeros, float* to, int64_t point_stride) {
@@ -50,25 +79,9 @@ inline void transform_tile(const TapSum& sum, const Window& window, const TileGr
       pixels[i][j] = inside ? sum.in + ((n * sum.H + h) * sum.W + w) * sum.in_pixel : zeros;
     }
   }
-  for (int64_t c = 0; c < sum.C; c += L) {
-    Vec half[6][6];
-#pragma GCC unroll 6
-    for (int j = 0; j < 6; ++j) {
-      Vec d[6], t[6];
-#pragma GCC unroll 6
-      for (int i = 0; i < 6; ++i) d[i] = load(pixels[i][j] + c, sum.C - c);
-      input_points(d, t);
-#pragma GCC unroll 6
-      for (int i = 0; i < 6; ++i) half[i][j] = t[i];
-    }
-#pragma GCC unroll 6
-    for (int i = 0; i < 6; ++i) {
-      Vec t[6];
-      input_points(half[i], t);
-#pragma GCC unroll 6
-      for (int j = 0; j < 6; ++j) store(t[j], to + (i * 6 + j) * point_stride + c, sum.C - c);
-    }
-  }
+  int64_t c = 0;
+  for (; c + L <= sum.C; c += L) transform_channels<true>(pixels, c, L, to, point_stride);
+  if (c < sum.C) transform_channels<false>(pixels, c, sum.C - c, to, point_stride);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -65,6 +65,7 @@ TEST_F(Embedded, ClassifiesAsTheProgramDoes) {
   for (const auto& [file, tolerance] : {std::pair{"model", 1e-5}, {"half", 1e-2}}) {
     const Outcome predicted = predict(cat("{}/", file, ".fettle {}/data --threads 2"));
     done(predicted);
+    EXPECT_EQ(predicted.err, "Device: CPU, 2 threads\n");
     const std::vector<CsvLine> ours = table(predicted.out);
     ASSERT_EQ(ours.size(), full.size());
     EXPECT_EQ(ours[0].fields, full[0].fields);
@@ -185,6 +186,8 @@ TEST_F(Embedded, RefusesWithASentence) {
   refused("{}/model.fettle {}/data --threads 0", 2, "--threads");
   refused("{}/model.fettle {}/data --precision int8", 2, "takes fp32 or bf16");
   refused("{}/model.fettle {}/data --max-memory 12Q", 2, "--max-memory");
+  refused("{}/model.fettle {}/data --device gpu", 2, "cuda:N");
+  refused("{}/model.fettle {}/data --device cuda", 1, "--device cuda: this build of fettle has no");
   refused("{}/model.fettle {}/data --speed 3", 2, "--speed");
   refused("{}/model.fettle {}/data --max-memory 1M", 1, "are allowed");
   expect_refused(fettle("export {}/run"), {"--single-file"});

@@ -197,6 +197,12 @@ TEST(CInterface, RefusesWhatMakesNoSense) {
   EXPECT_EQ(fettle_set_threads(nullptr, 1, &error), FETTLE_BAD_ARGUMENT);
   EXPECT_EQ(fettle_set_threads(model.get(), -1, nullptr), FETTLE_BAD_ARGUMENT);
   EXPECT_EQ(fettle_set_threads(model.get(), 1025, nullptr), FETTLE_BAD_ARGUMENT);
+  EXPECT_EQ(fettle_set_device(nullptr, "cpu", nullptr), FETTLE_BAD_ARGUMENT);
+  EXPECT_EQ(fettle_set_device(model.get(), nullptr, nullptr), FETTLE_BAD_ARGUMENT);
+  for (const char* device : {"", "gpu", "cuda:", "cuda:-1", "cuda:1x", "CPU"}) {
+    EXPECT_EQ(fettle_set_device(model.get(), device, &error), FETTLE_BAD_ARGUMENT) << device;
+    EXPECT_NE(std::string_view(error.sentence).find("cuda:N"), std::string_view::npos);
+  }
   EXPECT_EQ(fettle_set_max_memory(nullptr, 1, nullptr), FETTLE_BAD_ARGUMENT);
   EXPECT_EQ(fettle_set_precision(nullptr, FETTLE_FP32, nullptr), FETTLE_BAD_ARGUMENT);
   EXPECT_EQ(fettle_set_precision(model.get(), static_cast<fettle_precision>(2), nullptr),
@@ -215,6 +221,21 @@ TEST(CInterface, RefusesWhatMakesNoSense) {
     EXPECT_EQ(fettle_mask(result.get(), i), nullptr);
     EXPECT_EQ(fettle_probability(result.get(), i), 0);
   }
+}
+
+// The tests' library is one without CUDA.
+TEST(CInterface, AGpuIsRefusedWhereThereIsNone) {
+  const Model model = load(classifier());
+  const Rgb picture(8, 6);
+  for (const char* device : {"cuda", "cuda:3"}) {
+    fettle_error error;
+    EXPECT_EQ(fettle_set_device(model.get(), device, &error), FETTLE_NO_DEVICE);
+    const std::string_view sentence = error.sentence;
+    EXPECT_TRUE(sentence.starts_with("this build of fettle has no CUDA kernels")) << sentence;
+    EXPECT_EQ(sentence.find('\n'), std::string_view::npos);
+    EXPECT_TRUE(picture.predict(model.get()));  // where it was: on the CPU
+  }
+  EXPECT_EQ(fettle_set_device(model.get(), "cpu", nullptr), FETTLE_OK);
 }
 
 TEST(CInterface, EveryDamagedByteIsRefused) {

@@ -1,6 +1,9 @@
 // Every model as a network that only predicts, beside the model itself.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "engine/autograd.h"
 #include "engine/inference/compile.h"
 #include "engine/inference/plan.h"
@@ -13,6 +16,7 @@
 #include "layers/pooling.h"
 #include "layers/sequential.h"
 #include "models/model.h"
+#include "tests/io/small_model.h"
 #include "tests/models/spread.h"
 #include "tests/random_values.h"
 
@@ -27,13 +31,17 @@ Tensor pixels(const Shape& shape, uint32_t seed) {
   return x;
 }
 
-std::vector<float> predict(const Network& network, const Tensor& x, bool pack_weights = true) {
-  Session session(std::make_shared<PlannedNetwork>(
-      network, plan(network, x.shape()[1], x.shape()[2],
-                    {.threads = 2, .pictures = x.shape()[0], .pack_weights = pack_weights})));
+std::vector<float> run(Session& session, const Tensor& x) {
   std::copy_n(x.data(), x.size(), session.input());
   const float* y = session.run();
   return {y, y + session.plan().output().size()};
+}
+
+std::vector<float> predict(const Network& network, const Tensor& x, PlanOptions options = {}) {
+  options.threads = 2, options.pictures = x.shape()[0];
+  Session session(std::make_shared<PlannedNetwork>(
+      network, plan(network, x.shape()[1], x.shape()[2], options)));
+  return run(session, x);
 }
 
 void expect_equal(const std::vector<float>& ours, const std::vector<float>& model, double most,
@@ -62,6 +70,8 @@ std::unique_ptr<Layer> built(const ModelEntry& entry, const ModelOptions& option
                      [](const NamedTensor& t) { return t.tensor.size() / t.tensor.shape()[0]; });
   return model;
 }
+
+const PlanOptions on_gpu = {.device = Device::cuda()};
 
 size_t count(const Network& network, Operation operation) {
   return static_cast<size_t>(
@@ -124,7 +134,8 @@ TEST(Inference, SegmentersHoldForOtherSizes) {
     const Tensor x = pixels(other, 2);
     const std::vector<float> wanted = (*model)(x).to_vector();
     expect_equal(predict(network, x), wanted, rounding, entry.name);
-    expect_equal(predict(network, x, false), wanted, rounding, entry.name + ", weights not packed");
+    expect_equal(predict(network, x, {.pack_weights = false}), wanted, rounding,
+                 entry.name + ", weights not packed");
   }
 }
 
@@ -146,7 +157,9 @@ TEST(Inference, FoldsWhatItMayAndNothingElse) {
   EXPECT_EQ(count(network, Operation::rescale), 1u);     // its offset does not pass a border
   EXPECT_EQ(count(network, Operation::unary), 1u);
   const Tensor x = pixels(shape, 3);
-  expect_equal(predict(network, x), model(x).to_vector(), 1e-5, "the model");
+  const std::vector<float> wanted = model(x).to_vector();
+  expect_equal(predict(network, x), wanted, 1e-5, "the model");
+  expect_equal(predict(network, x, on_gpu), wanted, 1e-5, "the model on the GPU");
 }
 
 TEST(Inference, MemoryIsUsedAgain) {
@@ -159,6 +172,72 @@ TEST(Inference, MemoryIsUsedAgain) {
   EXPECT_LT(whole.floats, all * 3 / 10);
   // The widest moment: the joined skip of 48 channels, and its normalisation.
   EXPECT_EQ(whole.floats, int64_t{256} * 256 * (48 + 48));
+}
+
+// What these models lack is in FoldsWhatItMayAndNothingElse.
+TEST(Inference, AGpuPredictsAsTheCpuDoes) {
+  const NoGrad no_grad;
+  for (const ModelEntry& entry : model_entries()) {
+    const bool resnet = entry.name.starts_with("resnet"), wide = entry.name == "unet_xception";
+    if (resnet && !entry.name.starts_with("resnet18") && !entry.name.starts_with("resnet50"))
+      continue;
+    for (const bool of_batch : {false, true}) {
+      if (of_batch && entry.name != "defect_cnn" && entry.name != "res_unet") continue;
+      ModelOptions options{.classes = 3};
+      if (resnet || entry.name == "res_unet") options.width = 4;
+      if (of_batch) options.bn_statistics = BatchNormalization::Statistics::Batch;
+      const Shape shape = {of_batch || wide ? 1 : 2, 32, wide ? 32 : 48, entry.channels};
+      const std::unique_ptr<Layer> model = built(entry, options, shape);
+      const Network network = compile(graph_of(*model, shape));
+      const Tensor x = pixels(shape, 4);
+      // The CPU forms a picture's own statistics by longer sums in fp32 than a GPU does.
+      expect_equal(predict(network, x, on_gpu), predict(network, x), of_batch ? 3e-4 : rounding,
+                   entry.name);
+    }
+  }
+}
+
+TEST(Inference, SessionsOnOneGpuWaitForEachOther) {
+  const Network network = small_segmenter().network;
+  const auto planned = std::make_shared<PlannedNetwork>(network, plan(network, 16, 16, on_gpu));
+  std::atomic<int> equal{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 2; ++i)
+    threads.emplace_back([&, i] {
+      const NoGrad no_grad;
+      Session session(planned);
+      for (int round = 0; round < 3; ++round) {
+        const Tensor x = pixels({1, 16, 16, 3}, static_cast<uint32_t>(10 * i + round));
+        equal += run(session, x) == predict(network, x, on_gpu);
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(equal, 6);
+}
+
+TEST(Inference, AGpusMemoryIsWhatThePlanSays) {
+  const Network network = small_segmenter().network;
+  const auto used = [] {
+    const cuda::MemoryInfo info = cuda::memory_info(0);
+    return static_cast<int64_t>(info.total - info.free);
+  };
+  const int64_t before = used();
+  {
+    const auto planned = std::make_shared<PlannedNetwork>(network, plan(network, 64, 32, on_gpu));
+    const Session session(planned);
+    const Plan& p = planned->plan();
+    EXPECT_NEAR(static_cast<double>(used() - before),
+                static_cast<double>((p.floats + p.constant_floats) * 4), 2048);
+    EXPECT_EQ(p.bytes(), (p.floats + p.constant_floats + p.host_floats) * 4);
+  }
+  EXPECT_EQ(used(), before);
+  // Larger than the GPU is, and another GPU than there is.
+  const auto session_of = [&](int64_t extent, Device device) {
+    Session(std::make_shared<PlannedNetwork>(network, plan(network, extent, extent, {device})));
+  };
+  EXPECT_THROW(session_of(1 << 14, Device::cuda()), std::bad_alloc);
+  EXPECT_THROW(session_of(16, Device::cuda(7)), Error);
+  EXPECT_EQ(used(), before);
 }
 
 }  // namespace
