@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <string_view>
 
 #include "apps/embedded/load.h"
 #include "apps/predictor.h"
@@ -140,15 +141,15 @@ fettle_code fettle_set_device(fettle_model* model, const char* device, fettle_er
   });
 }
 
-fettle_code fettle_set_precision(fettle_model* model, fettle_precision precision,
-                                 fettle_error* error) {
+fettle_code fettle_set_precision(fettle_model* model, const char* precision, fettle_error* error) {
   return guarded(error, FETTLE_FAILED, [&] {
-    require_argument(model != nullptr, "fettle_set_precision needs a model, not NULL");
-    require_argument(precision == FETTLE_FP32 || precision == FETTLE_BF16,
-                     "a precision is FETTLE_FP32 or FETTLE_BF16, not ",
-                     static_cast<int>(precision));
-    model->predictor.set_precision(precision == FETTLE_BF16 ? fettle::Precision::bf16
-                                                            : fettle::Precision::fp32);
+    require_argument(model && precision,
+                     "fettle_set_precision needs a model and a precision, not NULL");
+    const std::string_view name = precision;
+    require_argument(name == "fp32" || name == "bf16", "a precision is fp32 or bf16, not '", name,
+                     "'");
+    model->predictor.set_precision(name == "bf16" ? fettle::Precision::bf16
+                                                  : fettle::Precision::fp32);
   });
 }
 

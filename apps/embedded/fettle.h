@@ -60,15 +60,14 @@ FETTLE_API fettle_code fettle_set_threads(fettle_model* model, int threads, fett
 
 /* Where the model computes: "cpu" (what it begins with), "cuda" (the first GPU) or "cuda:1". Fails,
  * and changes nothing, where there is no such GPU, the library was built without CUDA, or the
- * precision is FETTLE_BF16; nothing falls back to the CPU by itself. Models that compute on one GPU
+ * precision is "bf16"; nothing falls back to the CPU by itself. Models that compute on one GPU
  * at a time wait for each other. */
 FETTLE_API fettle_code fettle_set_device(fettle_model* model, const char* device,
                                          fettle_error* error);
 
-/* What convolutions multiply: fp32 (what it begins with), or bf16, faster and exact to about three
+/* What convolutions multiply: "fp32" (what it begins with), or "bf16", faster and exact to about three
  * digits, where the processor can (AVX512-BF16); elsewhere, and on a GPU, bf16 is refused. */
-typedef enum fettle_precision { FETTLE_FP32 = 0, FETTLE_BF16 = 1 } fettle_precision;
-FETTLE_API fettle_code fettle_set_precision(fettle_model* model, fettle_precision precision,
+FETTLE_API fettle_code fettle_set_precision(fettle_model* model, const char* precision,
                                             fettle_error* error);
 
 /* Bytes that the process may need for a prediction, at most; 0: no limit. Pictures that need more

@@ -82,8 +82,10 @@ int64_t bf16_thread_floats(const TapSum& sum) {
 }
 
 #if defined(FETTLE_BF16_INSTRUCTIONS)
-HWY_DIAGNOSTICS(push)
-HWY_DIAGNOSTICS_OFF(disable : 4701, ignored "-Wmaybe-uninitialized")  // GCC bug 105593
+#if HWY_COMPILER_GCC_ACTUAL
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // of its own header (GCC bug 105593)
+#endif
 HWY_PUSH_ATTRIBUTES("avx512f,avx512bw,avx512vl,avx512bf16")
 namespace {
 
@@ -267,7 +269,9 @@ void run(TapSum sum, const float* packed) {
 
 }  // namespace
 HWY_POP_ATTRIBUTES
-HWY_DIAGNOSTICS(pop)
+#if HWY_COMPILER_GCC_ACTUAL
+#pragma GCC diagnostic pop
+#endif
 
 void bf16_run(const TapSum& sum, const float* packed) {
   run(sum, packed);

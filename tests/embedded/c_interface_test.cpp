@@ -204,9 +204,9 @@ TEST(CInterface, RefusesWhatMakesNoSense) {
     EXPECT_NE(std::string_view(error.sentence).find("cuda:N"), std::string_view::npos);
   }
   EXPECT_EQ(fettle_set_max_memory(nullptr, 1, nullptr), FETTLE_BAD_ARGUMENT);
-  EXPECT_EQ(fettle_set_precision(nullptr, FETTLE_FP32, nullptr), FETTLE_BAD_ARGUMENT);
-  EXPECT_EQ(fettle_set_precision(model.get(), static_cast<fettle_precision>(2), nullptr),
-            FETTLE_BAD_ARGUMENT);
+  EXPECT_EQ(fettle_set_precision(nullptr, "fp32", nullptr), FETTLE_BAD_ARGUMENT);
+  EXPECT_EQ(fettle_set_precision(model.get(), nullptr, nullptr), FETTLE_BAD_ARGUMENT);
+  EXPECT_EQ(fettle_set_precision(model.get(), "int8", nullptr), FETTLE_BAD_ARGUMENT);
   EXPECT_EQ(fettle_classes(nullptr), 0);
   EXPECT_EQ(fettle_draws_masks(nullptr), 0);
   EXPECT_EQ(fettle_threshold(nullptr), 0);

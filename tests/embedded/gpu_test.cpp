@@ -70,12 +70,12 @@ TEST(CInterfaceOnGpu, AGpuThatIsNotThereIsRefused) {
 TEST(CInterfaceOnGpu, Bf16IsRefused) {
   const OnDevice on_gpu(small_classifier(), "cuda"), on_cpu(small_classifier(), "cpu");
   fettle_error error;
-  EXPECT_EQ(fettle_set_precision(on_gpu.get(), FETTLE_BF16, &error), FETTLE_FAILED);
+  EXPECT_EQ(fettle_set_precision(on_gpu.get(), "bf16", &error), FETTLE_FAILED);
   EXPECT_STREQ(error.sentence,
                "predictions in bf16 are the CPU's alone: take the device cpu, or fp32");
-  EXPECT_EQ(fettle_set_precision(on_gpu.get(), FETTLE_FP32, nullptr), FETTLE_OK);
+  EXPECT_EQ(fettle_set_precision(on_gpu.get(), "fp32", nullptr), FETTLE_OK);
   EXPECT_TRUE(on_gpu.predict(9, 9));
-  if (fettle_set_precision(on_cpu.get(), FETTLE_BF16, nullptr) != FETTLE_OK) return;
+  if (fettle_set_precision(on_cpu.get(), "bf16", nullptr) != FETTLE_OK) return;
   EXPECT_EQ(fettle_set_device(on_cpu.get(), "cuda", &error), FETTLE_NO_DEVICE);
   EXPECT_NE(std::string_view(error.sentence).find("bf16"), std::string_view::npos);
   EXPECT_TRUE(on_cpu.predict(9, 9));
