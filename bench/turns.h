@@ -44,7 +44,7 @@ class Report {
   /// `lead_milliseconds`, so that its data is where it wants it and the others' idle threads have
   /// gone to sleep, then timed. Prints a line and keeps the case. `work` is FLOP or bytes a call.
   void add(const std::string& group, const std::string& name, double work,
-           std::span<const Contestant> contestants, double lead_milliseconds = 5);
+           std::span<const Contestant> contestants, double lead_milliseconds = 20);
 
   /// Writes the file of --out, if there is one. Returns the program's exit code.
   int finish() const;
