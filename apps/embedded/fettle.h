@@ -65,8 +65,8 @@ FETTLE_API fettle_code fettle_set_threads(fettle_model* model, int threads, fett
 FETTLE_API fettle_code fettle_set_device(fettle_model* model, const char* device,
                                          fettle_error* error);
 
-/* What convolutions multiply: "fp32" (what it begins with), or "bf16", faster and exact to about three
- * digits, where the processor can (AVX512-BF16); elsewhere, and on a GPU, bf16 is refused. */
+/* What convolutions multiply: "fp32" (what it begins with), or "bf16", faster and exact to about
+ * three digits, where the processor can (AVX512-BF16); elsewhere, and on a GPU, bf16 is refused. */
 FETTLE_API fettle_code fettle_set_precision(fettle_model* model, const char* precision,
                                             fettle_error* error);
 
