@@ -47,6 +47,15 @@ void run(const TapSum& sum, Conv2dWay way, const float* packed) {
                              : direct_run(sum, packed);
 }
 
+/// The forward sum of one group; `addend` [N,P,Q,K] may be nullptr.
+TapSum adding_sum(const Conv2dShape& s, int64_t g, const float* x, const float* w,
+                  const float* bias, const float* addend, Epilogue epilogue, float* y) {
+  const Group group = group_of(s, g);
+  TapSum sum = forward_sum(s, group, x, w, bias, epilogue, y);
+  if (addend) sum.addend = addend + group.y;
+  return sum;
+}
+
 void pack_and_run(const TapSum& sum) {
   thread_local Scratch scratch;
   const Conv2dWay way = way_of(sum, Precision::fp32);
@@ -60,8 +69,7 @@ void pack_and_run(const TapSum& sum) {
 void conv2d_forward(Cpu, const Conv2dShape& s, const float* x, const float* w, const float* bias,
                     Epilogue epilogue, float* y) {
   if (is_depthwise(s)) return depthwise_forward(s, x, w, bias, epilogue, y);
-  for (int64_t g = 0; g < s.groups; ++g)
-    pack_and_run(forward_sum(s, group_of(s, g), x, w, bias, epilogue, y));
+  conv2d_forward_adding(s, x, w, bias, nullptr, epilogue, y);
 }
 
 void conv2d_backward_input(Cpu, const Conv2dShape& s, const float* dy, const float* w, float* dx) {
@@ -117,9 +125,7 @@ void conv2d_forward_packed(const Conv2dShape& s, Precision precision, const floa
                            const float* packed, const float* bias, const float* addend,
                            Epilogue epilogue, float* y) {
   for (int64_t g = 0; g < s.groups; ++g) {
-    const Group group = group_of(s, g);
-    TapSum sum = forward_sum(s, group, x, nullptr, bias, epilogue, y);
-    if (addend) sum.addend = addend + group.y;
+    const TapSum sum = adding_sum(s, g, x, nullptr, bias, addend, epilogue, y);
     const Conv2dWay way = way_of(sum, precision);
     run(sum, way, packed + g * packed_floats(sum, way));
   }
@@ -127,12 +133,8 @@ void conv2d_forward_packed(const Conv2dShape& s, Precision precision, const floa
 
 void conv2d_forward_adding(const Conv2dShape& s, const float* x, const float* w, const float* bias,
                            const float* addend, Epilogue epilogue, float* y) {
-  for (int64_t g = 0; g < s.groups; ++g) {
-    const Group group = group_of(s, g);
-    TapSum sum = forward_sum(s, group, x, w, bias, epilogue, y);
-    if (addend) sum.addend = addend + group.y;
-    pack_and_run(sum);
-  }
+  for (int64_t g = 0; g < s.groups; ++g)
+    pack_and_run(adding_sum(s, g, x, w, bias, addend, epilogue, y));
 }
 
 Conv2dMemory conv2d_memory(const Conv2dShape& s, Precision precision, bool packed) {

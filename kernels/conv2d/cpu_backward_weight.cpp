@@ -115,17 +115,9 @@ void run_backward_weight(const Conv2dShape& shape, const Group& g, const float* 
     thread_local Scratch block_scratch, taps_scratch;
     for (int64_t i = begin; i < end; ++i) {
       const Box box = boxes[i];
-      const int64_t h0 = box.p0 * s.stride_h + window.h0, w0 = box.q0 * s.stride_w + window.w0;
-      const float* picture = sum.in + box.n * s.H * s.W * s.C;
-      Block block{picture + (h0 * s.W + w0) * s.C, s.W * s.C, s.C};
-      if (!in_place) {
-        const int64_t rows = (box.p1 - box.p0 - 1) * s.stride_h + window.h;
-        const int64_t columns = (box.q1 - box.q0 - 1) * s.stride_w + window.w;
-        // Vectors may read beyond the last pixel, into columns that nobody stores.
-        float* copy = block_scratch.floats(rows * columns * channels + panel_columns);
-        copy_with_border(picture + c0, s.H, s.W, channels, s.C, h0, w0, rows, columns, copy);
-        block = {copy, columns * channels, channels};
-      }
+      // Vectors may read beyond the last pixel, into columns that nobody stores.
+      Block block =
+          block_under(sum, window, box, in_place, c0, channels, panel_columns, block_scratch);
       std::vector<Segment> segments = segments_of(sum.taps, window, channels, block);
       if (narrow) {
         float* taps =

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/conv2d/tap_sum.h"
+#include "kernels/scratch.h"
 
 namespace fettle {
 
@@ -65,6 +66,21 @@ inline void copy_with_border(const float* picture, int64_t H, int64_t W, int64_t
     }
     std::fill_n(to + right * C, (columns - right) * C, 0.0f);
   }
+}
+
+/// The input under a box: where it lies or, unless `in_place`, `channels` of it from c0 on copied
+/// with their border into the scratch memory, after which `beyond` floats may be read.
+inline Block block_under(const TapSum& sum, const Window& window, const Box& box, bool in_place,
+                         int64_t c0, int64_t channels, int64_t beyond, Scratch& scratch) {
+  const int64_t h0 = box.p0 * sum.step_h + window.h0, w0 = box.q0 * sum.step_w + window.w0;
+  const float* picture = sum.in + box.n * sum.H * sum.W * sum.in_pixel + c0;
+  if (in_place)
+    return {picture + (h0 * sum.W + w0) * sum.in_pixel, sum.W * sum.in_pixel, sum.in_pixel};
+  const int64_t rows = (box.p1 - box.p0 - 1) * sum.step_h + window.h;
+  const int64_t columns = (box.q1 - box.q0 - 1) * sum.step_w + window.w;
+  float* copy = scratch.floats(rows * columns * channels + beyond);
+  copy_with_border(picture, sum.H, sum.W, channels, sum.in_pixel, h0, w0, rows, columns, copy);
+  return {copy, columns * channels, channels};
 }
 
 /// Contiguous floats of a block that hold the depth of consecutive taps.

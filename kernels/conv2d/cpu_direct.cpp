@@ -160,17 +160,8 @@ void run_direct(TapSum sum, const float* packed) {
   const BoxTasks tasks(cut(sum.N, sum.P, sum.Q, sum.C, sum.step_h, sum.step_w, window), panels);
   parallel_tasks(tasks.count(), [&](int64_t task) {
     const Box box = tasks.box(task);
-    const int64_t h0 = box.p0 * sum.step_h + window.h0, w0 = box.q0 * sum.step_w + window.w0;
-    const float* picture = sum.in + box.n * sum.H * sum.W * sum.in_pixel;
-    Block block{picture + (h0 * sum.W + w0) * sum.in_pixel, sum.W * sum.in_pixel, sum.in_pixel};
-    if (!in_place) {
-      const int64_t rows = (box.p1 - box.p0 - 1) * sum.step_h + window.h;
-      const int64_t columns = (box.q1 - box.q0 - 1) * sum.step_w + window.w;
-      thread_local Scratch scratch;
-      float* copy = scratch.floats(rows * columns * sum.C);
-      copy_with_border(picture, sum.H, sum.W, sum.C, sum.in_pixel, h0, w0, rows, columns, copy);
-      block = {copy, columns * sum.C, sum.C};
-    }
+    thread_local Scratch scratch;
+    const Block block = block_under(sum, window, box, in_place, 0, sum.C, 0, scratch);
     const std::vector<Segment> segments = segments_of(sum.taps, window, sum.C, block);
     for (int64_t panel = tasks.first_panel(task); panel < tasks.end_panel(task); ++panel) {
       const int64_t first = panel * panel_columns;

@@ -221,9 +221,7 @@ HWY_EXPORT(transform_weights);
 HWY_EXPORT(run_winograd);
 
 bool winograd_wins(const TapSum& sum) {
-  const Window window = window_of(sum.taps);
-  return sum.taps.size() == 9 && window.h == 3 && window.w == 3 && sum.step_h == 1 &&
-         sum.step_w == 1 && sum.C >= 16 && sum.K >= 16 && tiling_of(sum, 1).tiles >= least_tiles;
+  return suits_winograd(sum) && tile_grid_of(sum).count(sum.N) >= least_tiles;
 }
 
 int64_t winograd_packed_floats(const TapSum& sum) {
