@@ -73,16 +73,16 @@ void batch_norm(Report& report, const std::string& network, const BatchNormShape
   const Array gamma = random_values(s.C, 0.5f, 1.5f), beta = random_values(s.C);
   Array mean = zeros(s.C), variance = zeros(s.C), y = zeros(n), dx = zeros(n), dother = zeros(n);
   Array dgamma = zeros(s.C), dbeta = zeros(s.C);
-  const BatchNormTerm normal = {.x = x.data(),
-                                .gamma = gamma.data(),
-                                .beta = beta.data(),
-                                .mean = mean.data(),
-                                .variance = variance.data(),
-                                .epsilon = 1e-3f,
-                                .of_batch = true};
+  const BatchNormTerm<> normal = {.x = x.data(),
+                                  .gamma = gamma.data(),
+                                  .beta = beta.data(),
+                                  .mean = mean.data(),
+                                  .variance = variance.data(),
+                                  .epsilon = 1e-3f,
+                                  .of_batch = true};
   for (const bool two : {false, true}) {
     const std::string& name = two ? with_sum : forward;
-    const BatchNormSum sum = {{normal, {.x = two ? other.data() : nullptr}}, Epilogue::relu};
+    const BatchNormSum<> sum = {{normal, {.x = two ? other.data() : nullptr}}, Epilogue::relu};
     // The statistics must be known before anything is written: x is read twice, in both directions.
     measure(report, "batch_norm", name + "/forward", n * (two ? 4 : 3), {&mean, &variance, &y},
             [&](auto device) {

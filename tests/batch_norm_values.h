@@ -30,8 +30,8 @@ struct BatchNormValues {
     keep_off_the_kink();
   }
 
-  BatchNormSum sum(Epilogue epilogue, bool of_batch) const {
-    BatchNormSum sum = {{term(0, of_batch), term(1, of_batch)}, epilogue};
+  BatchNormSum<> sum(Epilogue epilogue, bool of_batch) const {
+    BatchNormSum<> sum = {{term(0, of_batch), term(1, of_batch)}, epilogue};
     if (second == Second::none) sum.terms[1] = {};
     if (second == Second::plain) sum.terms[1] = {.x = x[1].data()};
     return sum;
@@ -40,7 +40,7 @@ struct BatchNormValues {
   /// y, dbeta, dgamma and dx. `rung` may choose one for the reduction.
   template <class AnyDevice, class... Rung>
   Arrays outputs(AnyDevice device, Epilogue epilogue, bool of_batch, Rung... rung) const {
-    const BatchNormSum s = sum(epilogue, of_batch);
+    const BatchNormSum<> s = sum(epilogue, of_batch);
     const int64_t n = shape.rows * shape.C;
     Arrays out = {unwritten(n), unwritten(shape.C), unwritten(shape.C), unwritten(n)};
     if (second != Second::none) out.push_back(unwritten(n));
@@ -64,7 +64,7 @@ struct BatchNormValues {
   Array<> x[2], gamma[2], beta[2], mean[2], variance[2], dy;
 
  private:
-  BatchNormTerm term(int k, bool of_batch) const {
+  BatchNormTerm<> term(int k, bool of_batch) const {
     return {x[k].data(),        gamma[k].data(), beta[k].data(), mean[k].data(),
             variance[k].data(), 1e-3f,           of_batch};
   }

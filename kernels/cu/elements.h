@@ -1,6 +1,8 @@
 // Elements of tensors: vectors of neighbours, bfloat16, binary16 and tf32. A part of kernels/cu.h.
 #pragma once
 
+#include "kernels/half.h"
+
 namespace fettle {
 
 /// N neighbours that one instruction moves; as large as its alignment.
@@ -17,16 +19,6 @@ __device__ __forceinline__ Vec<T, N> load_vec(const T* p);
 template <int N, class T>
 __device__ __forceinline__ void store_vec(T* p, const Vec<T, N>& value);
 
-/// bfloat16: the upper half of a float (8 bits of exponent, 7 of mantissa).
-struct bf16 {
-  uint16_t bits;
-};
-
-/// IEEE 754 binary16: 5 bits of exponent, 10 of mantissa; its largest number is 65504.
-struct fp16 {
-  uint16_t bits;
-};
-
 FETTLE_HOST_DEVICE inline float to_float(float x) {
   return x;
 }
@@ -36,6 +28,16 @@ FETTLE_HOST_DEVICE inline float to_float(fp16 x);
 /// Rounds to nearest, ties to even.
 template <class T>
 FETTLE_HOST_DEVICE T from_float(float x);
+
+/// V neighbours as floats, whatever they are in memory, and back. p as for load_vec.
+template <int V, class T>
+__device__ __forceinline__ Vec<float, V> load_floats(const T* p);
+template <int V, class T>
+__device__ __forceinline__ void store_floats(T* p, const Vec<float, V>& value);
+
+/// Elements that 16 bytes hold.
+template <class T>
+inline constexpr int in_16_bytes = 16 / sizeof(T);
 
 /// The bits of x rounded to tf32, to nearest with ties away from zero.
 __device__ __forceinline__ uint32_t to_tf32(float x);
@@ -142,6 +144,20 @@ FETTLE_HOST_DEVICE inline fp16 from_float<fp16>(float x) {
     bits = bits_of(float_of(size) + 0.5f) - bits_of(0.5f);
   }
   return {static_cast<uint16_t>(sign | bits)};
+}
+
+template <int V, class T>
+__device__ __forceinline__ Vec<float, V> load_floats(const T* p) {
+  const auto raw = load_vec<V>(p);
+  Vec<float, V> value;
+  for (int k = 0; k < V; ++k) value[k] = to_float(raw[k]);
+  return value;
+}
+template <int V, class T>
+__device__ __forceinline__ void store_floats(T* p, const Vec<float, V>& value) {
+  Vec<T, V> raw;
+  for (int k = 0; k < V; ++k) raw[k] = from_float<T>(value[k]);
+  store_vec(p, raw);
 }
 
 }  // namespace fettle
