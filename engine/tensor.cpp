@@ -11,9 +11,11 @@ struct Tensor::Storage {
   std::shared_ptr<const Pending> pending;  // until somebody reads them
 };
 
-Tensor Tensor::deferred(const Shape& shape, Device device, std::shared_ptr<const Pending> pending) {
+Tensor Tensor::deferred(const Shape& shape, DType dtype, Device device,
+                        std::shared_ptr<const Pending> pending) {
   Tensor t;
   t.shape_ = shape;
+  t.dtype_ = dtype;
   t.device_ = device;
   t.defined_ = true;
   t.storage_ = std::make_shared<Storage>(Storage{nullptr, std::move(pending)});

@@ -5,14 +5,16 @@
 // columns: a thread goes down a vector of 16 bytes, four rows in flight, and the block's sums meet
 // in shared memory. In the second, a block adds the chunks of 16 columns. How rows are cut into
 // chunks follows from the shape alone, and every sum is formed in a fixed order, so the result has
-// the same bits from run to run and on every GPU. At most 64 rows follow one another in fp32; the
-// rest is a tree, and chunks are added in fp64: a sum of millions is as exact as one of a hundred.
+// the same bits from run to run and on every GPU. At most 64 rows follow one another in `Sum`,
+// float or double; the rest is a tree, and chunks are added in fp64: a sum of millions is as exact
+// as one of a hundred.
 //
 // Shared memory: 1 KiB a quantity and column of the vector. Bytes: each element is read once;
 // partial sums are few. The limit is memory bandwidth.
 #pragma once
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/cu.h"
 
@@ -43,9 +45,9 @@ struct ColumnSumsWalk {
   }
 };
 
-template <int Quantities, int V>
+template <int Quantities, int V, class Sum>
 struct ColumnSumsShared {
-  float v[Quantities][V][ColumnSumsWalk<V>::threads];
+  Sum v[Quantities][V][ColumnSumsWalk<V>::threads];
 };
 
 /// Adds what the lines of a block hold, at v[line * lanes + lane]: line 0 ends with the sums.
@@ -86,11 +88,11 @@ struct EachElement {
 /// `Element` may prepare numbers of its columns by element.columns<V>(column); with them,
 /// element.at<V>(i, prepared, values) sets the values to be added, where i counts the elements of
 /// the whole array.
-template <int Quantities, int V, class Element>
+template <int Quantities, int V, class Sum, class Element>
 __global__ void __launch_bounds__(256)
     column_sums_chunks_kernel(ColumnSumsShape shape, ColumnSumsWalk<V> walk, Element element,
-                              float* partial) {
-  auto& s = shared<ColumnSumsShared<Quantities, V>>();
+                              Sum* partial) {
+  auto& s = shared<ColumnSumsShared<Quantities, V, Sum>>();
   const int thread = static_cast<int>(threadIdx.x);
   const int line = thread / walk.lanes, lane = thread % walk.lanes;
   const int column = (static_cast<int>(blockIdx.x) * walk.lanes + lane) * V;
@@ -100,7 +102,7 @@ __global__ void __launch_bounds__(256)
   const int64_t end =
       first + walk.rows_a_chunk < shape.rows ? first + walk.rows_a_chunk : shape.rows;
   for (int64_t batch = blockIdx.z; batch < shape.batches; batch += gridDim.z) {
-    Vec<float, V> total[Quantities] = {};
+    Vec<Sum, V> total[Quantities] = {};
     const auto add_rows = [&](int64_t row, auto rows) {
       Vec<float, V> values[rows][Quantities];
 #pragma unroll
@@ -143,9 +145,9 @@ struct ColumnSumsFinish {
 };
 
 /// One block: 16 columns of a batch. `Finish` is called once, as finish(batch, column, sums).
-template <int Quantities, class Finish>
+template <int Quantities, class Sum, class Finish>
 __global__ void __launch_bounds__(ColumnSumsFinish::threads)
-    column_sums_finish_kernel(ColumnSumsShape shape, int64_t chunks, const float* partial,
+    column_sums_finish_kernel(ColumnSumsShape shape, int64_t chunks, const Sum* partial,
                               Finish finish) {
   using F = ColumnSumsFinish;
   struct Shared {
@@ -175,34 +177,34 @@ __global__ void __launch_bounds__(ColumnSumsFinish::threads)
   }
 }
 
-template <int Quantities, int V, class Element, class Finish>
+template <int Quantities, int V, class Sum, class Element, class Finish>
 void column_sums_by(const char* name, Cuda device, const ColumnSumsShape& shape,
                     const Element& element, const Finish& finish) {
   const ColumnSumsWalk<V> walk(shape);
-  float* partial = scratch<float>(device, shape.batches * walk.chunks * Quantities * shape.columns);
+  Sum* partial = scratch<Sum>(device, shape.batches * walk.chunks * Quantities * shape.columns);
   const auto batches = static_cast<unsigned>(std::min<int64_t>(shape.batches, 65535));
   const dim3 grid(static_cast<unsigned>(walk.column_blocks), static_cast<unsigned>(walk.chunks),
                   batches);
-  launch(name, column_sums_chunks_kernel<Quantities, V, Element>, grid, walk.threads, 0, device,
-         shape, walk, element, partial);
-  launch(name, column_sums_finish_kernel<Quantities, Finish>,
+  launch(name, column_sums_chunks_kernel<Quantities, V, Sum, Element>, grid, walk.threads, 0,
+         device, shape, walk, element, partial);
+  launch(name, column_sums_finish_kernel<Quantities, Sum, Finish>,
          dim3(blocks_for(shape.columns, ColumnSumsFinish::columns), batches),
-         ColumnSumsFinish::threads, 0, device, shape, walk.chunks, partial, finish);
+         ColumnSumsFinish::threads, 0, device, shape, walk.chunks, std::as_const(partial), finish);
 }
 
 /// finish(batch, column, sums over the rows of what `element` makes of each array element). `first`
 /// and `more` are the arrays that it reads or writes at the same index, nullptr where one is
 /// missing: they go by vectors of 16 bytes where all are aligned. Uses scratch().
-template <int Quantities, class Element, class Finish, class T, class... More>
+template <int Quantities, class Sum = float, class Element, class Finish, class T, class... More>
 void column_sums(const char* name, Cuda device, const ColumnSumsShape& shape,
                  const Element& element, const Finish& finish, const T* first,
                  const More*... more) {
   if (shape.batches == 0 || shape.columns == 0) return;
   constexpr int V = in_16_bytes<T>;
   if (shape.columns % V == 0 && in_vectors(first, more...)) {
-    column_sums_by<Quantities, V>(name, device, shape, element, finish);
+    column_sums_by<Quantities, V, Sum>(name, device, shape, element, finish);
   } else {
-    column_sums_by<Quantities, 1>(name, device, shape, element, finish);
+    column_sums_by<Quantities, 1, Sum>(name, device, shape, element, finish);
   }
 }
 

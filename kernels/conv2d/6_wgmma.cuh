@@ -17,8 +17,9 @@
 // takes them transposed, in panels of 64.
 //
 // Shared memory: `stages` of (128 + TileN) x 64 bf16. Traffic as in rung 5, but no register or
-// instruction of the multiplying warps moves data. The sums go from registers to global memory,
-// where four lanes fill a sector of 32 bytes. The limit it aims for is the rate of wgmma.
+// instruction of the multiplying warps moves data. The sums go from registers to global memory:
+// four lanes fill a sector of fp32, or trade words until each has 16 bytes of bf16 in a row. The
+// limit it aims for is the rate of wgmma.
 #pragma once
 
 #include "kernels/conv2d/operands.cuh"
@@ -59,7 +60,8 @@ struct WgmmaTile {
   int m0, column0, tap, split, k_begin, k_end;
 };
 
-/// The result as tiles. `columns` of them belong to each tap (backward weight) or there are no
+/// The result as tiles. `columns` of them belong to each tap (backward weight, whose taps are what
+/// groups are elsewhere) or there are no
 /// more; the summed axis counts in steps of 64.
 struct WgmmaProblem {
   GemmOutput out;
@@ -171,7 +173,7 @@ __device__ __forceinline__ void wgmma_produce(WgmmaShared<T>& shared, const Tens
 template <class Feed, class T = typename Feed::T>
 __device__ __forceinline__ void wgmma_consume(WgmmaShared<T>& shared, const WgmmaProblem& problem) {
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32;
-  const int group = thread / 128, row0 = thread / 32 * 16 + lane / 4;
+  const int group = thread / 128, row0 = thread / 32 * 16;
   RingPlace<T::stages> at;
   for (int item = static_cast<int>(blockIdx.x); item < problem.items();
        item += static_cast<int>(gridDim.x)) {
@@ -199,14 +201,9 @@ __device__ __forceinline__ void wgmma_consume(WgmmaShared<T>& shared, const Wgmm
     wgmma_wait<0>();
     if (tile.k_end > tile.k_begin && lane == 0) mbarrier_arrive(shared.empty[before]);
 
-#pragma unroll
-    for (int i = 0; i < T::N / 2; ++i) {
-      const int m = tile.m0 + row0 + i % 4 / 2 * 8;
-      const int column = tile.column0 + i / 4 * 8 + lane % 4 * 2 + i % 2;
-      if (m < problem.M && column < problem.columns) {
-        problem.out.store(m, tile.tap * problem.columns + column, 0, 0, tile.split, sums[i]);
-      }
-    }
+    store_mma_sums<T::N / 8>(problem.out, tile.m0 + row0, problem.M, tile.column0, problem.columns,
+                             tile.tap, tile.split, lane,
+                             [&](int j, int e) { return sums[j * 4 + e]; });
   }
 }
 

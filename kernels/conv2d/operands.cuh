@@ -263,20 +263,99 @@ struct InputUnderTaps {
   }
 };
 
-/// Where the product goes: out[m, n] at first + group * group_step + m * width + n.
+/// Where the product goes: out[m, n] at group * group_step + m * width + n of `first`, or rounded
+/// to bf16 in `rounded`.
 struct GemmOutput {
-  float* first;
-  int64_t group_step, split_step;  ///< split_step: from one part of a cut sum to the next
-  int width;
-  const float* bias;  ///< of output channel group * N + n, or nullptr
-  Epilogue epilogue;
+  float* first = nullptr;
+  bf16* rounded = nullptr;                 ///< if not nullptr, instead of `first`
+  int64_t group_step = 0, split_step = 0;  ///< split_step: from one part of a cut sum to the next
+  int width = 0;
+  const float* bias = nullptr;  ///< of output channel group * N + n
+  Epilogue epilogue = Epilogue::linear;
+  bool eights = false;  ///< of `rounded`, eight columns from a multiple of eight on are 16 bytes
 
-  __device__ void store(int m, int n, int N, int group, int split, float sum) const {
+  static GemmOutput to(float* y, int64_t width, int64_t group_step) {
+    return {.first = y, .group_step = group_step, .width = static_cast<int>(width)};
+  }
+  static GemmOutput to(bf16* y, int64_t width, int64_t group_step) {
+    return {.rounded = y,
+            .group_step = group_step,
+            .width = static_cast<int>(width),
+            .eights = width % 8 == 0 && group_step % 8 == 0 && in_vectors(y)};
+  }
+
+  __device__ float finished(int n, int N, int group, float sum) const {
     if (bias) sum += bias[group * N + n];
-    if (epilogue == Epilogue::relu && sum < 0) sum = 0;
-    first[split * split_step + group * group_step + int64_t{m} * width + n] = sum;
+    return epilogue == Epilogue::relu && sum < 0 ? 0.0f : sum;
+  }
+  __device__ void store(int m, int n, int N, int group, int split, float sum) const {
+    const int64_t at = split * split_step + group * group_step + int64_t{m} * width + n;
+    sum = finished(n, N, group, sum);
+    if (rounded) {
+      rounded[at] = from_float<bf16>(sum);
+    } else {
+      first[at] = sum;
+    }
   }
 };
+
+/// The four lanes of a quad exchange their words: lane l ends with word l of each, in the order of
+/// the lanes.
+__device__ __forceinline__ void transpose_quad(uint32_t (&w)[4], int lane) {
+#pragma unroll
+  for (int distance = 1; distance < 4; distance *= 2) {
+    const uint32_t upper = 0u - static_cast<uint32_t>(lane / distance % 2);  // a mask, no branch
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      if (i & distance) continue;
+      const uint32_t mine = (w[i] & upper) | (w[i + distance] & ~upper);
+      const uint32_t theirs = __shfl_xor_sync(all_lanes, mine, distance);
+      w[i] = (theirs & upper) | (w[i] & ~upper);
+      w[i + distance] = (w[i + distance] & upper) | (theirs & ~upper);
+    }
+  }
+}
+
+/// Stores what a warp holds of 16 rows from m0 on and `Words` times eight columns from n0 on, as
+/// mma_bf16, mma_tf32 and wgmma leave it: lane 4 * g + t has sums(j, e), of row g + e / 2 * 8 and
+/// column 8 * j + 2 * t + e % 2. The result ends before row M and column N.
+template <int Words, class Sums>
+__device__ __forceinline__ void store_mma_sums(const GemmOutput& out, int m0, int M, int n0, int N,
+                                               int group, int split, int lane, const Sums& sums) {
+  const int t = lane % 4;
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const int m = m0 + lane / 4 + half * 8;
+    if constexpr (Words % 4 == 0) {
+      if (out.eights) {  // the same for all
+#pragma unroll
+        for (int j = 0; j < Words; j += 4) {
+          uint32_t words[4];
+#pragma unroll
+          for (int i = 0; i < 4; ++i) {
+            const int n = n0 + (j + i) * 8 + 2 * t;
+            const bool there = n < N;
+            words[i] =
+                bf16_pair(there ? out.finished(n, N, group, sums(j + i, half * 2)) : 0.0f,
+                          there ? out.finished(n + 1, N, group, sums(j + i, half * 2 + 1)) : 0.0f);
+          }
+          transpose_quad(words, lane);
+          const int n = n0 + (j + t) * 8;
+          if (m >= M || n >= N) continue;
+          bf16* to = out.rounded + group * out.group_step + int64_t{m} * out.width + n;
+          store_vec(reinterpret_cast<uint32_t*>(to),
+                    Vec<uint32_t, 4>{{words[0], words[1], words[2], words[3]}});
+        }
+        continue;
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < Words * 2; ++i) {
+      const int n = n0 + i / 2 * 8 + 2 * t + i % 2;
+      if (m < M && n < N) out.store(m, n, N, group, split, sums(i / 2, half * 2 + i % 2));
+    }
+  }
+}
 
 /// What a block of threads computes: the outputs from (m0, n0) on of one group and one part of k.
 struct GemmBlock {

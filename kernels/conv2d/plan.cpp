@@ -121,20 +121,16 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int 
   if (narrow(shape) || !fits_32_bits(e) || !fits_grid(e, shape.groups, 32, 1)) return plan;
   const bool reduces_pixels = direction == Conv2dDirection::backward_weight;
   const int64_t taps_of_shape = shape.R * shape.S;
-  plan.rung = Conv2dRung::implicit_gemm;
-  if (precision != Precision::fp32 && compute_capability >= 80) {
-    plan.rung = Conv2dRung::tensor_core;
+  if (precision == Precision::bf16) {
+    if (compute_capability < 80 || !fits_bf16_operands(shape)) return plan;
+    const bool suits = fills_wgmma(direction, shape) || (taps_of_shape == 1 && reduces_pixels);
+    plan.rung = suits && fits_wgmma(direction, shape, compute_capability) ? Conv2dRung::wgmma
+                                                                          : Conv2dRung::multistage;
     plan.precision = precision;
-    if (precision == Precision::bf16 && fits_bf16_operands(shape)) {
-      const bool whole = shape.C / shape.groups % 8 == 0 && shape.K / shape.groups % 8 == 0;
-      const bool pointwise = taps_of_shape == 1;
-      const bool possible = fits_wgmma(direction, shape, compute_capability);
-      if (possible && (fills_wgmma(direction, shape) || (pointwise && reduces_pixels))) {
-        plan.rung = Conv2dRung::wgmma;
-      } else if (!pointwise || (whole && e.N > 32)) {  // many taps outweigh tiles half empty
-        plan.rung = Conv2dRung::multistage;
-      }
-    }
+  } else {
+    const bool tf32 = precision == Precision::tf32 && compute_capability >= 80;
+    plan.rung = tf32 ? Conv2dRung::tensor_core : Conv2dRung::implicit_gemm;
+    plan.precision = tf32 ? Precision::tf32 : Precision::fp32;
   }
   const bool persistent = plan.rung == Conv2dRung::wgmma;
   const int64_t taps = persistent && reduces_pixels ? taps_of_shape : 1, columns = e.N / taps;
@@ -188,10 +184,8 @@ std::vector<Conv2dPlan> all_conv2d_plans(Conv2dDirection direction, const Conv2d
     plans.push_back({Conv2dRung::tiled, Precision::fp32, 0, splits});
     for (const int tile : {0, 1}) {
       plans.push_back({Conv2dRung::implicit_gemm, Precision::fp32, tile, splits});
-      if (compute_capability < 80) continue;
-      for (const Precision precision : {Precision::tf32, Precision::bf16}) {
-        plans.push_back({Conv2dRung::tensor_core, precision, tile, splits});
-      }
+      if (compute_capability >= 80)
+        plans.push_back({Conv2dRung::tensor_core, Precision::tf32, tile, splits});
     }
   }
   for (const Conv2dRung rung : {Conv2dRung::multistage, Conv2dRung::wgmma}) {

@@ -29,7 +29,10 @@ FETTLE_HOST_DEVICE inline float to_float(fp16 x);
 template <class T>
 FETTLE_HOST_DEVICE T from_float(float x);
 
-/// V neighbours as floats, whatever they are in memory, and back. p as for load_vec.
+/// Two floats rounded to bf16, in one register.
+__device__ __forceinline__ uint32_t bf16_pair(float low, float high);
+
+/// V neighbours, float or bf16 in memory, as floats, and back. p as for load_vec.
 template <int V, class T>
 __device__ __forceinline__ Vec<float, V> load_floats(const T* p);
 template <int V, class T>
@@ -124,9 +127,24 @@ FETTLE_HOST_DEVICE inline float from_float<float>(float x) {
 }
 template <>
 FETTLE_HOST_DEVICE inline bf16 from_float<bf16>(float x) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  bf16 rounded;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(rounded.bits) : "f"(x));
+  return rounded;
+#else
   const uint32_t bits = bits_of(x);
-  if (x != x) return {static_cast<uint16_t>((bits >> 16) | 0x40u)};  // a NaN stays one
+  if (x != x) return {0x7FFF};
   return {static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16)};
+#endif
+}
+__device__ __forceinline__ uint32_t bf16_pair(float low, float high) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  uint32_t both;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+  return both;
+#else
+  return from_float<bf16>(low).bits | uint32_t{from_float<bf16>(high).bits} << 16;
+#endif
 }
 
 template <>
@@ -155,9 +173,15 @@ __device__ __forceinline__ Vec<float, V> load_floats(const T* p) {
 }
 template <int V, class T>
 __device__ __forceinline__ void store_floats(T* p, const Vec<float, V>& value) {
-  Vec<T, V> raw;
-  for (int k = 0; k < V; ++k) raw[k] = from_float<T>(value[k]);
-  store_vec(p, raw);
+  if constexpr (sizeof(T) == 2 && V % 2 == 0) {
+    Vec<uint32_t, V / 2> pairs;
+    for (int k = 0; k < V; k += 2) pairs[k / 2] = bf16_pair(value[k], value[k + 1]);
+    store_vec(reinterpret_cast<uint32_t*>(p), pairs);
+  } else {
+    Vec<T, V> raw;
+    for (int k = 0; k < V; ++k) raw[k] = from_float<T>(value[k]);
+    store_vec(p, raw);
+  }
 }
 
 }  // namespace fettle

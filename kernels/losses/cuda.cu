@@ -174,8 +174,8 @@ void tversky_forward(Cuda device, const TverskyShape& shape, const float* probab
                      const float* targets, float* sums, float* loss) {
   const ColumnSumsShape by_group = sums_shape(shape);
   double* losses = scratch<double>(device, shape.groups(), 1);  // column_sums() has slot 0
-  column_sums<3>("tversky_forward", device, by_group, Overlap{probabilities, targets},
-                 WriteGroup{shape, sums, losses}, probabilities, targets);
+  column_sums<3, double>("tversky_forward", device, by_group, Overlap{probabilities, targets},
+                         WriteGroup{shape, sums, losses}, probabilities, targets);
   launch("tversky_forward", tversky_loss_kernel, 1, 32, 0, device, shape.groups(), losses, loss);
 }
 

@@ -63,14 +63,15 @@ TEST(Conv2dPlans, OperandsOfMoreThan32Bits) {
   s.N = 20'000;
   EXPECT_EQ(plan(forward, s, 90), "wgmma bf16 128x64");
   s.N = 30'000;  // 3.0e9 eights of channels
-  EXPECT_EQ(plan(forward, s, 90), "tensor_core bf16 128x64");
+  EXPECT_EQ(plan(forward, s, 90), "direct");
 }
 
 TEST(Conv2dPlans, OtherGpusAndPrecisions) {
   const Conv2dShape s = square(56, 64, 64, 3, 1);
   EXPECT_EQ(plan(forward, s, 80), "multistage bf16 64x64");
   EXPECT_EQ(plan(forward, s, 100), "multistage bf16 64x64");
-  EXPECT_EQ(plan(forward, s, 75), "implicit_gemm fp32 128x64");
+  EXPECT_EQ(plan(forward, s, 75), "direct");
+  EXPECT_EQ(plan(forward, s, 75, Precision::tf32), "implicit_gemm fp32 128x64");
   EXPECT_EQ(plan(forward, s, 90, Precision::tf32), "tensor_core tf32 128x64");
   EXPECT_EQ(plan(forward, s, 90, Precision::fp32), "implicit_gemm fp32 128x64");
 }
