@@ -129,7 +129,7 @@ void train(TrainOptions o) {
   const Task task = model_entry(o.model).task;
   require(task == Task::segmentation || o.crop.height == 0,
           "--crop is for models that draw masks; ", o.model, " looks at whole pictures");
-  const Device device = choose_device(o.device);
+  const Device device = choose_device(o.compute);
   Training t{task, {}, {}};
   std::tie(t.train, t.validation) = read_data(o, task);
   print_data(o, t);

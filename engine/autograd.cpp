@@ -97,6 +97,7 @@ void backward(const Tensor& loss) {
 std::shared_ptr<Node> make_leaf(const Tensor& tensor) {
   auto node = std::make_shared<Node>();
   node->shape = tensor.shape();
+  node->dtype = tensor.dtype();
   node->device = tensor.device();
   return node;
 }

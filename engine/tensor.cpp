@@ -145,7 +145,8 @@ void Tensor::set_requires_grad(bool on) {
     node_ = nullptr;
     return;
   }
-  require(dtype_ == DType::f32, "a tensor of ", name_of(dtype_), " can have no gradient");
+  require(dtype_ == DType::f32 || dtype_ == DType::bf16, "a tensor of ", name_of(dtype_),
+          " can have no gradient");
   if (!node_) node_ = make_leaf(*this);
 }
 

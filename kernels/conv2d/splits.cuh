@@ -42,10 +42,9 @@ void in_splits(const char* name, int splits, int step, Cuda device, G gemm, int6
   if (gemm.splits == 1 && channels == padded) return compute(gemm);
 
   const int64_t part = channels == padded ? outputs : outputs / channels * padded;
-  gemm.out = {.first = scratch<float>(device, gemm.splits * part),
-              .group_step = final.group_step,
-              .split_step = part,
-              .width = final.width};
+  gemm.out = GemmOutput::to(scratch<float>(device, gemm.splits * part), final.width,
+                            final.group_step);
+  gemm.out.split_step = part;
   compute(gemm);
   const auto add = [&](auto* to, auto whole, auto with_pads) {
     launch(name, channels == padded ? whole : with_pads, strided_blocks(outputs, 256), 256, 0,
