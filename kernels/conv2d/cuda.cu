@@ -112,14 +112,15 @@ void conv2d_backward_input(Cuda device, const Conv2dPlan& plan, const Conv2dShap
     return;
   }
   const GemmShape g(s);
+  const InputPhases phases(s);
   const Gemm<OutputsOverInput<float>, WeightsTransposed<float>> gemm = {
-      {g, dy},
-      {g, w},
+      {g, phases, dy},
+      {g, phases, w},
       {dx, g.Cg, 0, g.C, nullptr, Epilogue::linear},
-      g.N * g.H * g.W,
+      g.N * phases.h.pixels * phases.w.pixels,
       g.Cg,
-      g.R * g.S * g.Kg,
-      static_cast<int>(s.groups),
+      phases.h.taps * phases.w.taps * g.Kg,
+      static_cast<int>(s.groups * phases.count()),
       1,
       0};
   run_gemm("conv2d_backward_input", plan, device, gemm, outputs, in_fours(s, dy, w));

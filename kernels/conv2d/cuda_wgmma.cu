@@ -24,10 +24,10 @@ void with_tiling(const Conv2dPlan& plan, const F& f) {
   f(Tile2{});
 }
 
-/// A convolution by 1x1 reads the pixels as they lie.
-bool pointwise(const Conv2dShape& s) {
-  return s.R == 1 && s.S == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_top == 0 &&
-         s.pad_left == 0 && s.P == s.H && s.Q == s.W;
+/// Whether a convolution by 1x1 reads the pixels as they lie.
+bool pointwise(const Conv2dShape& s, const WindowsMap& w) {
+  return s.R == 1 && s.S == 1 && w.stride_h == 1 && w.stride_w == 1 && w.first_h == 0 &&
+         w.first_w == 0 && w.P == w.H && w.Q == w.W;
 }
 
 /// The windows of the convolution over x; `pixels` is left open.
@@ -64,14 +64,16 @@ WindowPlaces places(const WindowsMap& w, const Conv2dShape& s) {
           static_cast<int>(s.dilation_w)};
 }
 
-WgmmaProblem problem(const GemmOutput& out, int64_t M, int64_t columns, int64_t taps, int64_t steps,
-                     int tile_m, int tile_n) {
+WgmmaProblem problem(const GemmOutput& out, int64_t M, int64_t phases, int64_t columns,
+                     int64_t taps, int64_t steps, int tile_m, int tile_n) {
+  const int64_t tiles_of_phase = (M + tile_m - 1) / tile_m;
   const int64_t tiles_of_tap = (columns + tile_n - 1) / tile_n;
   return {.out = out,
           .M = static_cast<int>(M),
           .columns = static_cast<int>(columns),
           .by_tiles_n = Divider(tiles_of_tap * taps),
-          .by_tiles_m = Divider((M + tile_m - 1) / tile_m),
+          .by_tiles_m = Divider(tiles_of_phase * phases),
+          .by_tiles_of_phase = Divider(tiles_of_phase),
           .by_tiles_of_tap = Divider(tiles_of_tap),
           .K = static_cast<int>(steps)};
 }
@@ -91,29 +93,21 @@ void run(const WgmmaCall& call, const TensorMap& a, const TensorMap& b, const Fe
             });
 }
 
-/// Forward, and backward input as the forward convolution of dy: `w` are its windows and `columns`
-/// the channels of the result.
-template <bool Forward>
-void run_windows_times_filters(const WgmmaCall& call, WindowsMap w, int64_t columns) {
+/// Forward and backward input: calls start(tiling, tiled, windows, their map, map of the filters).
+template <bool Forward, class F>
+void with_windows_and_filters(const WgmmaCall& call, WindowsMap w, const F& start) {
   const Conv2dShape &s = call.shape, eights = in_eights(s);
-  const int64_t taps = s.R * s.S, chunks = (w.C + 63) / 64, M = w.N * w.P * w.Q;
-  const bool tiled = pointwise(s);
+  const bool tiled = pointwise(s, w);
   with_tiling(call.plan, [&](auto tiling) {
     using T = decltype(tiling);
     w.pixels = T::M;
-    const TensorMap filters = tiled_map(bf16_element, call.b, {eights.C, taps, eights.K},
+    const TensorMap windows = map_of_windows(call.a, w, tiled);
+    const TensorMap filters = tiled_map(bf16_element, call.b, {eights.C, s.R * s.S, eights.K},
                                         {64, 1, Forward ? T::N : 64}, b128);
-    const auto start = [&](auto feed) {
-      feed.windows = places(w, s);
-      feed.by_chunks = Divider(chunks);
-      feed.last_tap = static_cast<int>(taps) - 1;
-      run(call, map_of_windows(call.a, w, tiled), filters, feed,
-          problem(call.out, M, columns, 1, taps * chunks, T::M, T::N), M * columns);
-    };
     if (tiled) {
-      start(WindowsTimesFilters<T, true, Forward>{});
+      start(tiling, std::true_type{}, windows, filters);
     } else {
-      start(WindowsTimesFilters<T, false, Forward>{});
+      start(tiling, std::false_type{}, windows, filters);
     }
   });
 }
@@ -121,25 +115,45 @@ void run_windows_times_filters(const WgmmaCall& call, WindowsMap w, int64_t colu
 }  // namespace
 
 void conv2d_forward_wgmma(const WgmmaCall& call) {
-  run_windows_times_filters<true>(call, windows_of_x(call.shape), call.shape.K);
+  const Conv2dShape& s = call.shape;
+  const WindowsMap w = windows_of_x(s);
+  const int64_t chunks = (w.C + 63) / 64, M = s.N * s.P * s.Q;
+  with_windows_and_filters<true>(
+      call, w, [&](auto tiling, auto tiled, const TensorMap& windows, const TensorMap& filters) {
+        using T = decltype(tiling);
+        WindowsTimesFilters<T, tiled.value> feed;
+        feed.windows = places(w, s);
+        feed.by_chunks = Divider(chunks);
+        run(call, windows, filters, feed,
+            problem(call.out, M, 1, s.K, 1, s.R * s.S * chunks, T::M, T::N), M * s.K);
+      });
 }
 
 void conv2d_backward_input_wgmma(const WgmmaCall& call) {
   const Conv2dShape& s = call.shape;
-  run_windows_times_filters<false>(call,
-                                   {.N = s.N,
-                                    .H = s.P,
-                                    .W = s.Q,
-                                    .C = in_eights(s).K,
-                                    .P = s.H,
-                                    .Q = s.W,
-                                    .stride_h = 1,
-                                    .stride_w = 1,
-                                    .first_h = s.pad_top - (s.R - 1) * s.dilation_h,
-                                    .first_w = s.pad_left - (s.S - 1) * s.dilation_w,
-                                    .pixels = 0,
-                                    .channels = 64},
-                                   s.C);
+  const InputPhases phases(s);
+  const WindowsMap w = {.N = s.N,
+                        .H = s.P,
+                        .W = s.Q,
+                        .C = in_eights(s).K,
+                        .P = phases.h.pixels,
+                        .Q = phases.w.pixels,
+                        .stride_h = 1,
+                        .stride_w = 1,
+                        .first_h = phases.h.first_output,
+                        .first_w = phases.w.first_output,
+                        .pixels = 0,
+                        .channels = 64};
+  const int64_t chunks = (w.C + 63) / 64, M = w.N * w.P * w.Q;
+  const int64_t steps = phases.h.taps * phases.w.taps * chunks;
+  with_windows_and_filters<false>(
+      call, w, [&](auto tiling, auto tiled, const TensorMap& windows, const TensorMap& filters) {
+        using T = decltype(tiling);
+        const PhasesTimesFilters<T, tiled.value> feed = {places(w, s), phases, Divider(chunks),
+                                                         static_cast<int>(s.S)};
+        run(call, windows, filters, feed,
+            problem(call.out, M, phases.count(), s.C, 1, steps, T::M, T::N), s.N * s.H * s.W * s.C);
+      });
 }
 
 void conv2d_backward_weight_wgmma(const WgmmaCall& call) {
@@ -147,14 +161,14 @@ void conv2d_backward_weight_wgmma(const WgmmaCall& call) {
   const int64_t pixels = s.N * s.P * s.Q, taps = s.R * s.S;
   WindowsMap w = windows_of_x(s);
   w.pixels = 64;
-  const bool tiled = pointwise(s);
+  const bool tiled = pointwise(s, w);
   with_tiling(call.plan, [&](auto tiling) {
     using T = decltype(tiling);
     const TensorMap outputs = tiled_map(bf16_element, call.a, {eights.K, pixels}, {64, 64}, b128);
     const auto start = [&](auto feed) {
       feed.windows = places(w, s);
       run(call, outputs, map_of_windows(call.b, w, tiled), feed,
-          problem(call.out, s.K, s.C, taps, (pixels + 63) / 64, T::M, T::N), s.K * taps * s.C);
+          problem(call.out, s.K, 1, s.C, taps, (pixels + 63) / 64, T::M, T::N), s.K * taps * s.C);
     };
     if (tiled) {
       start(OutputsTimesWindows<T, true>{});

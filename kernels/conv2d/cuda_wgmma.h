@@ -19,7 +19,7 @@ struct WgmmaCall {
 
 /// a = x, b = w.
 void conv2d_forward_wgmma(const WgmmaCall& call);
-/// a = dy, b = w; stride one.
+/// a = dy, b = w.
 void conv2d_backward_input_wgmma(const WgmmaCall& call);
 /// a = dy, b = x.
 void conv2d_backward_weight_wgmma(const WgmmaCall& call);

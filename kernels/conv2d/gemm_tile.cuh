@@ -118,14 +118,14 @@ __device__ __forceinline__ void store_mma_sums(const G& gemm, const GemmBlock& b
                                                const float (&sums)[WordsM][WordsN][4]) {
 #pragma unroll
   for (int i = 0; i < WordsM; ++i) {
+    const int m = block.m0 + row0 + i * 16 + lane / 4;
+    const int places[2] = {gemm.place(block, m), gemm.place(block, m + 8)};
 #pragma unroll
     for (int j = 0; j < WordsN; ++j) {
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
-        const int m = block.m0 + row0 + i * 16 + lane / 4 + e / 2 * 8;
         const int n = block.n0 + column0 + j * 8 + lane % 4 * 2 + e % 2;
-        if (m < gemm.M && n < gemm.N)
-          gemm.out.store(m, n, gemm.N, block.group, block.split, sums[i][j][e]);
+        gemm.store(block, places[e / 2], n, sums[i][j][e]);
       }
     }
   }

@@ -5,15 +5,17 @@
 //                     m              n          k              A            B
 //   forward           pixel (n,p,q)  output k   (r,s,c)        x, gathered  w
 //   backward input    pixel (n,h,w)  input c    (r,s,k)        dy, gathered w, transposed
+//                     of a phase                of its taps
 //   backward weight   output k       (r,s,c)    pixel (n,p,q)  dy           x, gathered
 //
 // An operand says where element (row, k) lies, or that it is a zero of the padding. What follows
 // from the row alone and from k alone is worked out apart, so that a loader does each once. A group
-// is a matrix product of its own. Rungs 2 to 5 compute any of the three with the same code, of
-// floats or of bf16.
+// is a matrix product of its own, and of backward input so is every phase (phases.h). Rungs 2 to 5
+// compute any of the three with the same code, of floats or of bf16.
 #pragma once
 
 #include "kernels/conv2d/conv2d.h"
+#include "kernels/conv2d/phases.h"
 #include "kernels/cu.h"
 #include "kernels/divider.h"
 
@@ -23,7 +25,7 @@ namespace fettle {
 struct GemmShape {
   int N, H, W, C, K, R, S, P, Q, Cg, Kg;
   int stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
-  Divider by_Q, by_P, by_W, by_H, by_Cg, by_Kg, by_S, by_stride_h, by_stride_w;
+  Divider by_Q, by_P, by_Cg, by_Kg, by_S, by_groups;
 
   explicit GemmShape(const Conv2dShape& s)
       : N(static_cast<int>(s.N)),
@@ -45,13 +47,10 @@ struct GemmShape {
         pad_left(static_cast<int>(s.pad_left)),
         by_Q(s.Q),
         by_P(s.P),
-        by_W(s.W),
-        by_H(s.H),
         by_Cg(s.C / s.groups),
         by_Kg(s.K / s.groups),
         by_S(s.S),
-        by_stride_h(s.stride_h),
-        by_stride_w(s.stride_w) {}
+        by_groups(s.groups) {}
 };
 
 __device__ __forceinline__ int min_of(int a, int b) {
@@ -141,39 +140,51 @@ struct Weights {
   }
 };
 
-/// dy of the windows that cover an input pixel: A of backward input.
+/// dy of the windows that cover an input pixel: A of backward input. Its products are numbered
+/// phase * groups + group.
 template <class T>
 struct OutputsOverInput {
   using Element = T;
   static constexpr bool along_k = true;
   GemmShape g;
+  InputPhases phases;
   const T* dy;
 
   __device__ const T* base() const { return dy; }
   struct Row {
     const T* picture;
-    int h, w;
+    int p, q;
   };
   struct Depth {
-    int h, w, k;
+    int p, q, k;
     bool valid;
   };
-  __device__ Row row(int m, int group) const {
-    if (m >= g.N * g.H * g.W) return {nullptr, 0, 0};
-    const PixelIndex at = pixel_index(m, g.by_W, g.by_H);
-    return {dy + int64_t{at.n} * g.P * g.Q * g.K + group * g.Kg, at.row + g.pad_top,
-            at.column + g.pad_left};
+  __device__ Row row(int m, int product) const {
+    const int phase = g.by_groups.quotient(product), group = g.by_groups.remainder(product, phase);
+    const PixelIndex at = pixel_index(m, phases.w.by_pixels, phases.h.by_pixels);
+    if (at.n >= g.N) return {nullptr, 0, 0};
+    return {dy + int64_t{at.n} * g.P * g.Q * g.K + group * g.Kg, at.row + phases.rows(phase).offset,
+            at.column + phases.columns(phase).offset};
   }
-  __device__ Depth depth(int k, int) const {
-    const TapIndex tap = tap_index(k, g.by_Kg, g.by_S);
-    return {tap.r * g.dilation_h, tap.s * g.dilation_w, tap.channel, k < g.R * g.S * g.Kg};
+  __device__ Depth depth(int k, int product) const {
+    const int phase = g.by_groups.quotient(product);
+    const TapIndex tap = tap_index(k, g.by_Kg, phases.columns(phase).by_taps);
+    return {tap.r * phases.h.dilation, tap.s * phases.w.dilation, tap.channel,
+            tap.r < phases.rows(phase).taps};
   }
   __device__ const T* element(const Row& row, const Depth& d) const {
-    const int above = row.h - d.h, left = row.w - d.w;
-    if (!row.picture || !d.valid || above < 0 || left < 0) return nullptr;
-    const int p = g.by_stride_h.quotient(above), q = g.by_stride_w.quotient(left);
-    if (p * g.stride_h != above || q * g.stride_w != left || p >= g.P || q >= g.Q) return nullptr;
+    const int p = row.p - d.p, q = row.q - d.q;
+    if (!row.picture || !d.valid || !inside(p, g.P) || !inside(q, g.Q)) return nullptr;
     return row.picture + (int64_t{p} * g.Q + q) * g.K + d.k;
+  }
+
+  /// Where a product's rows lie in the result, or -1; and what it sums over.
+  __device__ int place(int m, int product) const {
+    const PixelIndex at = pixel_index(m, phases.w.by_pixels, phases.h.by_pixels);
+    return at.n < g.N ? phases.place(at.n, at.row, at.column, g.by_groups.quotient(product)) : -1;
+  }
+  __device__ int steps(int product) const {
+    return phases.taps(g.by_groups.quotient(product)) * g.Kg;
   }
 };
 
@@ -183,6 +194,7 @@ struct WeightsTransposed {
   using Element = T;
   static constexpr bool along_k = false;
   GemmShape g;
+  InputPhases phases;
   const T* w;
 
   __device__ const T* base() const { return w; }
@@ -194,10 +206,13 @@ struct WeightsTransposed {
     const T* tap;
   };
   __device__ Row row(int n, int) const { return {n, n < g.Cg}; }
-  __device__ Depth depth(int k, int group) const {
-    if (k >= g.R * g.S * g.Kg) return {nullptr};
-    const TapIndex tap = tap_index(k, g.by_Kg, g.by_S);
-    return {w + ((int64_t{group * g.Kg + tap.channel} * g.R + tap.r) * g.S + tap.s) * g.Cg};
+  __device__ Depth depth(int k, int product) const {
+    const int phase = g.by_groups.quotient(product), group = g.by_groups.remainder(product, phase);
+    const AxisPhase &rows = phases.rows(phase), &columns = phases.columns(phase);
+    const TapIndex tap = tap_index(k, g.by_Kg, columns.by_taps);
+    if (tap.r >= rows.taps) return {nullptr};
+    const int r = rows.tap + tap.r * phases.h.tap_step, s = columns.tap + tap.s * phases.w.tap_step;
+    return {w + ((int64_t{group * g.Kg + tap.channel} * g.R + r) * g.S + s) * g.Cg};
   }
   __device__ const T* element(const Row& row, const Depth& d) const {
     return row.valid && d.tap ? d.tap + row.c : nullptr;
@@ -283,8 +298,8 @@ struct GemmBlock {
   int m0, n0, group, split, k_begin, k_end;
 };
 
-/// A matrix product M x N x K for each group; the summed axis is cut into `splits` parts of
-/// `k_per_split`.
+/// A matrix product M x N x K for each group, or for each group and phase (`groups` counts both);
+/// the summed axis is cut into `splits` parts of `k_per_split`.
 template <class OperandA, class OperandB>
 struct Gemm {
   OperandA a;
@@ -293,14 +308,32 @@ struct Gemm {
   int M, N, K;
   int groups, splits, k_per_split;
 
+  static constexpr bool in_phases = requires(const OperandA& operand) { operand.place(0, 0); };
+
   __device__ GemmBlock block(int tile_m, int tile_n) const {
     const int z = static_cast<int>(blockIdx.z), split = z % splits, k_begin = split * k_per_split;
+    int steps = K;
+    if constexpr (in_phases) steps = a.steps(z / splits);
     return {static_cast<int>(blockIdx.x) * tile_m,
             static_cast<int>(blockIdx.y) * tile_n,
             z / splits,
             split,
             k_begin,
-            min_of(k_begin + k_per_split, K)};
+            min_of(k_begin + k_per_split, steps)};
+  }
+  /// Which row of the result is row m of the block's product; -1 if none.
+  __device__ int place(const GemmBlock& block, int m) const {
+    if constexpr (in_phases) {
+      return a.place(m, block.group);
+    } else {
+      return m < M ? m : -1;
+    }
+  }
+  /// Stores the sum of column n there, if there is such an output.
+  __device__ void store(const GemmBlock& block, int place, int n, float sum) const {
+    int group = block.group;
+    if constexpr (in_phases) group = a.g.by_groups.remainder(group, a.g.by_groups.quotient(group));
+    if (place >= 0 && n < N) out.store(place, n, N, group, block.split, sum);
   }
 };
 

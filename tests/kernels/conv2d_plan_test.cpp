@@ -43,12 +43,14 @@ TEST(Conv2dPlans, HopperMultipliesByWarpgroups) {
   EXPECT_EQ(plan(forward, square(14, 256, 1024, 1, 1), 90), "wgmma bf16 128x64");
   EXPECT_EQ(plan(forward, square(56, 128, 128, 3, 2), 90), "wgmma bf16 128x64");
   EXPECT_EQ(plan(backward_input, square(56, 64, 64, 3, 1), 90), "wgmma bf16 128x64");
+  EXPECT_EQ(plan(backward_input, square(56, 128, 128, 3, 2), 90), "wgmma bf16 128x64");
+  EXPECT_EQ(plan(backward_input, square(28, 512, 1024, 1, 2), 90), "wgmma bf16 128x64");
+  EXPECT_EQ(plan(backward_input, square(56, 256, 256, 3, 2), 90), "wgmma bf16 128x128");
   EXPECT_EQ(plan(backward_weight, square(56, 64, 64, 3, 1), 90), "wgmma bf16 128x64 in 29 splits");
   EXPECT_EQ(plan(backward_weight, square(256, 16, 4, 1, 1), 90), "wgmma bf16 128x64 in 256 splits");
 }
 
 TEST(Conv2dPlans, WhatRung6CannotDoOrWouldFillWithZeros) {
-  EXPECT_EQ(plan(backward_input, square(56, 128, 128, 3, 2), 90), "multistage bf16 128x128");
   EXPECT_EQ(plan(forward, square(56, 16, 64, 3, 1), 90), "multistage bf16 64x64");
   EXPECT_EQ(plan(forward, square(224, 3, 64, 7, 2), 90), "multistage bf16 64x64");
   Conv2dShape grouped = square(56, 128, 128, 3, 1);
