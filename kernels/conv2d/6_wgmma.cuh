@@ -1,8 +1,9 @@
 // Rung 6: a whole warpgroup multiplies, and nobody computes an address. One thread of the
-// producer's warpgroup starts bulk copies of boxes: 64 channels of 64 or 128 windows, and of as
-// many filters; the copy engine finds the windows, swizzles the boxes and fills in zeros outside
-// the picture. Two warpgroups of consumers give the boxes to wgmma as they lie in shared memory and
-// hold the sums, 64 rows each. Mbarriers pass the stages of the ring to and fro.
+// producer's warpgroup starts bulk copies of boxes: 128 bytes of channels (64 bf16 or 32 floats) of
+// 64 or 128 windows, and of as many filters; the copy engine finds the windows, swizzles the boxes
+// and fills in zeros outside the picture. Two warpgroups of consumers give the boxes to wgmma as
+// they lie in shared memory and hold the sums, 64 rows each. Mbarriers pass the stages of the ring
+// to and fro.
 //
 // A block works through tiles of 128 x TileN outputs, one after another: while the consumers store
 // the sums of one, the producer fills the ring for the next.
@@ -17,7 +18,12 @@
 // them, as their windows begin at most a few outputs apart. Its filters lie across the summed axis,
 // and so do both operands of backward weight: wgmma takes them transposed, in panels of 64.
 //
-// Shared memory: `stages` of (128 + TileN) x 64 bf16. Traffic as in rung 5, but no register or
+// In tf32 it takes no operand transposed. The filters of backward input are transposed by a pass of
+// their own (filters_transposed.cuh); of backward weight that would be both tensors of pixels, in
+// every call, so that rung 4 keeps it. The other tensors are read as they lie: the copy engine
+// rounds floats to tf32, to nearest, where wgmma by itself would cut their last 13 bits off.
+//
+// Shared memory: `stages` of (128 + TileN) x 128 bytes. Traffic as in rung 5, but no register or
 // instruction of the multiplying warps moves data. The sums go from registers to global memory,
 // where four lanes fill a sector of 32 bytes. The limit it aims for is the rate of wgmma.
 #pragma once
@@ -26,10 +32,13 @@
 
 namespace fettle {
 
-template <int TileN, int Stages>
+/// Elements are bf16, or float for tf32.
+template <class E, int TileN, int Stages>
 struct WgmmaTiling {
-  static constexpr int M = 128, N = TileN, depth = 64, stages = Stages;
-  static constexpr int panel_bytes = 64 * 128;  ///< 64 lines of 64 bf16
+  using Element = E;
+  static constexpr int M = 128, N = TileN, stages = Stages;
+  static constexpr int line_bytes = 128, depth = line_bytes / static_cast<int>(sizeof(E));
+  static constexpr int panel_bytes = 64 * line_bytes;  ///< 64 lines
   static constexpr int a_bytes = M / 64 * panel_bytes, b_bytes = N / 64 * panel_bytes;
   static constexpr int consumers = 256, threads = consumers + 128;
   /// Where the sums take most of the registers, the producer gives its own away.
@@ -61,7 +70,8 @@ struct WgmmaTile {
 };
 
 /// The result as tiles. M rows belong to each phase (backward input) and `columns` columns to each
-/// tap (backward weight), or there are no more; the summed axis counts in steps of 64, K at most.
+/// tap (backward weight), or there are no more; the summed axis counts in steps of `depth`, K at
+/// most.
 struct WgmmaProblem {
   GemmOutput out;
   int M, columns;
@@ -141,7 +151,7 @@ struct WindowsTimesFilters : OnePhase {
 template <class Tiling, bool Tiled>
 struct PhasesTimesFilters {
   using T = Tiling;
-  static constexpr bool a_along_k = true, b_along_k = false;
+  static constexpr bool a_along_k = true, b_along_k = sizeof(typename T::Element) == 4;
   WindowPlaces windows;
   InputPhases phases;
   Divider by_chunks;
@@ -164,9 +174,13 @@ struct PhasesTimesFilters {
     windows.template copy<Tiled>(to.a, a, full, tile.m0,
                                  rows.offset - i * phases.h.dilation - windows.first_h,
                                  columns.offset - j * phases.w.dilation - windows.first_w, k);
+    if constexpr (b_along_k) {
+      bulk_copy(to.b, b, full, k, r * S + s, tile.column0);
+    } else {
 #pragma unroll
-    for (int panel = 0; panel < T::N / 64; ++panel) {
-      bulk_copy(to.b + panel * T::panel_bytes, b, full, tile.column0 + panel * 64, r * S + s, k);
+      for (int panel = 0; panel < T::N / 64; ++panel) {
+        bulk_copy(to.b + panel * T::panel_bytes, b, full, tile.column0 + panel * 64, r * S + s, k);
+      }
     }
   }
 };
@@ -229,13 +243,18 @@ __device__ __forceinline__ void wgmma_consume(WgmmaShared<T>& shared, const Feed
       mbarrier_wait(shared.full[at.stage], at.parity);
       wgmma_fence();
 #pragma unroll
-      for (int k = 0; k < T::depth / 16; ++k) {
+      for (int k = 0; k < T::line_bytes / 32; ++k) {  // a word has 32 bytes of k
         const uint64_t a = wgmma_descriptor(
             stage.a + group * T::panel_bytes + k * (Feed::a_along_k ? 32 : 16 * 128),
             T::panel_bytes, 1024, Swizzle::bytes128);
         const uint64_t b = wgmma_descriptor(stage.b + k * (Feed::b_along_k ? 32 : 16 * 128),
                                             T::panel_bytes, 1024, Swizzle::bytes128);
-        wgmma_bf16<T::N, Feed::a_along_k, Feed::b_along_k>(sums, a, b, true);
+        if constexpr (sizeof(typename T::Element) == 4) {
+          static_assert(Feed::a_along_k && Feed::b_along_k);
+          wgmma_tf32<T::N>(sums, a, b, true);
+        } else {
+          wgmma_bf16<T::N, Feed::a_along_k, Feed::b_along_k>(sums, a, b, true);
+        }
       }
       wgmma_commit();
       wgmma_wait<1>();

@@ -3,6 +3,8 @@
 #include "kernels/conv2d/3_implicit_gemm.cuh"
 #include "kernels/conv2d/4_tensor_core.cuh"
 #include "kernels/conv2d/cuda_bf16.h"
+#include "kernels/conv2d/cuda_wgmma.h"
+#include "kernels/conv2d/filters_transposed.cuh"
 #include "kernels/conv2d/splits.cuh"
 
 namespace fettle {
@@ -70,7 +72,13 @@ void run_gemm(const char* name, const Conv2dPlan& plan, Cuda device, const Gemm<
 }
 
 bool has_bf16_operands(const Conv2dPlan& plan) {
-  return plan.rung >= Conv2dRung::multistage;
+  return plan.rung >= Conv2dRung::multistage && plan.precision == Precision::bf16;
+}
+
+/// Rung 6 in tf32 reads the tensors as they lie, or leaves them to rung 4 where they begin between
+/// two chunks of 16 bytes.
+bool by_tensor_maps(const Conv2dPlan& plan, const float* a, const float* b) {
+  return plan.rung == Conv2dRung::wgmma && aligned(a) && aligned(b);
 }
 
 Conv2dPlan planned(Conv2dDirection direction, const Conv2dShape& shape) {
@@ -93,10 +101,13 @@ void conv2d_forward(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, c
     return;
   }
   const GemmShape g(s);
+  const GemmOutput out = {y, g.Kg, 0, g.K, bias, epilogue};
+  if (by_tensor_maps(plan, x, w)) {
+    return conv2d_forward_wgmma({"conv2d_forward", device, plan, s, x, w, out});
+  }
   const Gemm<WindowsOfInput<float>, Weights<float>> gemm = {
-      {g, x}, {g, w},           {y, g.Kg, 0, g.K, bias, epilogue}, g.N * g.P * g.Q,
-      g.Kg,   g.R * g.S * g.Cg, static_cast<int>(s.groups),        1,
-      0};
+      {g, x}, {g, w}, out, g.N * g.P * g.Q, g.Kg, g.R * g.S * g.Cg, static_cast<int>(s.groups),
+      1,      0};
   run_gemm("conv2d_forward", plan, device, gemm, outputs, in_fours(s, x, w));
 }
 
@@ -113,10 +124,16 @@ void conv2d_backward_input(Cuda device, const Conv2dPlan& plan, const Conv2dShap
   }
   const GemmShape g(s);
   const InputPhases phases(s);
+  const GemmOutput out = {dx, g.Cg, 0, g.C, nullptr, Epilogue::linear};
+  if (by_tensor_maps(plan, dy, dy)) {
+    constexpr const char* name = "conv2d_backward_input";
+    return conv2d_backward_input_wgmma(
+        {name, device, plan, s, dy, transposed_filters(name, device, 1, w, s), out});
+  }
   const Gemm<OutputsOverInput<float>, WeightsTransposed<float>> gemm = {
       {g, phases, dy},
       {g, phases, w},
-      {dx, g.Cg, 0, g.C, nullptr, Epilogue::linear},
+      out,
       g.N * phases.h.pixels * phases.w.pixels,
       g.Cg,
       phases.h.taps * phases.w.taps * g.Kg,

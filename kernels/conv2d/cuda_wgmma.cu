@@ -9,19 +9,26 @@
 namespace fettle {
 namespace {
 
-constexpr auto bf16_element = TensorElement::bf16;
+template <class E>
+constexpr TensorElement element_of = sizeof(E) == 4 ? TensorElement::tf32 : TensorElement::bf16;
 constexpr Swizzle b128 = Swizzle::bytes128;
 
 /// The tilings by Conv2dPlan::tile. Two blocks of the first fit a multiprocessor.
-using Tile0 = WgmmaTiling<64, 4>;
-using Tile1 = WgmmaTiling<128, 6>;
-using Tile2 = WgmmaTiling<256, 4>;
-
+template <class E, class F>
+void with_tiling_of(int tile, const F& f) {
+  if (tile == 0) return f(WgmmaTiling<E, 64, 4>{});
+  if (tile == 1) return f(WgmmaTiling<E, 128, 6>{});
+  if constexpr (sizeof(E) == 2) f(WgmmaTiling<E, 256, 4>{});
+}
 template <class F>
 void with_tiling(const Conv2dPlan& plan, const F& f) {
-  if (plan.tile == 0) return f(Tile0{});
-  if (plan.tile == 1) return f(Tile1{});
-  f(Tile2{});
+  if (plan.precision == Precision::tf32) return with_tiling_of<float>(plan.tile, f);
+  with_tiling_of<bf16>(plan.tile, f);
+}
+
+/// The convolution of the tensors as they lie.
+Conv2dShape stored(const WgmmaCall& call) {
+  return call.plan.precision == Precision::tf32 ? call.shape : in_eights(call.shape);
 }
 
 /// Whether a convolution by 1x1 reads the pixels as they lie.
@@ -30,12 +37,12 @@ bool pointwise(const Conv2dShape& s, const WindowsMap& w) {
          w.first_w == 0 && w.P == w.H && w.Q == w.W;
 }
 
-/// The windows of the convolution over x; `pixels` is left open.
+/// The windows of the convolution over x; the box is left open.
 WindowsMap windows_of_x(const Conv2dShape& s) {
   return {.N = s.N,
           .H = s.H,
           .W = s.W,
-          .C = in_eights(s).C,
+          .C = s.C,
           .P = s.P,
           .Q = s.Q,
           .stride_h = s.stride_h,
@@ -43,13 +50,17 @@ WindowsMap windows_of_x(const Conv2dShape& s) {
           .first_h = -s.pad_top,
           .first_w = -s.pad_left,
           .pixels = 0,
-          .channels = 64};
+          .channels = 0};
 }
 
-/// Boxes of `pixels` by 64 channels under the windows of an NHWC tensor.
-TensorMap map_of_windows(const bf16* base, const WindowsMap& w, bool tiled) {
-  if (tiled) return tiled_map(bf16_element, base, {w.C, w.N * w.H * w.W}, {64, w.pixels}, b128);
-  return windows_map(bf16_element, base, w, b128);
+/// Boxes of `pixels` by a line of channels under the windows of an NHWC tensor.
+template <class T>
+TensorMap map_of_windows(const void* base, WindowsMap w, int pixels, bool tiled) {
+  constexpr TensorElement element = element_of<typename T::Element>;
+  w.pixels = pixels;
+  w.channels = T::depth;
+  if (tiled) return tiled_map(element, base, {w.C, w.N * w.H * w.W}, {w.channels, pixels}, b128);
+  return windows_map(element, base, w, b128);
 }
 
 WindowPlaces places(const WindowsMap& w, const Conv2dShape& s) {
@@ -95,15 +106,17 @@ void run(const WgmmaCall& call, const TensorMap& a, const TensorMap& b, const Fe
 
 /// Forward and backward input: calls start(tiling, tiled, windows, their map, map of the filters).
 template <bool Forward, class F>
-void with_windows_and_filters(const WgmmaCall& call, WindowsMap w, const F& start) {
-  const Conv2dShape &s = call.shape, eights = in_eights(s);
+void with_windows_and_filters(const WgmmaCall& call, const WindowsMap& w, const F& start) {
+  const Conv2dShape s = stored(call);
   const bool tiled = pointwise(s, w);
   with_tiling(call.plan, [&](auto tiling) {
     using T = decltype(tiling);
-    w.pixels = T::M;
-    const TensorMap windows = map_of_windows(call.a, w, tiled);
-    const TensorMap filters = tiled_map(bf16_element, call.b, {eights.C, s.R * s.S, eights.K},
-                                        {64, 1, Forward ? T::N : 64}, b128);
+    using E = typename T::Element;
+    constexpr bool transposed = !Forward && sizeof(E) == 4, along_k = Forward || transposed;
+    const TensorMap windows = map_of_windows<T>(call.a, w, T::M, tiled);
+    const TensorMap filters = tiled_map(element_of<E>, call.b,
+                                        {transposed ? s.K : s.C, s.R * s.S, transposed ? s.C : s.K},
+                                        {T::depth, 1, along_k ? T::N : 64}, b128);
     if (tiled) {
       start(tiling, std::true_type{}, windows, filters);
     } else {
@@ -116,11 +129,12 @@ void with_windows_and_filters(const WgmmaCall& call, WindowsMap w, const F& star
 
 void conv2d_forward_wgmma(const WgmmaCall& call) {
   const Conv2dShape& s = call.shape;
-  const WindowsMap w = windows_of_x(s);
-  const int64_t chunks = (w.C + 63) / 64, M = s.N * s.P * s.Q;
+  const WindowsMap w = windows_of_x(stored(call));
+  const int64_t M = s.N * s.P * s.Q;
   with_windows_and_filters<true>(
       call, w, [&](auto tiling, auto tiled, const TensorMap& windows, const TensorMap& filters) {
         using T = decltype(tiling);
+        const int64_t chunks = (w.C + T::depth - 1) / T::depth;
         WindowsTimesFilters<T, tiled.value> feed;
         feed.windows = places(w, s);
         feed.by_chunks = Divider(chunks);
@@ -135,7 +149,7 @@ void conv2d_backward_input_wgmma(const WgmmaCall& call) {
   const WindowsMap w = {.N = s.N,
                         .H = s.P,
                         .W = s.Q,
-                        .C = in_eights(s).K,
+                        .C = stored(call).K,
                         .P = phases.h.pixels,
                         .Q = phases.w.pixels,
                         .stride_h = 1,
@@ -143,31 +157,32 @@ void conv2d_backward_input_wgmma(const WgmmaCall& call) {
                         .first_h = phases.h.first_output,
                         .first_w = phases.w.first_output,
                         .pixels = 0,
-                        .channels = 64};
-  const int64_t chunks = (w.C + 63) / 64, M = w.N * w.P * w.Q;
-  const int64_t steps = phases.h.taps * phases.w.taps * chunks;
+                        .channels = 0};
+  const int64_t M = w.N * w.P * w.Q, taps = phases.h.taps * phases.w.taps;
   with_windows_and_filters<false>(
       call, w, [&](auto tiling, auto tiled, const TensorMap& windows, const TensorMap& filters) {
         using T = decltype(tiling);
+        const int64_t chunks = (w.C + T::depth - 1) / T::depth;
         const PhasesTimesFilters<T, tiled.value> feed = {places(w, s), phases, Divider(chunks),
                                                          static_cast<int>(s.S)};
         run(call, windows, filters, feed,
-            problem(call.out, M, phases.count(), s.C, 1, steps, T::M, T::N), s.N * s.H * s.W * s.C);
+            problem(call.out, M, phases.count(), s.C, 1, taps * chunks, T::M, T::N),
+            s.N * s.H * s.W * s.C);
       });
 }
 
 void conv2d_backward_weight_wgmma(const WgmmaCall& call) {
   const Conv2dShape &s = call.shape, eights = in_eights(s);
   const int64_t pixels = s.N * s.P * s.Q, taps = s.R * s.S;
-  WindowsMap w = windows_of_x(s);
-  w.pixels = 64;
+  const WindowsMap w = windows_of_x(eights);
   const bool tiled = pointwise(s, w);
-  with_tiling(call.plan, [&](auto tiling) {
+  with_tiling_of<bf16>(call.plan.tile, [&](auto tiling) {
     using T = decltype(tiling);
-    const TensorMap outputs = tiled_map(bf16_element, call.a, {eights.K, pixels}, {64, 64}, b128);
+    const TensorMap outputs =
+        tiled_map(TensorElement::bf16, call.a, {eights.K, pixels}, {64, 64}, b128);
     const auto start = [&](auto feed) {
       feed.windows = places(w, s);
-      run(call, outputs, map_of_windows(call.b, w, tiled), feed,
+      run(call, outputs, map_of_windows<T>(call.b, w, 64, tiled), feed,
           problem(call.out, s.K, 1, s.C, taps, (pixels + 63) / 64, T::M, T::N), s.K * taps * s.C);
     };
     if (tiled) {

@@ -50,10 +50,9 @@ TileExtents tile_extents(Conv2dRung rung, int tile) {
   }
   return {1, 1};
 }
-int tiles_of(Conv2dRung rung) {
-  return rung == Conv2dRung::direct || rung == Conv2dRung::tiled ? 1
-         : rung == Conv2dRung::wgmma                             ? 3
-                                                                 : 2;
+int tiles_of(Conv2dRung rung, Precision precision) {
+  if (rung == Conv2dRung::direct || rung == Conv2dRung::tiled) return 1;
+  return rung == Conv2dRung::wgmma && precision == Precision::bf16 ? 3 : 2;
 }
 
 /// Depthwise and nearly so: a tile of outputs would share nothing.
@@ -70,9 +69,20 @@ bool fits_bf16_operands(const Conv2dShape& s) {
          std::numeric_limits<int32_t>::max();
 }
 
-/// What tensor maps of windows can say.
-bool fits_wgmma(Conv2dDirection direction, const Conv2dShape& s, int compute_capability) {
+int64_t summed_channels(Conv2dDirection direction, const Conv2dShape& s) {
+  return direction == Conv2dDirection::backward_input ? s.K : s.C;
+}
+
+/// What tensor maps of windows can say: in tf32 of the tensors as they lie, which wgmma cannot take
+/// across pixels.
+bool fits_wgmma(Conv2dDirection direction, const Conv2dShape& s, int compute_capability,
+                Precision precision) {
   if (compute_capability != 90 || s.groups > 1) return false;
+  if (precision == Precision::bf16 ? !fits_bf16_operands(s)
+                                   : direction == Conv2dDirection::backward_weight ||
+                                         summed_channels(direction, s) % 4 != 0) {
+    return false;
+  }
   // Windows from `lower` on, every `stride`, over `in` places.
   const auto axis = [](int64_t in, int64_t windows, int64_t stride, int64_t reach, int64_t lower) {
     const int64_t upper = lower + (windows - 1) * stride - (in - 1);
@@ -94,11 +104,12 @@ bool fits_phases(Conv2dDirection direction, const Conv2dShape& s) {
          std::max(s.stride_h, s.stride_w) <= max_phases;
 }
 
-/// Rung 6 sums over 64 channels at a time, or stores as many columns: how much of that is not zeros
-/// must be most of it.
-bool fills_wgmma(Conv2dDirection direction, const Conv2dShape& s) {
-  const int64_t channels = direction == Conv2dDirection::backward_input ? s.K : s.C;
-  return channels % 64 == 0 || channels > 192;
+/// Rung 6 sums over 64 channels of bf16 or 32 of tf32 at a time, or stores as many columns: how
+/// much of that is not zeros must be most of it.
+bool fills_wgmma(Conv2dDirection direction, const Conv2dShape& s, Precision precision) {
+  const int64_t channels = summed_channels(direction, s);
+  const int64_t step = precision == Precision::bf16 ? 64 : 32;
+  return channels % step == 0 || channels > 3 * step;
 }
 
 /// The rungs from 2 on count in 32 bits.
@@ -138,15 +149,15 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int 
   if (precision != Precision::fp32 && compute_capability >= 80) {
     plan.rung = Conv2dRung::tensor_core;
     plan.precision = precision;
-    if (precision == Precision::bf16 && fits_bf16_operands(shape)) {
-      const bool whole = shape.C / shape.groups % 8 == 0 && shape.K / shape.groups % 8 == 0;
-      const bool pointwise = taps_of_shape == 1;
-      const bool possible = fits_wgmma(direction, shape, compute_capability);
-      if (possible && (fills_wgmma(direction, shape) || (pointwise && reduces_pixels))) {
-        plan.rung = Conv2dRung::wgmma;
-      } else if (!pointwise || (whole && e.N > 32)) {  // many taps outweigh tiles half empty
-        plan.rung = Conv2dRung::multistage;
-      }
+    const bool whole = shape.C / shape.groups % 8 == 0 && shape.K / shape.groups % 8 == 0;
+    const bool pointwise = taps_of_shape == 1;
+    // In tf32 a prediction, not yet measured: wgmma is where the tensor cores reach their rate.
+    const bool possible = fits_wgmma(direction, shape, compute_capability, precision);
+    if (possible && (fills_wgmma(direction, shape, precision) || (pointwise && reduces_pixels))) {
+      plan.rung = Conv2dRung::wgmma;
+    } else if (precision == Precision::bf16 && fits_bf16_operands(shape) &&
+               (!pointwise || (whole && e.N > 32))) {  // many taps outweigh tiles half empty
+      plan.rung = Conv2dRung::multistage;
     }
   }
   const bool persistent = plan.rung == Conv2dRung::wgmma;
@@ -171,7 +182,7 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int 
     if (e.M >= 128 && columns >= 64) plan.tile = 1;  // splits make the blocks
   } else {
     // The larger tile, unless its last column is mostly empty or a quarter of the GPU would idle.
-    for (int tile = 1; tile < tiles_of(plan.rung); ++tile)
+    for (int tile = 1; tile < tiles_of(plan.rung, plan.precision); ++tile)
       if (columns > tile_extents(plan.rung, tile - 1).N && 5 * filled(tile) <= 6 * filled(0) &&
           4 * blocks_of(tile) >= 3 * multiprocessors)
         plan.tile = tile;
@@ -211,13 +222,17 @@ std::vector<Conv2dPlan> all_conv2d_plans(Conv2dDirection direction, const Conv2d
       }
     }
   }
-  for (const Conv2dRung rung : {Conv2dRung::multistage, Conv2dRung::wgmma}) {
-    if (compute_capability < 80 || narrow(shape) || !fits_bf16_operands(shape)) continue;
-    if (rung == Conv2dRung::wgmma && !fits_wgmma(direction, shape, compute_capability)) continue;
-    for (int tile = 0; tile < tiles_of(rung); ++tile) {
-      plans.push_back({rung, Precision::bf16, tile, 1});
+  const auto add = [&](Conv2dRung rung, Precision precision) {
+    for (int tile = 0; tile < tiles_of(rung, precision); ++tile) {
+      plans.push_back({rung, precision, tile, 1});
     }
-    plans.push_back({rung, Precision::bf16, 0, 3});
+    plans.push_back({rung, precision, 0, 3});
+  };
+  if (compute_capability < 80 || narrow(shape)) return plans;
+  if (fits_bf16_operands(shape)) add(Conv2dRung::multistage, Precision::bf16);
+  for (const Precision precision : {Precision::tf32, Precision::bf16}) {
+    if (!fits_wgmma(direction, shape, compute_capability, precision)) continue;
+    add(Conv2dRung::wgmma, precision);
   }
   return plans;
 }

@@ -180,6 +180,9 @@ inline std::vector<Conv2dCase> conv2d_cases() {
       conv2d_case("pointwise", {.N = 3, .H = 5, .W = 7, .C = 33, .K = 70}, 0, 0),
       conv2d_case("pointwise_strided",
                   {.N = 2, .H = 7, .W = 8, .C = 18, .K = 35, .stride_h = 2, .stride_w = 3}, 0, 0),
+      conv2d_case("pointwise_in_fours", {.N = 2, .H = 9, .W = 8, .C = 40, .K = 68}, 0, 0),
+      conv2d_case("pointwise_strided_in_fours",
+                  {.N = 2, .H = 9, .W = 8, .C = 36, .K = 44, .stride_h = 2, .stride_w = 2}, 0, 0),
       conv2d_case(
           "stride_past_kernel",
           {.N = 1, .H = 11, .W = 10, .C = 2, .K = 3, .R = 2, .S = 1, .stride_h = 4, .stride_w = 3},

@@ -73,7 +73,12 @@ TEST(Conv2dPlans, OtherGpusAndPrecisions) {
   EXPECT_EQ(plan(forward, s, 80), "multistage bf16 64x64");
   EXPECT_EQ(plan(forward, s, 100), "multistage bf16 64x64");
   EXPECT_EQ(plan(forward, s, 75), "implicit_gemm fp32 128x64");
-  EXPECT_EQ(plan(forward, s, 90, Precision::tf32), "tensor_core tf32 128x64");
+  EXPECT_EQ(plan(forward, s, 90, Precision::tf32), "wgmma tf32 128x64");
+  EXPECT_EQ(plan(backward_input, s, 90, Precision::tf32), "wgmma tf32 128x64");
+  EXPECT_EQ(plan(backward_weight, s, 90, Precision::tf32), "tensor_core tf32 64x32 in 59 splits");
+  EXPECT_EQ(plan(forward, square(224, 3, 64, 7, 2), 90, Precision::tf32),
+            "tensor_core tf32 128x64");
+  EXPECT_EQ(plan(forward, s, 80, Precision::tf32), "tensor_core tf32 128x64");
   EXPECT_EQ(plan(forward, s, 90, Precision::fp32), "implicit_gemm fp32 128x64");
 }
 
@@ -81,13 +86,15 @@ TEST(Conv2dPlans, AllOfThemHoldTheChosenRung) {
   for (const Conv2dCase& c : conv2d_cases()) {
     for (const auto direction : {forward, backward_input, backward_weight}) {
       for (const int capability : {75, 80, 90}) {
-        const Conv2dPlan chosen = plan_conv2d(direction, c.shape, capability, 132, Precision::bf16);
-        bool found = false;
-        for (const Conv2dPlan& p : all_conv2d_plans(direction, c.shape, capability)) {
-          found = found || (p.rung == chosen.rung && p.tile == chosen.tile &&
-                            p.precision == chosen.precision);
+        for (const Precision precision : {Precision::tf32, Precision::bf16}) {
+          const Conv2dPlan chosen = plan_conv2d(direction, c.shape, capability, 132, precision);
+          bool found = false;
+          for (const Conv2dPlan& p : all_conv2d_plans(direction, c.shape, capability)) {
+            found = found || (p.rung == chosen.rung && p.tile == chosen.tile &&
+                              p.precision == chosen.precision);
+          }
+          EXPECT_TRUE(found) << c.name << ": " << to_string(chosen);
         }
-        EXPECT_TRUE(found) << c.name << ": " << to_string(chosen);
       }
     }
   }
