@@ -5,6 +5,8 @@
 #include "kernels/conv2d/3_implicit_gemm.cuh"
 #include "kernels/conv2d/4_tensor_core.cuh"
 #include "kernels/conv2d/cuda_bf16.h"
+#include "kernels/conv2d/cuda_wgmma.h"
+#include "kernels/conv2d/filters_transposed.cuh"
 #include "kernels/conv2d/splits.cuh"
 
 namespace fettle {
@@ -57,6 +59,12 @@ void run_gemm(const char* name, const Conv2dPlan& plan, Cuda device, const Gemm<
   });
 }
 
+/// Rung 6 in tf32 reads the tensors as they lie, or leaves them to rung 4 where they begin between
+/// two chunks of 16 bytes.
+bool by_tensor_maps(const Conv2dPlan& plan, const float* a, const float* b) {
+  return plan.rung == Conv2dRung::wgmma && in_vectors(a, b);
+}
+
 /// fp32 in memory is multiplied as such or in tf32; bf16 asks for bf16.
 template <class T>
 Conv2dPlan planned(Conv2dDirection direction, const Conv2dShape& shape) {
@@ -84,6 +92,9 @@ void conv2d_forward(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, c
     GemmOutput out = GemmOutput::to(y, g.K, g.Kg);
     out.bias = bias;
     out.epilogue = epilogue;
+    if (by_tensor_maps(plan, x, w)) {
+      return conv2d_forward_wgmma({"conv2d_forward", device, plan, s, x, w, out});
+    }
     const Gemm<WindowsOfInput<float>, Weights<float>> gemm = {
         {g, x}, {g, w}, out, g.N * g.P * g.Q, g.Kg, g.R * g.S * g.Cg, static_cast<int>(s.groups),
         1,      0};
@@ -102,9 +113,22 @@ void conv2d_backward_input(Cuda device, const Conv2dPlan& plan, const Conv2dShap
     conv2d_backward_input_bf16(device, plan, s, dy, w, dx);
   } else {
     const GemmShape g(s);
+    const InputPhases phases(s);
+    const GemmOutput out = GemmOutput::to(dx, g.C, g.Cg);
+    if (by_tensor_maps(plan, dy, dy)) {
+      constexpr const char* name = "conv2d_backward_input";
+      return conv2d_backward_input_wgmma(
+          {name, device, plan, s, dy, transposed_filters(name, device, 1, w, s), out});
+    }
     const Gemm<OutputsOverInput<float>, WeightsTransposed<float>> gemm = {
-        {g, dy}, {g, w},           GemmOutput::to(dx, g.C, g.Cg), g.N * g.H * g.W,
-        g.Cg,    g.R * g.S * g.Kg, static_cast<int>(s.groups),    1,
+        {g, phases, dy},
+        {g, phases, w},
+        out,
+        g.N * phases.h.pixels * phases.w.pixels,
+        g.Cg,
+        phases.h.taps * phases.w.taps * g.Kg,
+        static_cast<int>(s.groups * phases.count()),
+        1,
         0};
     run_gemm("conv2d_backward_input", plan, device, gemm, outputs, in_fours(s, dy, w));
   }

@@ -61,9 +61,17 @@ void conv2d_backward_input_bf16(Cuda device, const Conv2dPlan& plan, const Conv2
   if (plan.rung == Conv2dRung::wgmma) {
     return conv2d_backward_input_wgmma({name, device, plan, s, dy16, w16, out});
   }
+  const InputPhases phases(s);
   const Gemm<OutputsOverInput<bf16>, WeightsTransposed<bf16>> gemm = {
-      {g, dy16}, {g, w16}, out, g.N * g.H * g.W, Cg, g.R * g.S * g.Kg, static_cast<int>(s.groups),
-      1,         0};
+      {g, phases, dy16},
+      {g, phases, w16},
+      out,
+      g.N * phases.h.pixels * phases.w.pixels,
+      Cg,
+      phases.h.taps * phases.w.taps * g.Kg,
+      static_cast<int>(s.groups * phases.count()),
+      1,
+      0};
   run_multistage(name, plan, device, gemm, s.N * s.H * s.W * s.C);
 }
 

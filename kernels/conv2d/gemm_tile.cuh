@@ -118,9 +118,10 @@ __device__ __forceinline__ void store_words(const G& gemm, const GemmBlock& bloc
                                             const float (&sums)[WordsM][WordsN][4]) {
 #pragma unroll
   for (int i = 0; i < WordsM; ++i) {
-    store_mma_sums<WordsN>(gemm.out, block.m0 + row0 + i * 16, gemm.M, block.n0 + column0, gemm.N,
-                           block.group, block.split, lane,
-                           [&](int j, int e) { return sums[i][j][e]; });
+    const int m = block.m0 + row0 + i * 16 + lane / 4;
+    const int rows[2] = {gemm.place(block, m), gemm.place(block, m + 8)};
+    store_mma_sums<WordsN>(gemm.out, rows, block.n0 + column0, gemm.N, gemm.group(block),
+                           block.split, lane, [&](int j, int e) { return sums[i][j][e]; });
   }
 }
 

@@ -20,7 +20,7 @@ struct Conv2dPlan {
   Conv2dRung rung = Conv2dRung::direct;
   Precision precision = Precision::fp32;
   /// Outputs a block: 64x32 or 128x64 (rungs 3 and 4), 64x64 or 128x128 (rung 5); 128x64, 128x128
-  /// or 128x256 (rung 6).
+  /// or, of bf16, 128x256 (rung 6).
   int tile = 0;
   int splits = 1;  ///< parts into which the summed axis is cut, added in order afterwards
 };
@@ -28,7 +28,8 @@ struct Conv2dPlan {
 /// A pure function of its arguments. `compute_capability` is 90 for Hopper; tensor cores are used
 /// from 80 on, and for tf32 and bf16 only; rung 6 on 90 alone. bf16 says that activations are bf16
 /// in memory, the others that they are fp32. The rules are what was quickest on an H200 for the
-/// convolutions of ResNet50 and Res-UNet with 32 pictures (bench/results).
+/// convolutions of ResNet50 and Res-UNet with 32 pictures (bench/results), but where plan.cpp calls
+/// them predictions.
 Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int compute_capability,
                        int multiprocessors, Precision precision = Precision::fp32);
 

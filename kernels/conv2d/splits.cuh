@@ -42,8 +42,8 @@ void in_splits(const char* name, int splits, int step, Cuda device, G gemm, int6
   if (gemm.splits == 1 && channels == padded) return compute(gemm);
 
   const int64_t part = channels == padded ? outputs : outputs / channels * padded;
-  gemm.out = GemmOutput::to(scratch<float>(device, gemm.splits * part), final.width,
-                            final.group_step);
+  gemm.out =
+      GemmOutput::to(scratch<float>(device, gemm.splits * part), final.width, final.group_step);
   gemm.out.split_step = part;
   compute(gemm);
   const auto add = [&](auto* to, auto whole, auto with_pads) {

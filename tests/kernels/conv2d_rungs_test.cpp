@@ -127,6 +127,33 @@ TEST(Conv2dRungsFuzzed, EqualTheDefinition) {
   }
 }
 
+/// Tensor maps begin at multiples of 16 bytes: what does not is left to a rung without.
+TEST(Conv2dRungsUnaligned, EqualTheDefinition) {
+  if (!gpu_is_there() || gpu_compute_capability() != 90) GTEST_SKIP() << "no GPU of sm_90";
+  const Conv2dShape s =
+      conv2d_case("unaligned", {.N = 1, .H = 5, .W = 6, .C = 8, .K = 12, .R = 2}, 0, 0).shape;
+  const Inputs<float> a(s);
+  const Conv2dPlan plan = {Conv2dRung::wgmma, Precision::tf32, 1, 1};
+  const auto from_one_on = [](const Array<>& values) {
+    Array<> moved(values.size() + 1);
+    std::copy(values.begin(), values.end(), moved.begin() + 1);
+    return moved;
+  };
+  const auto compute = [&](auto device, int64_t skip, const Array<>& x, const Array<>& dy,
+                           const auto&... plans) {
+    Arrays out = {unwritten(a.dy.size()), unwritten(a.x.size())};
+    conv2d_forward(device, plans..., s, x.data() + skip, a.w.data(), nullptr, Epilogue::linear,
+                   out[0].data());
+    conv2d_backward_input(device, plans..., s, dy.data() + skip, a.w.data(), out[1].data());
+    return out;
+  };
+  const Array<> x = from_one_on(a.x), dy = from_one_on(a.dy);
+  const auto ours =
+      run_on_gpu([&](Cuda device) { return compute(device, 1, x, dy, plan); }, "unaligned");
+  ASSERT_TRUE(ours);
+  expect_close(*ours, compute(Reference{}, 0, a.x, a.dy), "unaligned", tolerance(plan.precision));
+}
+
 #if defined(FETTLE_SIMT)
 /// What shared memory gives and takes in whole tiles of rung 5, in each direction: the fewest
 /// passes over its banks.
