@@ -21,10 +21,19 @@ void run_multistage(const char* name, const Conv2dPlan& plan, Cuda device, const
                     int64_t outputs, int64_t channels = 8) {
   in_splits(name, plan.splits, 32, device, gemm, outputs, static_cast<int>(channels),
             static_cast<int>(round_up_8(channels)), [&](const Gemm<A, B>& part) {
-              if (plan.tile > 0) {
-                launch_multistage<MultistageTiling<128, 128, 2, 4>>(name, device, part);
-              } else {
+              constexpr bool rows_are_channels = !A::along_k;  // backward weight
+              if (plan.tile == 0) {
                 launch_multistage<MultistageTiling<64, 64, 2, 2>>(name, device, part);
+              } else if (plan.tile == 1) {
+                launch_multistage<MultistageTiling<128, 128, 2, 4>>(name, device, part);
+              } else if constexpr (rows_are_channels) {
+                plan.tile == 2
+                    ? launch_multistage<MultistageTiling<16, 128, 1, 4>>(name, device, part)
+                    : launch_multistage<MultistageTiling<32, 128, 1, 4>>(name, device, part);
+              } else {
+                plan.tile == 2
+                    ? launch_multistage<MultistageTiling<256, 16, 4, 1>>(name, device, part)
+                    : launch_multistage<MultistageTiling<128, 32, 4, 1>>(name, device, part);
               }
             });
 }

@@ -314,14 +314,15 @@ struct GemmOutput {
   }
 };
 
-/// The four lanes of a quad exchange their words: lane l ends with word l of each, in the order of
-/// the lanes.
-__device__ __forceinline__ void transpose_quad(uint32_t (&w)[4], int lane) {
+/// `Side` neighbouring lanes, 2 or 4, exchange their words: lane l ends with word l % Side of each,
+/// in the order of the lanes.
+template <int Side>
+__device__ __forceinline__ void transpose_words(uint32_t (&w)[Side], int lane) {
 #pragma unroll
-  for (int distance = 1; distance < 4; distance *= 2) {
+  for (int distance = 1; distance < Side; distance *= 2) {
     const uint32_t upper = 0u - static_cast<uint32_t>(lane / distance % 2);  // a mask, no branch
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
+    for (int i = 0; i < Side; ++i) {
       if (i & distance) continue;
       const uint32_t mine = (w[i] & upper) | (w[i + distance] & ~upper);
       const uint32_t theirs = __shfl_xor_sync(all_lanes, mine, distance);
@@ -343,28 +344,29 @@ __device__ __forceinline__ void store_mma_sums(const GemmOutput& out, const int 
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const int m = rows[half];
-    if constexpr (Words % 4 == 0) {
-      if (out.eights) {  // the same for all
+    if (out.eights) {  // the same for all
+      constexpr int side = Words % 4 == 0 ? 4 : 2;
 #pragma unroll
-        for (int j = 0; j < Words; j += 4) {
-          uint32_t words[4];
+      for (int j = 0; j < Words; j += side) {
+        uint32_t words[side];
 #pragma unroll
-          for (int i = 0; i < 4; ++i) {
-            const int n = n0 + (j + i) * 8 + 2 * t;
-            const bool there = n < N;
-            words[i] =
-                bf16_pair(there ? out.finished(n, N, group, sums(j + i, half * 2)) : 0.0f,
-                          there ? out.finished(n + 1, N, group, sums(j + i, half * 2 + 1)) : 0.0f);
-          }
-          transpose_quad(words, lane);
-          const int n = n0 + (j + t) * 8;
-          if (m < 0 || n >= N) continue;
-          bf16* to = out.rounded + group * out.group_step + int64_t{m} * out.width + n;
-          store_vec(reinterpret_cast<uint32_t*>(to),
-                    Vec<uint32_t, 4>{{words[0], words[1], words[2], words[3]}});
+        for (int i = 0; i < side; ++i) {
+          const int n = n0 + (j + i) * 8 + 2 * t;
+          const bool there = n < N;
+          words[i] =
+              bf16_pair(there ? out.finished(n, N, group, sums(j + i, half * 2)) : 0.0f,
+                        there ? out.finished(n + 1, N, group, sums(j + i, half * 2 + 1)) : 0.0f);
         }
-        continue;
+        transpose_words(words, lane);
+        const int n = n0 + (j + t % side) * 8 + t / side * 4;
+        if (m < 0 || n >= N) continue;
+        bf16* to = out.rounded + group * out.group_step + int64_t{m} * out.width + n;
+        Vec<uint32_t, side> line;
+#pragma unroll
+        for (int i = 0; i < side; ++i) line[i] = words[i];
+        store_vec(reinterpret_cast<uint32_t*>(to), line);
       }
+      continue;
     }
 #pragma unroll
     for (int i = 0; i < Words * 2; ++i) {

@@ -34,7 +34,8 @@ GemmExtents extents(Conv2dDirection direction, const Conv2dShape& s) {
 struct TileExtents {
   int64_t M, N;
 };
-TileExtents tile_extents(Conv2dRung rung, int tile) {
+TileExtents tile_extents(Conv2dDirection direction, Conv2dRung rung, int tile) {
+  const bool rows_are_channels = direction == Conv2dDirection::backward_weight;
   switch (rung) {
     case Conv2dRung::direct:
       break;
@@ -44,7 +45,9 @@ TileExtents tile_extents(Conv2dRung rung, int tile) {
     case Conv2dRung::tensor_core:
       return tile ? TileExtents{128, 64} : TileExtents{64, 32};
     case Conv2dRung::multistage:
-      return tile ? TileExtents{128, 128} : TileExtents{64, 64};
+      if (tile < 2) return tile ? TileExtents{128, 128} : TileExtents{64, 64};
+      if (rows_are_channels) return tile == 2 ? TileExtents{16, 128} : TileExtents{32, 128};
+      return tile == 2 ? TileExtents{256, 16} : TileExtents{128, 32};
     case Conv2dRung::wgmma:
       return {128, int64_t{64} << tile};
   }
@@ -52,6 +55,7 @@ TileExtents tile_extents(Conv2dRung rung, int tile) {
 }
 int tiles_of(Conv2dRung rung, Precision precision) {
   if (rung == Conv2dRung::direct || rung == Conv2dRung::tiled) return 1;
+  if (rung == Conv2dRung::multistage) return 4;
   return rung == Conv2dRung::wgmma && precision == Precision::bf16 ? 3 : 2;
 }
 
@@ -170,12 +174,12 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int 
   // Of phases, as many as the longest would make the same work. A prediction: strided backward
   // input has not been measured since it goes by phases.
   const auto blocks_of = [&](int tile) {
-    const TileExtents t = tile_extents(plan.rung, tile);
+    const TileExtents t = tile_extents(direction, plan.rung, tile);
     return ((e.M + t.M - 1) / t.M) * ((columns + t.N - 1) / t.N) * taps * shape.groups *
            e.K_of_all / e.K;
   };
   const auto filled = [&](int tile) {  // the columns that its blocks compute
-    const int64_t n = tile_extents(plan.rung, tile).N;
+    const int64_t n = tile_extents(direction, plan.rung, tile).N;
     return (columns + n - 1) / n * n;
   };
   if (persistent) {
@@ -183,14 +187,17 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int 
     // never.
     const bool is_long = e.K >= 1024 && !reduces_pixels;
     if (is_long && columns > 64 && blocks_of(1) >= 2 * multiprocessors) plan.tile = 1;
+  } else if (plan.rung == Conv2dRung::multistage && (reduces_pixels ? e.M : columns) <= 32) {
+    // Tiles that few channels fill. A prediction, not yet measured: in 64x64 most of the
+    // multiplications of 16 channels were of zeros.
+    plan.tile = (reduces_pixels ? e.M : columns) <= 16 ? 2 : 3;
   } else if (reduces_pixels && plan.rung != Conv2dRung::multistage) {
     if (e.M >= 128 && columns >= 64) plan.tile = 1;  // splits make the blocks
   } else {
     // The larger tile, unless its last column is mostly empty or a quarter of the GPU would idle.
-    for (int tile = 1; tile < tiles_of(plan.rung, plan.precision); ++tile)
-      if (columns > tile_extents(plan.rung, tile - 1).N && 5 * filled(tile) <= 6 * filled(0) &&
-          4 * blocks_of(tile) >= 3 * multiprocessors)
-        plan.tile = tile;
+    if (columns > tile_extents(direction, plan.rung, 0).N && 5 * filled(1) <= 6 * filled(0) &&
+        4 * blocks_of(1) >= 3 * multiprocessors)
+      plan.tile = 1;
   }
   // Fewer blocks than there is room for: cut the sum, but leave each part 256 steps at least. The
   // blocks of rung 6 take one part after another: one more than there is room for would double the
@@ -245,9 +252,13 @@ std::string to_string(const Conv2dPlan& plan) {
                                    "tensor_core", "multistage", "wgmma"};
   std::string text = rungs[static_cast<int>(plan.rung)];
   if (plan.rung == Conv2dRung::direct) return text;
-  const TileExtents tile = tile_extents(plan.rung, plan.tile);
-  text += std::string(" ") + name_of(plan.precision) + " " + std::to_string(tile.M) + "x" +
-          std::to_string(tile.N);
+  text += std::string(" ") + name_of(plan.precision);
+  if (plan.rung == Conv2dRung::multistage && plan.tile > 1) {
+    text += plan.tile == 2 ? " 16 channels" : " 32 channels";
+  } else {
+    const TileExtents tile = tile_extents(Conv2dDirection::forward, plan.rung, plan.tile);
+    text += " " + std::to_string(tile.M) + "x" + std::to_string(tile.N);
+  }
   if (plan.splits > 1) text += " in " + std::to_string(plan.splits) + " splits";
   return text;
 }

@@ -60,6 +60,14 @@ TEST(Conv2dPlans, WhatRung6CannotDoOrWouldFillWithZeros) {
   EXPECT_EQ(plan(forward, grouped, 90), "direct");
 }
 
+TEST(Conv2dPlans, FewChannelsHaveTilesOfTheirOwn) {
+  EXPECT_EQ(plan(forward, square(256, 16, 16, 3, 1), 90), "multistage bf16 16 channels");
+  EXPECT_EQ(plan(forward, square(128, 32, 32, 3, 1), 90), "multistage bf16 32 channels");
+  EXPECT_EQ(plan(backward_input, square(256, 48, 16, 3, 1), 90), "multistage bf16 64x64");
+  EXPECT_EQ(plan(backward_weight, square(256, 1, 16, 3, 1), 90),
+            "multistage bf16 16 channels in 256 splits");
+}
+
 TEST(Conv2dPlans, OperandsOfMoreThan32Bits) {
   Conv2dShape s = square(56, 256, 64, 1, 1);
   s.N = 20'000;

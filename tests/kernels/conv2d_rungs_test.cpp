@@ -163,7 +163,7 @@ TEST(Conv2dRungsCounted, SwizzledTilesKeepOutOfEachOthersBanks) {
       conv2d_case("whole tiles", {.N = 1, .H = 16, .W = 8, .C = 128, .K = 128}, 0, 0);
   const Conv2dShape& s = c.shape;
   const Inputs<bf16> a(s);
-  for (const int tile : {0, 1}) {
+  for (const int tile : {0, 1, 2, 3}) {
     const Conv2dPlan plan = {Conv2dRung::multistage, Precision::bf16, tile, 1};
     simt::options().count = true;
     for (const auto direction : {Conv2dDirection::forward, Conv2dDirection::backward_input,
