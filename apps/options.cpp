@@ -110,7 +110,7 @@ Device choose_device(const DeviceOptions& options) {
   require(exact || (device->is_cuda() && cuda::gpus()[device->index].compute_capability >= 80),
           "--precision ", precision,
           " needs a GPU of compute capability 8.0 or newer, and this is ",
-          description(*device, threads()), "; leave it out, or give --precision fp32");
+          description(*device, threads()), "; give --precision fp32");
   set_gpu_precision(exact                 ? Precision::fp32
                     : precision == "tf32" ? Precision::tf32
                                           : Precision::bf16);

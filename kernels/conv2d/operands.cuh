@@ -287,29 +287,34 @@ struct GemmOutput {
   int width = 0;
   const float* bias = nullptr;  ///< of output channel group * N + n
   Epilogue epilogue = Epilogue::linear;
-  bool eights = false;  ///< of `rounded`, eight columns from a multiple of eight on are 16 bytes
+  bool vectors = false;  ///< two floats or eight bf16 may be stored at once
 
   static GemmOutput to(float* y, int64_t width, int64_t group_step) {
-    return {.first = y, .group_step = group_step, .width = static_cast<int>(width)};
+    return {.first = y,
+            .group_step = group_step,
+            .width = static_cast<int>(width),
+            .vectors = width % 2 == 0 && group_step % 2 == 0 && in_vectors(y)};
   }
   static GemmOutput to(bf16* y, int64_t width, int64_t group_step) {
     return {.rounded = y,
             .group_step = group_step,
             .width = static_cast<int>(width),
-            .eights = width % 8 == 0 && group_step % 8 == 0 && in_vectors(y)};
+            .vectors = width % 8 == 0 && group_step % 8 == 0 && in_vectors(y)};
   }
 
   __device__ float finished(int n, int N, int group, float sum) const {
     if (bias) sum += bias[group * N + n];
     return epilogue == Epilogue::relu && sum < 0 ? 0.0f : sum;
   }
+  __device__ int64_t place(int m, int n, int group, int split) const {
+    return split * split_step + group * group_step + int64_t{m} * width + n;
+  }
   __device__ void store(int m, int n, int N, int group, int split, float sum) const {
-    const int64_t at = split * split_step + group * group_step + int64_t{m} * width + n;
     sum = finished(n, N, group, sum);
     if (rounded) {
-      rounded[at] = from_float<bf16>(sum);
+      rounded[place(m, n, group, split)] = from_float<bf16>(sum);
     } else {
-      first[at] = sum;
+      first[place(m, n, group, split)] = sum;
     }
   }
 };
@@ -344,7 +349,8 @@ __device__ __forceinline__ void store_mma_sums(const GemmOutput& out, const int 
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const int m = rows[half];
-    if (out.eights) {  // the same for all
+    // What depends on `out` alone is the same for all lanes.
+    if (out.vectors && out.rounded) {
       constexpr int side = Words % 4 == 0 ? 4 : 2;
 #pragma unroll
       for (int j = 0; j < Words; j += side) {
@@ -360,11 +366,21 @@ __device__ __forceinline__ void store_mma_sums(const GemmOutput& out, const int 
         transpose_words(words, lane);
         const int n = n0 + (j + t % side) * 8 + t / side * 4;
         if (m < 0 || n >= N) continue;
-        bf16* to = out.rounded + group * out.group_step + int64_t{m} * out.width + n;
         Vec<uint32_t, side> line;
 #pragma unroll
         for (int i = 0; i < side; ++i) line[i] = words[i];
-        store_vec(reinterpret_cast<uint32_t*>(to), line);
+        store_vec(reinterpret_cast<uint32_t*>(out.rounded + out.place(m, n, group, split)), line);
+      }
+      continue;
+    }
+    if (out.vectors) {
+#pragma unroll
+      for (int j = 0; j < Words; ++j) {
+        const int n = n0 + j * 8 + 2 * t;
+        if (m < 0 || n >= N) continue;
+        store_vec(out.first + out.place(m, n, group, split),
+                  Vec<float, 2>{{out.finished(n, N, group, sums(j, half * 2)),
+                                 out.finished(n + 1, N, group, sums(j, half * 2 + 1))}});
       }
       continue;
     }

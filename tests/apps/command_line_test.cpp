@@ -170,9 +170,13 @@ TEST_F(CommandLine, APrecisionIsForGpusAndKeptInTheRun) {
   const Outcome resumed =
       fettle("train --resume --out {}/gpu --epochs 2 --device cpu --precision fp32");
   EXPECT_EQ(resumed.code, 0) << resumed.err;
-  const Outcome evaluated =
-      fettle_with_gpu("evaluate {}/gpu --data {}/data --device cuda --precision tf32");
-  EXPECT_EQ(evaluated.code, 0) << evaluated.err;
+  for (const char* command :
+       {"evaluate {}/gpu --data {}/data --device cuda --precision tf32",
+        "evaluate {}/gpu --data {}/data --device cuda --precision bf16",
+        "predict {}/gpu {}/data/good --out {}/p --explain --device cuda --precision bf16"}) {
+    const Outcome outcome = fettle_with_gpu(command);
+    EXPECT_EQ(outcome.code, 0) << command << ": " << outcome.err;
+  }
 }
 
 TEST_F(CommandLine, WrongArgumentsExitWith2) {
