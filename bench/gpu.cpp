@@ -135,7 +135,7 @@ Times time_launches(size_t buffers, const std::function<void(Cuda, size_t)>& lau
 double measured_copy() {
   size_t free = 0, total = 0;
   CHECK(cudaMemGetInfo(&free, &total));
-  const size_t bytes = std::min(size_t{1} << 30, free / 4);
+  const size_t bytes = std::min<size_t>(4 * more_than_cache, free / 4);
   const GpuArray from = gpu_array(static_cast<int64_t>(bytes / 4));
   const GpuArray to = gpu_array(static_cast<int64_t>(bytes / 4));
   const std::vector<float> values = random_values(static_cast<int64_t>(bytes / 64));

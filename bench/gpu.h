@@ -23,8 +23,12 @@ using GpuArray = std::shared_ptr<float>;
 /// Not initialised; freed with the last owner.
 GpuArray gpu_array(int64_t count);
 
-/// Operands rotate through more bytes than any second-level cache holds.
+/// Operands rotate through more bytes than any second-level cache holds; the executor has none.
+#if defined(FETTLE_SIMT)
+constexpr int64_t more_than_cache = 1 << 20;
+#else
 constexpr int64_t more_than_cache = int64_t{256} << 20;
+#endif
 
 /// Seconds of one launch.
 struct Times {

@@ -177,9 +177,9 @@ void upsampling(Bench& bench, const std::string& name, Upsampling how, int64_t p
 
 /// Of 1000 classes, with more rows than any batch has.
 template <class Bench>
-void softmax(Bench& bench) {
+void softmax(Bench& bench, int64_t pictures) {
   if (!bench.wants("resnet50/softmax", false)) return;
-  const int64_t N = 1 << 14, K = 1000, n = N * K;
+  const int64_t N = pictures * 1024, K = 1000, n = N * K;
   bench.measure("softmax", "resnet50/softmax/forward", 2 * n, {in(n, -4, 4), out(n)},
                 [=](auto device, float* const* a) { softmax_forward(device, N, K, a[0], a[1]); });
   bench.measure(
@@ -188,11 +188,11 @@ void softmax(Bench& bench) {
 }
 
 template <class Bench>
-void cross_entropy(Bench& bench) {
+void cross_entropy(Bench& bench, int64_t pictures) {
   const std::string name = "resnet50/categorical_cross_entropy";
   if (!bench.wants(name, false)) return;
   // The definition takes each class with each other: it is compared with on few rows.
-  for (const int64_t N : {64, 1 << 14}) {
+  for (const int64_t N : {int64_t{64}, pictures * 1024}) {
     const int64_t K = 1000, n = N * K;
     std::vector<int32_t> values(static_cast<size_t>(N));
     for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<int32_t>(i * 37 % K);
@@ -274,8 +274,8 @@ void memory_bound_operations(Bench& bench, int64_t pictures) {
   pooling(bench, pictures);
   upsampling(bench, "res_unet/upsample_nearest", Upsampling::nearest, pictures);
   upsampling(bench, "res_unet/upsample_bilinear", Upsampling::bilinear, pictures);
-  softmax(bench);
-  cross_entropy(bench);
+  softmax(bench, pictures);
+  cross_entropy(bench, pictures);
   mask_losses(bench, pictures);
   optimizers(bench);
 }

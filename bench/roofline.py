@@ -5,8 +5,9 @@ measured on the same GPU: a page of panels, one for each precision and direction
 
 Right of the bend the roof is the largest product of matrices, left of it a copy. A convolution
 stands at its operations over the bytes of its three tensors, each moved once, in bf16 two bytes a
-number; the same for both, whatever they move. Ours is the plan that plan_conv2d() chooses. Theirs
-may stand above the roof: Winograd's algorithm multiplies less than is counted.
+number; the same for both, whatever they move. Ours is the plan that plan_conv2d() chooses; cuDNN's
+is cuBLASLt's product of matrices where that was timed and is quicker. Theirs may stand above the
+roof: Winograd's algorithm multiplies less than is counted.
 """
 import argparse
 import json
@@ -37,7 +38,8 @@ def work(row):
 
 
 def read(paths):
-    """The reports in one: what is the same for all, and the rows by (convolution, N, precision)."""
+    """The reports in one: what is the same for all, and for each (convolution, N, precision) our
+    row of the chosen plan and the others' seconds."""
     report, cases = {}, {}
     for path in paths:
         try:
@@ -48,8 +50,9 @@ def read(paths):
                     (row["convolution"], row.get("N", part.get("batch")), row["precision"]), {})
                 if row.get("chosen") and not row.get("wrong"):
                     case["ours"] = row
-                if "cudnn_seconds" in row:
-                    case["theirs"] = row["cudnn_seconds"]
+                libraries = [row[key] for key in ("cudnn_seconds", "cublaslt_seconds") if key in row]
+                if libraries:
+                    case["theirs"] = min(libraries)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             sys.exit(f"roofline.py: '{path}' cannot be read as a report of bench_conv2d_cuda or "
                      f"conv2d_torch.py ({error!r})")
@@ -170,15 +173,21 @@ def legend(x, y):
     return lines
 
 
-def page(report, cases, batch):
+def roof_of(report):
+    """Operations a second at most: a function of the precision and of operations a byte."""
     limits = report["limits"]
-    bandwidth = limits["copy_bytes_per_second"]
+    return lambda precision, intensity: min(limits[f"matmul_{precision}_flops_per_second"],
+                                            intensity * limits["copy_bytes_per_second"])
+
+
+def page(report, cases, batch):
+    bandwidth, roof_at = report["limits"]["copy_bytes_per_second"], roof_of(report)
     ours = [case["ours"] for case in cases]
     intensities = [flops / size for flops, size in map(work, ours)]
     rates = [work(case["ours"])[0] / seconds for case in cases
              for seconds in (case["ours"]["median_seconds"], case.get("theirs")) if seconds]
     precisions = [p for p in PRECISIONS if any(row["precision"] == p for row in ours)]
-    peaks = {p: limits[f"matmul_{p}_flops_per_second"] for p in precisions}
+    peaks = {p: roof_at(p, math.inf) for p in precisions}
     span_x = min(intensities) / 1.5, max(intensities) * 1.5
     span_y = min(rates) / 5, max(rates + list(peaks.values())) * 2.2
     width = LEFT + 3 * WIDTH + 2 * GAP + 20
@@ -201,8 +210,7 @@ def page(report, cases, batch):
                      and case["ours"]["direction"] == direction]
             lines += grid(panel, column == 0, precision == precisions[-1])
             lines += roof(panel, bandwidth, peaks[precision])
-            lines += points(panel, these,
-                            lambda x, peak=peaks[precision]: min(peak, x * bandwidth))
+            lines += points(panel, these, lambda x, p=precision: roof_at(p, x))
             lines.append(text(panel.x + 9, panel.y + 18, precision, 13, more=' font-weight="600"'))
     middle = (TOP + bottom) / 2
     lines.append(text(20, middle, "TFLOP/s", 12, "middle", f' transform="rotate(-90 20 {middle})"'))
@@ -228,4 +236,5 @@ def main():
         file.write(page(report, cases, batch))
 
 
-main()
+if __name__ == "__main__":
+    main()
