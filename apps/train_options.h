@@ -32,7 +32,7 @@ struct TrainOptions {
   double dropout = 0;
   int64_t early_stopping = 5;
   uint64_t seed = 123;
-  std::string device = "auto";
+  std::string device = "auto", conv_plans;
   bool cache = false, skip_broken = false, resume = false;
   bool epochs_given = false;  // so that they count in a resumed run, too
 

@@ -3,6 +3,8 @@
 #include "kernels/conv2d/3_implicit_gemm.cuh"
 #include "kernels/conv2d/4_tensor_core.cuh"
 #include "kernels/conv2d/cuda_bf16.h"
+#include "kernels/conv2d/plan_table.h"
+#include "kernels/conv2d/quickest_plan.cuh"
 #include "kernels/conv2d/splits.cuh"
 
 namespace fettle {
@@ -73,10 +75,22 @@ bool has_bf16_operands(const Conv2dPlan& plan) {
   return plan.rung >= Conv2dRung::multistage;
 }
 
-Conv2dPlan planned(Conv2dDirection direction, const Conv2dShape& shape) {
+/// The plan of the table, or plan_conv2d's; with tuning on, the quickest of those that
+/// run(plan) computes the convolution with.
+template <class Run>
+Conv2dPlan planned(Conv2dDirection direction, const Conv2dShape& shape, Cuda device,
+                   const Run& run) {
+  const Precision precision = gpu_precision();
+  if (const auto known = known_conv2d_plan(direction, shape, precision)) return *known;
   const GpuInfo gpu = gpu_info();
-  return plan_conv2d(direction, shape, gpu.compute_capability, gpu.multiprocessors,
-                     gpu_precision());
+  const Conv2dPlan chosen =
+      plan_conv2d(direction, shape, gpu.compute_capability, gpu.multiprocessors, precision);
+  if (!conv2d_tuning()) return chosen;
+  const Conv2dPlan best = quickest_plan(
+      conv2d_plans_to_time(direction, shape, precision, chosen, gpu.compute_capability), device,
+      run);
+  set_known_conv2d_plan(direction, shape, precision, best);
+  return best;
 }
 
 }  // namespace
@@ -153,16 +167,24 @@ void conv2d_backward_weight(Cuda device, const Conv2dPlan& plan, const Conv2dSha
 
 void conv2d_forward(Cuda device, const Conv2dShape& shape, const float* x, const float* w,
                     const float* bias, Epilogue epilogue, float* y) {
-  conv2d_forward(device, planned(Conv2dDirection::forward, shape), shape, x, w, bias, epilogue, y);
+  const auto run = [&](const Conv2dPlan& plan) {
+    conv2d_forward(device, plan, shape, x, w, bias, epilogue, y);
+  };
+  run(planned(Conv2dDirection::forward, shape, device, run));
 }
 void conv2d_backward_input(Cuda device, const Conv2dShape& shape, const float* dy, const float* w,
                            float* dx) {
-  conv2d_backward_input(device, planned(Conv2dDirection::backward_input, shape), shape, dy, w, dx);
+  const auto run = [&](const Conv2dPlan& plan) {
+    conv2d_backward_input(device, plan, shape, dy, w, dx);
+  };
+  run(planned(Conv2dDirection::backward_input, shape, device, run));
 }
 void conv2d_backward_weight(Cuda device, const Conv2dShape& shape, const float* dy, const float* x,
                             float* dw) {
-  conv2d_backward_weight(device, planned(Conv2dDirection::backward_weight, shape), shape, dy, x,
-                         dw);
+  const auto run = [&](const Conv2dPlan& plan) {
+    conv2d_backward_weight(device, plan, shape, dy, x, dw);
+  };
+  run(planned(Conv2dDirection::backward_weight, shape, device, run));
 }
 
 }  // namespace fettle
