@@ -75,7 +75,7 @@ void store(const EvaluateOptions& o, const RunConfig& chosen) {
 
 void evaluate_run(const EvaluateOptions& o) {
   check(o);
-  const Device device = choose_device(o.device);
+  const Device device = choose_device(o);
   TrainedModel model = load_model(o, device);
   const bool classifies = model.entry().task == Task::classification;
   require(classifies || !o.calibrate, "--calibrate is for classifiers; ", model.config.model,

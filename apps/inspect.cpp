@@ -37,7 +37,7 @@ std::string text_of(const std::vector<FoundKind>& found) {
 }
 
 void inspect(const Options& o) {
-  const Device device = choose_device(o.device);
+  const Device device = choose_device(o);
   TrainedModel classifier = load(o, o.classifier, device), model = load(o, o.segmenter, device);
   require_task(classifier, Task::classification);
   require(!classifier.config.multi_label, "the classifier '", o.classifier,

@@ -4,6 +4,7 @@
 
 #include "engine/device_name.h"
 #include "engine/error.h"
+#include "kernels/conv2d/plan.h"
 #include "kernels/parallel.h"
 
 namespace fettle {
@@ -57,9 +58,15 @@ void add_threads(CLI::App& command) {
       ->check(CLI::Range(1, 1024));
 }
 
-void add_device(CLI::App& command, std::string& device) {
-  command.add_option("--device", device, "Where to compute: auto, cpu, cuda or cuda:N")
+void add_device(CLI::App& command, DeviceOptions& options) {
+  command.add_option("--device", options.device, "Where to compute: auto, cpu, cuda or cuda:N")
       ->capture_default_str();
+  command
+      .add_option(
+          "--precision", options.precision,
+          "Of convolutions on a GPU: fp32, tf32, or bf16, which keeps what layers compute in "
+          "16 bits and parameters in fp32 [fp32]")
+      ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
 }
 
 void add_run(CLI::App& command, RunOptions& options) {
@@ -85,10 +92,11 @@ void add_prediction_options(CLI::App& command, RunOptions& options) {
   command.add_flag("--skip-broken", options.skip_broken, "Leave out pictures that cannot be read");
   add_bn_statistics(command, options);
   add_threads(command);
-  add_device(command, options.device);
+  add_device(command, options);
 }
 
-Device choose_device(const std::string& name) {
+Device choose_device(const DeviceOptions& options) {
+  const std::string &name = options.device, &precision = options.precision;
   const bool any = name == "auto";
   std::optional<Device> device = device_named(name);
   require(any || device, "--device ", name, " is not auto, cpu, cuda or cuda:N with a number N");
@@ -98,7 +106,16 @@ Device choose_device(const std::string& name) {
   } catch (const Error& error) {
     throw Error("--device ", name, ": ", error.what());
   }
-  std::cerr << "Device: " << description(*device, threads()) << "\n";
+  const bool exact = precision.empty() || precision == "fp32";
+  require(exact || (device->is_cuda() && cuda::gpus()[device->index].compute_capability >= 80),
+          "--precision ", precision,
+          " needs a GPU of compute capability 8.0 or newer, and this is ",
+          description(*device, threads()), "; leave it out, or give --precision fp32");
+  set_gpu_precision(exact                 ? Precision::fp32
+                    : precision == "tf32" ? Precision::tf32
+                                          : Precision::bf16);
+  std::cerr << "Device: " << description(*device, threads()) << (exact ? "" : ", " + precision)
+            << "\n";
   return *device;
 }
 

@@ -29,12 +29,18 @@ void add_crop(CLI::App& command, ImageSize& size);
 /// --threads, applied as soon as it is read.
 void add_threads(CLI::App& command);
 
-/// --device auto|cpu|cuda|cuda:N.
-void add_device(CLI::App& command, std::string& device);
+/// Where to compute, and how exactly.
+struct DeviceOptions {
+  std::string device = "auto";
+  std::string precision;  ///< fp32, tf32 or bf16; "": fp32, or as the run that goes on was begun
+};
+
+/// --device auto|cpu|cuda|cuda:N and --precision fp32|tf32|bf16.
+void add_device(CLI::App& command, DeviceOptions& options);
 
 /// What evaluate, predict and inspect have in common.
-struct RunOptions {
-  std::string run, out, device = "auto";
+struct RunOptions : DeviceOptions {
+  std::string run, out;
   std::string bn_statistics;  ///< "": as the run was trained
   int64_t batch_size = 32;
   bool skip_broken = false;
@@ -49,12 +55,13 @@ void add_bn_statistics(CLI::App& command, RunOptions& options);
 /// All of them but the run folder.
 void add_prediction_options(CLI::App& command, RunOptions& options);
 
-/// The run folder as an argument, --batch-size, --skip-broken, --bn-statistics, --threads and
-/// --device.
+/// The run folder as an argument, --batch-size, --skip-broken, --bn-statistics, --threads, --device
+/// and --precision.
 void add_run_options(CLI::App& command, RunOptions& options);
 
 /// The device that `--device` names; "auto" is the first GPU, or the CPU where there is none.
-/// Prints it. Throws Error when the chosen one is not there: there is no silent fall back.
-Device choose_device(const std::string& device);
+/// Prints it, and has GPUs compute with the given precision. Throws Error when the device is not
+/// there or cannot do that: there is no silent fall back.
+Device choose_device(const DeviceOptions& options);
 
 }  // namespace fettle

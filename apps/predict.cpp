@@ -82,7 +82,7 @@ void predict_masks(const Options& o, TrainedModel& model, const std::vector<Name
 }
 
 void predict_run(const Options& o) {
-  const Device device = choose_device(o.device);
+  const Device device = choose_device(o);
   TrainedModel model = load_model(o, device);
   if (o.threshold >= 0) model.config.threshold = o.threshold;
   const std::vector<NamedPicture> pictures = named_pictures(o.pictures);

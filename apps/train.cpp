@@ -130,7 +130,7 @@ void train(TrainOptions o) {
   const Task task = model_entry(o.model).task;
   require(task == Task::segmentation || o.crop.height == 0,
           "--crop is for models that draw masks; ", o.model, " looks at whole pictures");
-  const Device device = choose_device(o.device);
+  const Device device = choose_device(o.compute);
   ConvPlans conv_plans(o.conv_plans, device);
   Training t{task, {}, {}};
   std::tie(t.train, t.validation) = read_data(o, task);

@@ -148,7 +148,7 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
   command.add_flag("--skip-broken", o.skip_broken, "Leave out pictures that cannot be read");
   add_transfer_options(command, o.transfer);
   add_threads(command);
-  add_device(command, o.device);
+  add_device(command, o.compute);
   command.add_option("--conv-plans", o.conv_plans,
                      "On a GPU: time the ways to compute each convolution when it is first met, "
                      "take the quickest, and keep the choices in this file for other runs");
@@ -162,7 +162,9 @@ void take_from_run(TrainOptions& o, const RunConfig& config) {
   o.seed = config.seed;
   o.visit([&](const std::string& name, auto& value) {
     const auto found = config.options.find(name);
-    if (found == config.options.end() || (name == "epochs" && o.epochs_given)) return;
+    const bool given = (name == "epochs" && o.epochs_given) ||
+                       (name == "precision" && !o.compute.precision.empty());
+    if (found == config.options.end() || given) return;
     require(CLI::detail::lexical_cast(found->second, value), "config.json of the run holds '",
             found->second, "' for --", name);
   });

@@ -32,7 +32,8 @@ struct TrainOptions {
   double dropout = 0;
   int64_t early_stopping = 5;
   uint64_t seed = 123;
-  std::string device = "auto", conv_plans;
+  DeviceOptions compute;
+  std::string conv_plans;
   bool cache = false, skip_broken = false, resume = false;
   bool epochs_given = false;  // so that they count in a resumed run, too
 
@@ -70,6 +71,7 @@ struct TrainOptions {
     f("dropout", dropout);
     f("cache", cache);
     f("skip-broken", skip_broken);
+    f("precision", compute.precision);
   }
 };
 

@@ -7,11 +7,13 @@
 // Times are those of CUDA events around some launches, up to 21 times: median, minimum and maximum;
 // with --graph around the replay of a CUDA graph, for batches so small that starting a kernel would
 // count. Buffers rotate, so that no launch finds its operands in the second-level cache. A multiply
-// and an add count as two operations. The plan that plan_conv2d() chooses for each precision is
-// marked. Backward-weight is tried with several numbers of splits. bench/conv2d_torch.py times
-// cuDNN on the same shapes. No library of benchmarks: Debian has none to link statically.
+// and an add count as two operations. Plans of bf16 take activations in bf16. The plan that
+// plan_conv2d() chooses for each precision is marked. Backward-weight is tried with several numbers
+// of splits. bench/conv2d_torch.py times cuDNN on the same shapes. No library of benchmarks: Debian
+// has none to link statically.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdio>
 #include <string>
@@ -21,6 +23,8 @@
 #include "bench/turns.h"
 #include "kernels/conv2d/plan.h"
 #include "kernels/cuda_error.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/half.h"
 
 namespace fettle {
 namespace {
@@ -43,28 +47,51 @@ GpuArray random_array(int64_t count) {
   return array;
 }
 
+/// Activations lie there as fp32 and as bf16; weights and their gradients are fp32 in every plan.
 struct Buffers {
   explicit Buffers(const Conv2dShape& s)
       : sizes{s.N * s.H * s.W * s.C, s.K * s.R * s.S * s.C, s.N * s.P * s.Q * s.K},
         x(random_array(sizes[0])),
         w(random_array(sizes[1])),
         dy(random_array(sizes[2])),
+        x_bf16(rounded(x, sizes[0])),
+        dy_bf16(rounded(dy, sizes[2])),
         out(gpu_array(std::max({sizes[0], sizes[1], sizes[2]}))) {}
+
+  static GpuArray rounded(const GpuArray& array, int64_t count) {
+    GpuArray result = gpu_array((count + 1) / 2);
+    convert(gpu(), count, array.get(), reinterpret_cast<bf16*>(result.get()));
+    return result;
+  }
+  template <class T>
+  const T* activation(const GpuArray& fp32, const GpuArray& in_bf16) const {
+    if constexpr (std::is_same_v<T, float>) return fp32.get();
+    return reinterpret_cast<const T*>(in_bf16.get());
+  }
+
   int64_t sizes[3];
-  GpuArray x, w, dy, out;
+  GpuArray x, w, dy, x_bf16, dy_bf16, out;
 };
+
+template <class T>
+void compute_on(Cuda device, Conv2dDirection direction, const Conv2dPlan& plan,
+                const Conv2dShape& s, const Buffers& b) {
+  const T *x = b.activation<T>(b.x, b.x_bf16), *dy = b.activation<T>(b.dy, b.dy_bf16);
+  T* out = reinterpret_cast<T*>(b.out.get());
+  switch (direction) {
+    case Conv2dDirection::forward:
+      return conv2d_forward(device, plan, s, x, b.w.get(), nullptr, Epilogue::linear, out);
+    case Conv2dDirection::backward_input:
+      return conv2d_backward_input(device, plan, s, dy, b.w.get(), out);
+    case Conv2dDirection::backward_weight:
+      return conv2d_backward_weight(device, plan, s, dy, x, b.out.get());
+  }
+}
 
 void compute(Cuda device, Conv2dDirection direction, const Conv2dPlan& plan, const Conv2dShape& s,
              const Buffers& b) {
-  switch (direction) {
-    case Conv2dDirection::forward:
-      return conv2d_forward(device, plan, s, b.x.get(), b.w.get(), nullptr, Epilogue::linear,
-                            b.out.get());
-    case Conv2dDirection::backward_input:
-      return conv2d_backward_input(device, plan, s, b.dy.get(), b.w.get(), b.out.get());
-    case Conv2dDirection::backward_weight:
-      return conv2d_backward_weight(device, plan, s, b.dy.get(), b.x.get(), b.out.get());
-  }
+  if (plan.precision == Precision::bf16) return compute_on<bf16>(device, direction, plan, s, b);
+  compute_on<float>(device, direction, plan, s, b);
 }
 
 int64_t output_size(Conv2dDirection direction, const Buffers& b) {
@@ -73,21 +100,37 @@ int64_t output_size(Conv2dDirection direction, const Buffers& b) {
                                                                 : 1];
 }
 
+/// `count` results from `first` on, of floats or bf16.
+template <class T>
+void append(std::vector<float>& values, const Buffers& b, int64_t first, int64_t count) {
+  std::vector<T> part(static_cast<size_t>(count));
+  CHECK(cudaMemcpy(part.data(), reinterpret_cast<const T*>(b.out.get()) + first,
+                   part.size() * sizeof(T), cudaMemcpyDeviceToHost));
+  for (const T& value : part) {
+    if constexpr (std::is_same_v<T, float>)
+      values.push_back(value);
+    else
+      values.push_back(std::bit_cast<float>(uint32_t{value.bits} << 16));
+  }
+}
+
 /// Of a large result the beginning and the end, which are enough to see whether a plan is right.
 std::vector<float> result(Conv2dDirection direction, const Conv2dPlan& plan, const Conv2dShape& s,
                           const Buffers& b) {
   constexpr int64_t most = 4 << 20;
   const int64_t size = output_size(direction, b), head = std::min(size, most);
   const int64_t tail = std::min(size - head, most);
-  std::vector<float> values(static_cast<size_t>(head + tail));
+  const bool in_bf16 =
+      plan.precision == Precision::bf16 && direction != Conv2dDirection::backward_weight;
   CHECK(cudaMemsetAsync(b.out.get(), 0xFF, static_cast<size_t>(size) * sizeof(float)));  // NaN
   compute(gpu(), direction, plan, s, b);
-  const auto copy = [&](int64_t to, int64_t from, int64_t count) {
-    CHECK(cudaMemcpy(values.data() + to, b.out.get() + from,
-                     static_cast<size_t>(count) * sizeof(float), cudaMemcpyDeviceToHost));
-  };
-  copy(0, 0, head);
-  copy(head, size - tail, tail);
+  std::vector<float> values;
+  for (const auto& [first, count] : {std::pair{int64_t{0}, head}, std::pair{size - tail, tail}}) {
+    if (in_bf16)
+      append<bf16>(values, b, first, count);
+    else
+      append<float>(values, b, first, count);
+  }
   return values;
 }
 
@@ -140,7 +183,7 @@ std::vector<Conv2dPlan> plans_of(Conv2dDirection direction, const Conv2dShape& s
   return distinct;
 }
 
-/// Whether the buffers and as much again, for operands in bf16 and parts of sums, fit.
+/// Whether the buffers fit, with a tenth left for scratch memory.
 bool fits_memory(const Conv2dShape& s) {
   size_t free = 0, total = 0;
   CHECK(cudaMemGetInfo(&free, &total));

@@ -53,14 +53,14 @@ void batch_norm(Bench& bench, const std::string& network, const BatchNormShape& 
   const int64_t n = s.rows * s.C;
   // x, the other term, gamma, beta, mean, variance
   const auto sum = [](float* const* a, bool with_sum) {
-    const BatchNormTerm normal = {.x = a[0],
-                                  .gamma = a[2],
-                                  .beta = a[3],
-                                  .mean = a[4],
-                                  .variance = a[5],
-                                  .epsilon = 1e-3f,
-                                  .of_batch = true};
-    return BatchNormSum{{normal, {.x = with_sum ? a[1] : nullptr}}, Epilogue::relu};
+    const BatchNormTerm<> normal = {.x = a[0],
+                                    .gamma = a[2],
+                                    .beta = a[3],
+                                    .mean = a[4],
+                                    .variance = a[5],
+                                    .epsilon = 1e-3f,
+                                    .of_batch = true};
+    return BatchNormSum<>{{normal, {.x = with_sum ? a[1] : nullptr}}, Epilogue::relu};
   };
   for (const bool with_sum : {false, true}) {
     const std::string& name = with_sum ? two : one;
@@ -85,7 +85,7 @@ void batch_norm(Bench& bench, const std::string& network, const BatchNormShape& 
     if (with_sum) operands.push_back(out(n));
     bench.measure("batch_norm", name + "/backward", n * (with_sum ? 8 : 5), operands,
                   [=](auto device, float* const* a) {
-                    const BatchNormSum terms = sum(a, with_sum);
+                    const BatchNormSum<> terms = sum(a, with_sum);
                     const BatchNormGradients gradients = {{a[7]}, a[8]};
                     batch_norm_backward_parameters(device, s, terms, a[6], gradients);
                     batch_norm_backward_input(device, s, terms, a[6], gradients, a[9],

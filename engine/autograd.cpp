@@ -13,10 +13,10 @@ thread_local bool recording = true;
 std::atomic<uint64_t> next_order{1};
 }  // namespace
 
-float* Grads::fresh(int i) {
+Tensor& Grads::fresh_tensor(int i) {
   const Node& input = *node_.inputs[i];
-  produced_[i] = Tensor::empty(input.shape, DType::f32, input.device);
-  return produced_[i].data();
+  produced_[i] = Tensor::empty(input.shape, input.dtype, input.device);
+  return produced_[i];
 }
 
 void Grads::pass(int i, const Tensor& gradient) {
@@ -34,9 +34,11 @@ void Grads::accumulate() {
       continue;
     }
     // A gradient that was passed through is shared with another node: leave that one as it is.
-    Tensor total = sum.unshared() ? sum : Tensor::empty(sum.shape(), DType::f32, sum.device());
-    on(sum.device(), [&](auto device) {
-      add(device, sum.size(), std::as_const(sum).data(), std::as_const(part).data(), total.data());
+    Tensor total = sum.unshared() ? sum : Tensor::empty(sum.shape(), sum.dtype(), sum.device());
+    on(sum, [&](auto device, auto element) {
+      using T = decltype(element);
+      add(device, sum.size(), std::as_const(sum).data<T>(), std::as_const(part).data<T>(),
+          total.data<T>());
     });
     sum = std::move(total);
   }
@@ -50,6 +52,7 @@ Tensor record(Tensor y, const std::vector<Tensor>& inputs, Backward closure) {
   for (const Tensor& input : inputs) node->inputs.push_back(input.node());
   node->backward = std::move(closure);
   node->shape = y.shape();
+  node->dtype = y.dtype();
   node->device = y.device();
   node->order = next_order++;
   y.set_node(std::move(node));
@@ -94,6 +97,7 @@ void backward(const Tensor& loss) {
 std::shared_ptr<Node> make_leaf(const Tensor& tensor) {
   auto node = std::make_shared<Node>();
   node->shape = tensor.shape();
+  node->dtype = tensor.dtype();
   node->device = tensor.device();
   return node;
 }

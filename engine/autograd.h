@@ -24,6 +24,7 @@ struct Node {
   Backward backward;
   Tensor grad;
   Shape shape;
+  DType dtype = DType::f32;
   Device device;
   uint64_t order = 0;  // a node is younger than all its inputs
 };
@@ -35,13 +36,18 @@ class Grads {
 
   /// Whether input i needs a gradient.
   bool wants(int i) const { return node_.inputs[i] != nullptr; }
-  /// Memory of input i's shape, to be overwritten whole with its gradient; nullptr on meta.
-  float* fresh(int i);
+  /// Memory of input i's shape and type, which must be T, to be overwritten whole with its
+  /// gradient; nullptr on meta.
+  template <class T = float>
+  T* fresh(int i) {
+    return fresh_tensor(i).data<T>();
+  }
   /// Gives an existing tensor as the gradient of input i, shared and never changed from here on.
   void pass(int i, const Tensor& gradient);
 
  private:
   friend void backward(const Tensor& loss);
+  Tensor& fresh_tensor(int i);
   void accumulate();
 
   Node& node_;

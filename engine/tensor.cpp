@@ -11,9 +11,11 @@ struct Tensor::Storage {
   std::shared_ptr<const Pending> pending;  // until somebody reads them
 };
 
-Tensor Tensor::deferred(const Shape& shape, Device device, std::shared_ptr<const Pending> pending) {
+Tensor Tensor::deferred(const Shape& shape, DType dtype, Device device,
+                        std::shared_ptr<const Pending> pending) {
   Tensor t;
   t.shape_ = shape;
+  t.dtype_ = dtype;
   t.device_ = device;
   t.defined_ = true;
   t.storage_ = std::make_shared<Storage>(Storage{nullptr, std::move(pending)});
@@ -143,7 +145,8 @@ void Tensor::set_requires_grad(bool on) {
     node_ = nullptr;
     return;
   }
-  require(dtype_ == DType::f32, "a tensor of ", name_of(dtype_), " can have no gradient");
+  require(dtype_ == DType::f32 || dtype_ == DType::bf16, "a tensor of ", name_of(dtype_),
+          " can have no gradient");
   if (!node_) node_ = make_leaf(*this);
 }
 

@@ -41,9 +41,10 @@ class Tensor {
     return from(shape, std::span<const T>(values), device);
   }
 
-  /// An f32 tensor whose elements are computed by whoever reads them first. What `pending` computes
-  /// them from must not change until then.
-  static Tensor deferred(const Shape& shape, Device device, std::shared_ptr<const Pending> pending);
+  /// A tensor whose elements are computed by whoever reads them first. What `pending` computes them
+  /// from must not change until then.
+  static Tensor deferred(const Shape& shape, DType dtype, Device device,
+                         std::shared_ptr<const Pending> pending);
   /// How the elements will be computed; nullptr once they are there.
   std::shared_ptr<const Pending> pending() const;
   /// Computes the elements now, if that is still to be done.
@@ -118,6 +119,18 @@ class Tensor {
   DType dtype_ = DType::f32;
   bool defined_ = false;
 };
+
+/// Calls f(device, T{}) with the tag of the tensor's device and a T of its type: float, or, on a
+/// GPU, bf16, for which the CPU has no kernels.
+template <class F>
+void on(const Tensor& tensor, F&& f) {
+  on(tensor.device(), [&](auto device) {
+    if constexpr (std::is_same_v<decltype(device), Cuda>) {
+      if (tensor.dtype() == DType::bf16) return f(device, bf16{});
+    }
+    f(device, float{});
+  });
+}
 
 /// Throws Error naming the operation unless all defined tensors lie on the first one's device; a
 /// meta tensor goes with any.

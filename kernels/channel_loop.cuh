@@ -21,14 +21,15 @@ __global__ void __launch_bounds__(256) channel_loop_kernel(int64_t rows, int C, 
   for (int64_t i = first; i < rows * across; i += step) formula.template at<V>(i * V, prepared);
 }
 
-/// `arrays` are what the formula reads and writes at i.
-template <class Formula, class... Arrays>
+/// `first` and `more` are what the formula reads and writes at i, of one type or nullptr.
+template <class Formula, class T, class... More>
 void channel_loop(const char* name, Cuda device, int64_t rows, int64_t C, const Formula& formula,
-                  const Arrays*... arrays) {
-  const bool fours = C % 4 == 0 && ((reinterpret_cast<uintptr_t>(arrays) % 16 == 0) && ...);
-  const int64_t across = fours ? C / 4 : C;
+                  const T* first, const More*... more) {
+  constexpr int V = in_16_bytes<T>;
+  const bool vectors = C % V == 0 && in_vectors(first, more...);
+  const int64_t across = vectors ? C / V : C;
   if (rows * across == 0) return;
-  launch(name, fours ? channel_loop_kernel<4, Formula> : channel_loop_kernel<1, Formula>,
+  launch(name, vectors ? channel_loop_kernel<V, Formula> : channel_loop_kernel<1, Formula>,
          std::max(strided_blocks(rows * across, 256), blocks_for(across, 256)), 256, 0, device,
          rows, static_cast<int>(C), formula);
 }

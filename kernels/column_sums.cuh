@@ -1,17 +1,20 @@
 // Sums over the rows of [batches, rows, columns], the skeleton of every reduction here: the sum of
 // an array, gradients of biases, batch statistics, overlap counts.
 //
-// Two kernels. In the first, a block of 256 threads takes up to 32 columns of one chunk of rows and
-// reduces them to one number a column; in the second, a warp adds a column's chunks. How rows are
-// cut into chunks follows from the shape alone, and every sum is formed in a fixed order, so the
-// result has the same bits from run to run and on every GPU. Threads sum 16 elements in fp32 and
-// go on in fp64: as exact as fp64, with a sixteenth of its operations.
+// Two kernels. In the first, a block of 256 threads takes one chunk of rows of up to 32 vectors of
+// columns: a thread goes down a vector of 16 bytes, four rows in flight, and the block's sums meet
+// in shared memory. In the second, a block adds the chunks of 16 columns. How rows are cut into
+// chunks follows from the shape alone, and every sum is formed in a fixed order, so the result has
+// the same bits from run to run and on every GPU. At most 64 rows follow one another in `Sum`,
+// float or double; the rest is a tree, and chunks are added in fp64: a sum of millions is as exact
+// as one of a hundred.
 //
-// Shared memory: 2 KiB a quantity. Bytes: each element is read once; partial sums are few. The
-// limit is memory bandwidth.
+// Shared memory: 1 KiB a quantity and column of the vector. Bytes: each element is read once;
+// partial sums are few. The limit is memory bandwidth.
 #pragma once
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/cu.h"
 
@@ -20,112 +23,189 @@ namespace fettle {
 struct ColumnSumsShape {
   int64_t batches = 1, rows = 1;
   int columns = 1;
+};
 
-  /// Columns of a block; narrow arrays put several rows side by side in a warp.
-  int lanes() const { return std::min(columns, 32); }
-  int64_t column_blocks() const { return (columns + 31) / 32; }
-  int64_t chunks() const {
-    const int64_t rows_a_pass = 8 * (32 / lanes());
-    const int64_t useful = std::max<int64_t>(2048 / (column_blocks() * batches), 1);
-    return std::clamp<int64_t>(rows / (rows_a_pass * 4), 1, useful);
+/// How the first kernel walks over a shape, in vectors of `V` columns.
+template <int V>
+struct ColumnSumsWalk {
+  static constexpr int threads = 256;
+  int lanes, lines;  ///< vectors of a row that a block takes, and its rows side by side
+  int64_t column_blocks, chunks, rows_a_chunk;
+
+  explicit ColumnSumsWalk(const ColumnSumsShape& s) {
+    const int across = s.columns / V;
+    lanes = std::min(across, 32);
+    lines = threads / lanes;
+    column_blocks = (across + lanes - 1) / lanes;
+    // 512 blocks fill any GPU; a thread has four rows at least and 64 at most.
+    const int64_t useful = std::max<int64_t>(512 / (column_blocks * s.batches), 1);
+    chunks = std::clamp<int64_t>(s.rows / (lines * 4), 1, useful);
+    chunks = std::max(chunks, std::min<int64_t>((s.rows + lines * 64 - 1) / (lines * 64), 65535));
+    rows_a_chunk = (s.rows + chunks - 1) / chunks;
   }
 };
 
-template <int Quantities>
+template <int Quantities, int V, class Sum>
 struct ColumnSumsShared {
-  double v[Quantities][8][32];
+  Sum v[Quantities][V][ColumnSumsWalk<V>::threads];
 };
 
-/// What is called for the rows of one column: element.in_column(column), where an element has
-/// numbers of its column to prepare, else the element itself.
-template <class Element>
-__device__ auto for_column(const Element& element, int column) {
-  if constexpr (requires { element.in_column(column); }) {
-    return element.in_column(column);
+/// Adds what the lines of a block hold, at v[line * lanes + lane]: line 0 ends with the sums.
+template <class T, size_t Arrays, size_t Threads>
+__device__ __forceinline__ void add_lines(T (&v)[Arrays][Threads], int lines, int lanes, int line,
+                                          int thread) {
+  while (lines > 1) {
+    const int half = (lines + 1) / 2;
+    __syncthreads();
+    if (line < lines - half) {
+#pragma unroll
+      for (auto& array : v) array[thread] += array[thread + half * lanes];
+    }
+    lines = half;
+  }
+}
+
+/// What an element without numbers of its columns is given.
+struct NoNumbers {};
+template <int V, class Element>
+__device__ auto prepared_columns(const Element& element, int column) {
+  if constexpr (requires { element.template columns<V>(column); }) {
+    return element.template columns<V>(column);
   } else {
-    return element;
+    return NoNumbers{};
   }
 }
 
-/// `Element` is called as element(batch, row, column, values) and sets the values to be added.
-template <int Quantities, class Element>
-__global__ void __launch_bounds__(256)
-    column_sums_chunks_kernel(int64_t batches, int64_t rows, int columns, int lanes,
-                              int64_t rows_a_chunk, Element element, double* partial) {
-  auto& s = shared<ColumnSumsShared<Quantities>>();
-  const int tx = static_cast<int>(threadIdx.x), ty = static_cast<int>(threadIdx.y);
-  const int side = 32 / lanes;  // rows side by side in a warp
-  const int column = static_cast<int>(blockIdx.x) * 32 + tx % lanes;
-  const bool active = tx < side * lanes && column < columns;
-  const auto mine = for_column(element, active ? column : 0);
-  const int64_t chunk = blockIdx.y, chunks = gridDim.y;
-  const int64_t end = (chunk + 1) * rows_a_chunk < rows ? (chunk + 1) * rows_a_chunk : rows;
+/// The elements of an array as they are.
+struct EachElement {
+  const float* x;
+  template <int V>
+  __device__ void at(int64_t i, NoNumbers, Vec<float, V> (&values)[1]) const {
+    values[0] = load_vec<V>(x + i);
+  }
+};
 
-  for (int64_t batch = blockIdx.z; batch < batches; batch += gridDim.z) {
-    double total[Quantities] = {};
+/// `Element` may prepare numbers of its columns by element.columns<V>(column); with them,
+/// element.at<V>(i, prepared, values) sets the values to be added, where i counts the elements of
+/// the whole array.
+template <int Quantities, int V, class Sum, class Element>
+__global__ void __launch_bounds__(256)
+    column_sums_chunks_kernel(ColumnSumsShape shape, ColumnSumsWalk<V> walk, Element element,
+                              Sum* partial) {
+  auto& s = shared<ColumnSumsShared<Quantities, V, Sum>>();
+  const int thread = static_cast<int>(threadIdx.x);
+  const int line = thread / walk.lanes, lane = thread % walk.lanes;
+  const int column = (static_cast<int>(blockIdx.x) * walk.lanes + lane) * V;
+  const bool active = line < walk.lines && column < shape.columns;
+  const auto prepared = prepared_columns<V>(element, active ? column : 0);
+  const int64_t first = int64_t{blockIdx.y} * walk.rows_a_chunk;
+  const int64_t end =
+      first + walk.rows_a_chunk < shape.rows ? first + walk.rows_a_chunk : shape.rows;
+  for (int64_t batch = blockIdx.z; batch < shape.batches; batch += gridDim.z) {
+    Vec<Sum, V> total[Quantities] = {};
+    const auto add_rows = [&](int64_t row, auto rows) {
+      Vec<float, V> values[rows][Quantities];
+#pragma unroll
+      for (int r = 0; r < rows; ++r) {
+        const int64_t at = batch * shape.rows + row + r * walk.lines;
+        element.template at<V>(at * shape.columns + column, prepared, values[r]);
+      }
+#pragma unroll
+      for (int r = 0; r < rows; ++r) {
+        for (int k = 0; k < Quantities; ++k) {
+          for (int e = 0; e < V; ++e) total[k][e] += values[r][k][e];
+        }
+      }
+    };
     if (active) {
-      int64_t row = chunk * rows_a_chunk + ty * side + tx / lanes;
-      while (row < end) {
-        float few[Quantities] = {};
-        for (int i = 0; i < 16 && row < end; ++i, row += 8 * side) {
-          float values[Quantities];
-          mine(batch, row, column, values);
-          for (int k = 0; k < Quantities; ++k) few[k] += values[k];
-        }
-        for (int k = 0; k < Quantities; ++k) total[k] += few[k];
+      int64_t row = first + line;
+      for (; row + 3 * walk.lines < end; row += 4 * walk.lines) {
+        add_rows(row, std::integral_constant<int, 4>{});
       }
+      for (; row < end; row += walk.lines) add_rows(row, std::integral_constant<int, 1>{});
     }
-    for (int k = 0; k < Quantities; ++k) s.v[k][ty][tx] = total[k];
-    __syncthreads();
-    if (ty == 0 && tx < lanes && column < columns) {
+    for (int k = 0; k < Quantities; ++k) {
+      for (int e = 0; e < V; ++e) s.v[k][e][thread] = total[k][e];
+    }
+    for (int k = 0; k < Quantities; ++k) add_lines(s.v[k], walk.lines, walk.lanes, line, thread);
+    if (line == 0 && active) {
+      const int64_t part = batch * gridDim.y + blockIdx.y;
       for (int k = 0; k < Quantities; ++k) {
-        double sum = 0;
-        for (int i = 0; i < 8; ++i) {
-          for (int j = tx; j < side * lanes; j += lanes) sum += s.v[k][i][j];
+        for (int e = 0; e < V; ++e) {
+          partial[(part * Quantities + k) * shape.columns + column + e] = s.v[k][e][thread];
         }
-        partial[((batch * chunks + chunk) * Quantities + k) * columns + column] = sum;
       }
     }
     __syncthreads();
   }
 }
 
-/// One warp: a column of a batch. `Finish` is called once, as finish(batch, column, sums).
-template <int Quantities, class Finish>
-__global__ void __launch_bounds__(256)
-    column_sums_finish_kernel(int64_t batches, int64_t chunks, int columns, const double* partial,
+struct ColumnSumsFinish {
+  static constexpr int threads = 512, columns = 16, lines = threads / columns;
+};
+
+/// One block: 16 columns of a batch. `Finish` is called once, as finish(batch, column, sums).
+template <int Quantities, class Sum, class Finish>
+__global__ void __launch_bounds__(ColumnSumsFinish::threads)
+    column_sums_finish_kernel(ColumnSumsShape shape, int64_t chunks, const Sum* partial,
                               Finish finish) {
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-  const int64_t warps = int64_t{gridDim.x} * 8;
-  for (int64_t i = int64_t{blockIdx.x} * 8 + threadIdx.x / 32; i < batches * columns; i += warps) {
-    const int64_t batch = i / columns;
-    const int column = static_cast<int>(i % columns);
+  using F = ColumnSumsFinish;
+  struct Shared {
+    double v[Quantities][F::threads];
+  };
+  auto& s = shared<Shared>();
+  const int thread = static_cast<int>(threadIdx.x), line = thread / F::columns;
+  const int column = static_cast<int>(blockIdx.x) * F::columns + thread % F::columns;
+  const bool active = column < shape.columns;
+  for (int64_t batch = blockIdx.y; batch < shape.batches; batch += gridDim.y) {
     double sums[Quantities] = {};
-    for (int64_t chunk = lane; chunk < chunks; chunk += 32) {
-      for (int k = 0; k < Quantities; ++k) {
-        sums[k] += partial[((batch * chunks + chunk) * Quantities + k) * columns + column];
+    if (active) {
+#pragma unroll 4
+      for (int64_t chunk = line; chunk < chunks; chunk += F::lines) {
+        for (int k = 0; k < Quantities; ++k) {
+          sums[k] += partial[((batch * chunks + chunk) * Quantities + k) * shape.columns + column];
+        }
       }
     }
-    for (int k = 0; k < Quantities; ++k) sums[k] = warp_sum(sums[k]);
-    if (lane == 0) finish(batch, column, sums);
+    for (int k = 0; k < Quantities; ++k) s.v[k][thread] = sums[k];
+    add_lines(s.v, F::lines, F::columns, line, thread);
+    if (line == 0 && active) {
+      for (int k = 0; k < Quantities; ++k) sums[k] = s.v[k][thread];
+      finish(batch, column, sums);
+    }
+    __syncthreads();
   }
 }
 
-/// finish(batch, column, sums over the rows of element(batch, row, column)). Uses scratch().
-template <int Quantities, class Element, class Finish>
+template <int Quantities, int V, class Sum, class Element, class Finish>
+void column_sums_by(const char* name, Cuda device, const ColumnSumsShape& shape,
+                    const Element& element, const Finish& finish) {
+  const ColumnSumsWalk<V> walk(shape);
+  Sum* partial = scratch<Sum>(device, shape.batches * walk.chunks * Quantities * shape.columns);
+  const auto batches = static_cast<unsigned>(std::min<int64_t>(shape.batches, 65535));
+  const dim3 grid(static_cast<unsigned>(walk.column_blocks), static_cast<unsigned>(walk.chunks),
+                  batches);
+  launch(name, column_sums_chunks_kernel<Quantities, V, Sum, Element>, grid, walk.threads, 0,
+         device, shape, walk, element, partial);
+  launch(name, column_sums_finish_kernel<Quantities, Sum, Finish>,
+         dim3(blocks_for(shape.columns, ColumnSumsFinish::columns), batches),
+         ColumnSumsFinish::threads, 0, device, shape, walk.chunks, std::as_const(partial), finish);
+}
+
+/// finish(batch, column, sums over the rows of what `element` makes of each array element). `first`
+/// and `more` are the arrays that it reads or writes at the same index, nullptr where one is
+/// missing: they go by vectors of 16 bytes where all are aligned. Uses scratch().
+template <int Quantities, class Sum = float, class Element, class Finish, class T, class... More>
 void column_sums(const char* name, Cuda device, const ColumnSumsShape& shape,
-                 const Element& element, const Finish& finish) {
+                 const Element& element, const Finish& finish, const T* first,
+                 const More*... more) {
   if (shape.batches == 0 || shape.columns == 0) return;
-  const int64_t chunks = shape.chunks();
-  const int64_t rows_a_chunk = (shape.rows + chunks - 1) / chunks;
-  double* partial = scratch<double>(device, shape.batches * chunks * Quantities * shape.columns);
-  const dim3 grid(static_cast<unsigned>(shape.column_blocks()), static_cast<unsigned>(chunks),
-                  static_cast<unsigned>(std::min<int64_t>(shape.batches, 65535)));
-  launch(name, column_sums_chunks_kernel<Quantities, Element>, grid, dim3(32, 8), 0, device,
-         shape.batches, shape.rows, shape.columns, shape.lanes(), rows_a_chunk, element, partial);
-  launch(name, column_sums_finish_kernel<Quantities, Finish>,
-         std::min(blocks_for(shape.batches * shape.columns, 8), 4096u), 256, 0, device,
-         shape.batches, chunks, shape.columns, partial, finish);
+  constexpr int V = in_16_bytes<T>;
+  if (shape.columns % V == 0 && in_vectors(first, more...)) {
+    column_sums_by<Quantities, V, Sum>(name, device, shape, element, finish);
+  } else {
+    column_sums_by<Quantities, 1, Sum>(name, device, shape, element, finish);
+  }
 }
 
 }  // namespace fettle

@@ -58,6 +58,12 @@ T* scratch(Cuda device, int64_t count, int slot = 0) {
   return static_cast<T*>(scratch_bytes(device, static_cast<size_t>(count) * sizeof(T), slot));
 }
 
+/// Whether 16 bytes can be moved at once from and to each of these arrays; one may be nullptr.
+template <class... T>
+bool in_vectors(const T*... arrays) {
+  return ((reinterpret_cast<uintptr_t>(arrays) % 16 == 0) && ...);
+}
+
 /// ceil(n / each), as an extent of a grid.
 inline unsigned blocks_for(int64_t n, int64_t each) {
   return static_cast<unsigned>((n + each - 1) / each);

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "engine/autograd.h"
+#include "engine/ops/cast.h"
 #include "engine/random.h"
 
 namespace fettle {
@@ -82,7 +83,10 @@ Tensor Layer::operator()(const Tensor& x) {
     const Inside inside;
     y = call(x);
   }
-  if (depth == 0) y.compute();  // see engine/ops/batch_norm_fusion.h
+  if (depth == 0) {
+    y.compute();    // see engine/ops/batch_norm_fusion.h
+    y = as_f32(y);  // what comes after a model, losses and metrics, is f32
+  }
   if (called) called->calls.emplace_back(this, y.shape());
   return y;
 }

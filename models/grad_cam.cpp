@@ -5,6 +5,7 @@
 
 #include "engine/autograd.h"
 #include "engine/ops/arithmetic.h"
+#include "engine/ops/cast.h"
 #include "engine/ops/reduce.h"
 
 namespace fettle {
@@ -94,8 +95,8 @@ Tensor grad_cam(Layer& model, const Tensor& x, const std::vector<int32_t>& class
 
   const Shape s = tap.features.shape();
   const int64_t pixels = s[1] * s[2], K = s[3];
-  const std::vector<float> features = tap.features.to_vector();
-  const std::vector<float> gradient = tap.features.grad().to_vector();
+  const std::vector<float> features = as_f32(tap.features).to_vector();
+  const std::vector<float> gradient = as_f32(tap.features.grad()).to_vector();
   Tensor maps = Tensor::empty({s[0], s[1], s[2]});
   for (int64_t n = 0; n < s[0]; ++n) {
     const float* a = features.data() + n * pixels * K;

@@ -1,6 +1,7 @@
 // Reproducible random inputs for tests, in memory that the host and the GPU see.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstdlib>
 #include <random>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "engine/tensor.h"
+#include "kernels/half.h"
 #include "tests/gpu_memory.h"
 
 namespace fettle {
@@ -23,6 +25,25 @@ inline Array<> random_values(int64_t count, uint32_t seed) {
   Array<> values(static_cast<size_t>(count));
   for (float& value : values) value = normal(engine);
   return values;
+}
+
+/// The same values in another type; bf16 rounds to nearest, ties to even.
+template <class To, class From>
+Array<To> converted(const Array<From>& values) {
+  Array<To> out;
+  out.reserve(values.size());
+  for (const From value : values) {
+    if constexpr (std::is_same_v<To, From>) {
+      out.push_back(value);
+    } else if constexpr (std::is_same_v<To, bf16>) {
+      const uint32_t bits = std::bit_cast<uint32_t>(value);
+      const uint32_t rounded = std::isnan(value) ? bits : bits + 0x7FFFu + (bits >> 16 & 1u);
+      out.push_back({static_cast<uint16_t>(rounded >> 16)});
+    } else {
+      out.push_back(std::bit_cast<float>(uint32_t{value.bits} << 16));
+    }
+  }
+  return out;
 }
 
 /// Where tests of operations compute: FETTLE_TEST_DEVICE=cuda chooses the GPU, or the executor.

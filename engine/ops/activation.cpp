@@ -3,6 +3,7 @@
 #include "engine/autograd.h"
 #include "engine/graph.h"
 #include "engine/ops/batch_norm_fusion.h"
+#include "engine/ops/cast.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/softmax/softmax.h"
 
@@ -10,12 +11,16 @@ namespace fettle {
 namespace {
 
 Tensor unary(Unary f, const Tensor& x) {
-  Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
-  on(x.device(), [&](auto device) { unary_forward(device, f, x.size(), x.data(), y.data()); });
+  Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  on(x, [&](auto device, auto element) {
+    using T = decltype(element);
+    unary_forward(device, f, x.size(), x.data<T>(), y.data<T>());
+  });
   trace(graph::Elementwise{f}, {x}, y);
   return record(std::move(y), {x}, [f, x = x.detach()](const Tensor& dy, Grads& grads) {
-    on(dy.device(), [&](auto device) {
-      unary_backward(device, f, dy.size(), x.data(), dy.data(), grads.fresh(0));
+    on(dy, [&](auto device, auto element) {
+      using T = decltype(element);
+      unary_backward(device, f, dy.size(), x.data<T>(), dy.data<T>(), grads.fresh<T>(0));
     });
   });
 }
@@ -30,13 +35,14 @@ Tensor relu6(const Tensor& x) {
   return unary(Unary::relu6, x);
 }
 Tensor sigmoid(const Tensor& x) {
-  return unary(Unary::sigmoid, x);
+  return unary(Unary::sigmoid, as_f32(x));
 }
 Tensor swish(const Tensor& x) {
   return unary(Unary::swish, x);
 }
 
-Tensor softmax(const Tensor& x) {
+Tensor softmax(const Tensor& given_x) {
+  const Tensor x = as_f32(given_x);
   require(x.shape().rank() >= 1 && x.shape()[-1] > 0, "softmax: the input ", x.shape(),
           " has no last axis to normalise");
   const int64_t K = x.shape()[-1], N = x.size() / K;

@@ -3,6 +3,7 @@
 #include "engine/autograd.h"
 #include "engine/graph.h"
 #include "engine/ops/batch_norm_fusion.h"
+#include "engine/ops/cast.h"
 #include "kernels/elementwise/elementwise.h"
 
 namespace fettle {
@@ -15,18 +16,25 @@ void check_shapes(const char* operation, const Tensor& a, const Tensor& b) {
 }
 
 Tensor product(const Tensor& a, const Tensor& b) {
-  Tensor y = Tensor::empty(a.shape(), DType::f32, a.device());
-  on(a.device(), [&](auto device) { multiply(device, a.size(), a.data(), b.data(), y.data()); });
+  Tensor y = Tensor::empty(a.shape(), a.dtype(), a.device());
+  on(a, [&](auto device, auto element) {
+    using T = decltype(element);
+    multiply(device, a.size(), a.data<T>(), b.data<T>(), y.data<T>());
+  });
   return y;
 }
 
 }  // namespace
 
-Tensor operator+(const Tensor& a, const Tensor& b) {
-  check_shapes("add", a, b);
+Tensor operator+(const Tensor& a, const Tensor& given_b) {
+  check_shapes("add", a, given_b);
+  const Tensor b = cast(given_b, a.dtype());
   if (Tensor fused = fused_add(a, b); fused.defined()) return fused;
-  Tensor y = Tensor::empty(a.shape(), DType::f32, a.device());
-  on(a.device(), [&](auto device) { add(device, a.size(), a.data(), b.data(), y.data()); });
+  Tensor y = Tensor::empty(a.shape(), a.dtype(), a.device());
+  on(a, [&](auto device, auto element) {
+    using T = decltype(element);
+    add(device, a.size(), a.data<T>(), b.data<T>(), y.data<T>());
+  });
   trace(graph::Add{}, {a, b}, y);
   return record(std::move(y), {a, b}, [](const Tensor& dy, Grads& grads) {
     grads.pass(0, dy);
@@ -34,8 +42,9 @@ Tensor operator+(const Tensor& a, const Tensor& b) {
   });
 }
 
-Tensor operator*(const Tensor& a, const Tensor& b) {
-  check_shapes("multiply", a, b);
+Tensor operator*(const Tensor& a, const Tensor& given_b) {
+  check_shapes("multiply", a, given_b);
+  const Tensor b = cast(given_b, a.dtype());
   Tensor y = product(a, b);
   trace(graph::Multiply{}, {a, b}, y);
   return record(std::move(y), {a, b},
@@ -45,7 +54,8 @@ Tensor operator*(const Tensor& a, const Tensor& b) {
                 });
 }
 
-Tensor rescale(const Tensor& x, float scale, float offset) {
+Tensor rescale(const Tensor& given_x, float scale, float offset) {
+  const Tensor x = as_f32(given_x);
   Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
   on(x.device(),
      [&](auto device) { scale_offset(device, x.size(), scale, offset, x.data(), y.data()); });

@@ -32,8 +32,8 @@ Tensor batch_norm_training(const Tensor& x, const Tensor& gamma, const Tensor& b
   const BatchNormShape s = batch_norm_shape(x, gamma, beta);
   mean = Tensor::empty({s.C}, DType::f32, x.device());
   variance = Tensor::empty({s.C}, DType::f32, x.device());
-  on(x.device(), [&](auto device) {
-    batch_norm_statistics(device, s, x.data(), mean.data(), variance.data());
+  on(x, [&](auto device, auto element) {
+    batch_norm_statistics(device, s, x.data<decltype(element)>(), mean.data(), variance.data());
   });
   return normalise(x, gamma, beta, mean, variance, epsilon, true);
 }

@@ -19,8 +19,15 @@ struct Term {
     return {x.detach(),        gamma.detach(), beta.detach(), mean.detach(),
             variance.detach(), epsilon,        of_batch};
   }
-  BatchNormTerm arrays() const {
-    return {x.data(), gamma.data(), beta.data(), mean.data(), variance.data(), epsilon, of_batch};
+  template <class T>
+  BatchNormTerm<T> arrays() const {
+    return {x.defined() ? x.data<T>() : nullptr,
+            gamma.data(),
+            beta.data(),
+            mean.data(),
+            variance.data(),
+            epsilon,
+            of_batch};
   }
 };
 
@@ -30,13 +37,17 @@ struct Sum : Pending {
 
   const Shape& shape() const { return terms[0].x.shape(); }
   BatchNormShape rows() const { return {terms[0].x.size() / shape()[-1], shape()[-1]}; }
-  BatchNormSum arrays(Epilogue epilogue) const {
-    return {{terms[0].arrays(), terms[1].arrays()}, epilogue};
+  DType dtype() const { return terms[0].x.dtype(); }
+  template <class T>
+  BatchNormSum<T> arrays(Epilogue epilogue) const {
+    return {{terms[0].arrays<T>(), terms[1].arrays<T>()}, epilogue};
   }
   Tensor apply(Epilogue epilogue) const {
-    Tensor y = Tensor::empty(shape(), DType::f32, terms[0].x.device());
-    on(y.device(),
-       [&](auto device) { batch_norm_apply(device, rows(), arrays(epilogue), y.data()); });
+    Tensor y = Tensor::empty(shape(), dtype(), terms[0].x.device());
+    on(y, [&](auto device, auto element) {
+      using T = decltype(element);
+      batch_norm_apply(device, rows(), arrays<T>(epilogue), y.data<T>());
+    });
     return y;
   }
   Tensor compute() const override { return apply(Epilogue::linear); }
@@ -57,15 +68,18 @@ void backward_of(const Sum& sum, Epilogue epilogue, const Tensor& dy, Grads& gra
     dgamma[k] = Tensor::empty({rows.C}, DType::f32, dy.device());
     if (!dbeta.defined()) dbeta = Tensor::empty({rows.C}, DType::f32, dy.device());
   }
-  on(dy.device(), [&](auto device) {
-    const BatchNormSum arrays = sum.arrays(epilogue);
+  on(dy, [&](auto device, auto element) {
+    using T = decltype(element);
+    const auto arrays = sum.arrays<T>(epilogue);
     const BatchNormGradients gradients = {{dgamma[0].data(), dgamma[1].data()}, dbeta.data()};
-    if (dbeta.defined()) batch_norm_backward_parameters(device, rows, arrays, dy.data(), gradients);
-    float* dx[2] = {};
+    if (dbeta.defined())
+      batch_norm_backward_parameters(device, rows, arrays, dy.data<T>(), gradients);
+    T* dx[2] = {};
     for (int k = 0; k < 2; ++k)
-      if (arrays.terms[k].x && grads.wants(k * inputs_each)) dx[k] = grads.fresh(k * inputs_each);
+      if (arrays.terms[k].x && grads.wants(k * inputs_each))
+        dx[k] = grads.fresh<T>(k * inputs_each);
     if (dx[0] || dx[1])
-      batch_norm_backward_input(device, rows, arrays, dy.data(), gradients, dx[0], dx[1]);
+      batch_norm_backward_input(device, rows, arrays, dy.data<T>(), gradients, dx[0], dx[1]);
   });
   for (int k = 0; k < 2; ++k) {
     grads.pass(k * inputs_each + 1, dgamma[k]);
@@ -87,7 +101,8 @@ Tensor on_tape(Tensor y, const Sum& sum, Epilogue epilogue) {
 }
 
 Tensor pending(const Sum& sum) {
-  return on_tape(Tensor::deferred(sum.shape(), sum.terms[0].x.device(), std::make_shared<Sum>(sum)),
+  return on_tape(Tensor::deferred(sum.shape(), sum.dtype(), sum.terms[0].x.device(),
+                                  std::make_shared<Sum>(sum)),
                  sum, Epilogue::linear);
 }
 

@@ -2,12 +2,15 @@
 
 #include "engine/autograd.h"
 #include "engine/graph.h"
+#include "engine/ops/cast.h"
 #include "kernels/concatenate/concatenate.h"
 
 namespace fettle {
 
-Tensor concatenate(const std::vector<Tensor>& parts) {
-  require(!parts.empty(), "concatenate: no tensors were given");
+Tensor concatenate(const std::vector<Tensor>& given_parts) {
+  require(!given_parts.empty(), "concatenate: no tensors were given");
+  std::vector<Tensor> parts = given_parts;
+  for (Tensor& part : parts) part = cast(part, parts[0].dtype());
   Shape shape = parts[0].shape();
   require(shape.rank() >= 1, "concatenate: scalars have no last axis");
   std::vector<int64_t> widths;
@@ -23,23 +26,26 @@ Tensor concatenate(const std::vector<Tensor>& parts) {
   }
   check_devices("concatenate", parts);
   shape[-1] = total;
-  Tensor y = Tensor::empty(shape, DType::f32, parts[0].device());
+  Tensor y = Tensor::empty(shape, parts[0].dtype(), parts[0].device());
   const int64_t rows = total > 0 ? shape.size() / total : 0;
-  on(y.device(), [&](auto device) {
+  on(y, [&](auto device, auto element) {
+    using T = decltype(element);
     int64_t first = 0;
     for (size_t i = 0; i < parts.size(); ++i) {
-      copy_columns(device, rows, widths[i], parts[i].data(), widths[i], y.data() + first, total);
+      copy_columns(device, rows, widths[i], std::as_const(parts[i]).data<T>(), widths[i],
+                   y.data<T>() + first, total);
       first += widths[i];
     }
   });
   trace(graph::Concatenate{}, parts, y);
   return record(std::move(y), parts, [=](const Tensor& dy, Grads& grads) {
-    on(dy.device(), [&](auto device) {
+    on(dy, [&](auto device, auto element) {
+      using T = decltype(element);
       int64_t first = 0;
       for (size_t i = 0; i < widths.size(); ++i) {
         const int input = static_cast<int>(i);
         if (grads.wants(input)) {
-          copy_columns(device, rows, widths[i], dy.data() + first, total, grads.fresh(input),
+          copy_columns(device, rows, widths[i], dy.data<T>() + first, total, grads.fresh<T>(input),
                        widths[i]);
         }
         first += widths[i];

@@ -1,6 +1,7 @@
 #include "engine/ops/conv2d.h"
 
 #include "engine/graph.h"
+#include "engine/ops/cast.h"
 #include "engine/ops/epilogue.h"
 
 namespace fettle {
@@ -37,25 +38,31 @@ Conv2dShape conv2d_shape(const Tensor& x, const Tensor& w, const Conv2dOptions& 
   return s;
 }
 
-Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2dOptions& options) {
+Tensor conv2d(const Tensor& given_x, const Tensor& w, const Tensor& bias,
+              const Conv2dOptions& options) {
+  const Tensor x = as_activation(given_x);
   const Conv2dShape s = conv2d_shape(x, w, options);
   require(!bias.defined() || bias.shape() == Shape{s.K}, "conv2d: bias ", bias.shape(),
           " does not fit weight ", w.shape());
   check_devices("conv2d", {x, w, bias});
-  Tensor y = Tensor::empty({s.N, s.P, s.Q, s.K}, DType::f32, x.device());
+  Tensor y = Tensor::empty({s.N, s.P, s.Q, s.K}, x.dtype(), x.device());
   const Epilogue epilogue = options.epilogue;
-  on(x.device(), [&](auto device) {
-    conv2d_forward(device, s, x.data(), w.data(), bias.data(), epilogue, y.data());
+  on(x, [&](auto device, auto element) {
+    using T = decltype(element);
+    conv2d_forward(device, s, x.data<T>(), w.data(), bias.data(), epilogue, y.data<T>());
   });
   trace(graph::Conv2d{s, epilogue}, {x, w, bias}, y);
   const SavedFactors saved(epilogue, y, x, w);
   return record(std::move(y), {x, w, bias}, [=](const Tensor& dy, Grads& grads) {
     const Tensor dz = epilogue_gradient(epilogue, dy, saved.output, 2, grads);
-    on(dy.device(), [&](auto device) {
-      if (grads.wants(0))
-        conv2d_backward_input(device, s, dz.data(), saved.weight.data(), grads.fresh(0));
-      if (grads.wants(1))
-        conv2d_backward_weight(device, s, dz.data(), saved.input.data(), grads.fresh(1));
+    on(dz, [&](auto device, auto element) {
+      using T = decltype(element);
+      if (grads.wants(0)) {
+        conv2d_backward_input(device, s, dz.data<T>(), saved.weight.data(), grads.fresh<T>(0));
+      }
+      if (grads.wants(1)) {
+        conv2d_backward_weight(device, s, dz.data<T>(), saved.input.data<T>(), grads.fresh(1));
+      }
     });
   });
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/graph.h"
+#include "engine/ops/cast.h"
 #include "engine/ops/epilogue.h"
 #include "kernels/elementwise/elementwise.h"
 
@@ -39,34 +40,37 @@ Conv2dShape transposed_shape(const Tensor& x, const Tensor& w,
 
 }  // namespace
 
-Tensor conv2d_transpose(const Tensor& x, const Tensor& w, const Tensor& bias,
+Tensor conv2d_transpose(const Tensor& given_x, const Tensor& w, const Tensor& bias,
                         const Conv2dTransposeOptions& options) {
+  const Tensor x = as_activation(given_x);
   const Conv2dShape s = transposed_shape(x, w, options);
   require(!bias.defined() || bias.shape() == Shape{s.C}, "conv2d_transpose: bias ", bias.shape(),
           " does not fit weight ", w.shape());
   check_devices("conv2d_transpose", {x, w, bias});
   const Epilogue epilogue = options.epilogue;
-  Tensor y = Tensor::empty({s.N, s.H, s.W, s.C}, DType::f32, x.device());
-  on(x.device(), [&](auto device) {
-    conv2d_backward_input(device, s, x.data(), w.data(), y.data());
+  Tensor y = Tensor::empty({s.N, s.H, s.W, s.C}, x.dtype(), x.device());
+  on(x, [&](auto device, auto element) {
+    using T = decltype(element);
+    conv2d_backward_input(device, s, x.data<T>(), w.data(), y.data<T>());
     if (bias.defined()) {
-      epilogue_forward(device, s.N * s.H * s.W, s.C, epilogue, std::as_const(y).data(), bias.data(),
-                       y.data());
+      epilogue_forward(device, s.N * s.H * s.W, s.C, epilogue, std::as_const(y).data<T>(),
+                       bias.data(), y.data<T>());
     } else if (epilogue == Epilogue::relu) {
-      unary_forward(device, Unary::relu, y.size(), std::as_const(y).data(), y.data());
+      unary_forward(device, Unary::relu, y.size(), std::as_const(y).data<T>(), y.data<T>());
     }
   });
   trace(graph::Conv2dTranspose{s, epilogue}, {x, w, bias}, y);
   const SavedFactors saved(epilogue, y, x, w);
   return record(std::move(y), {x, w, bias}, [=](const Tensor& dy, Grads& grads) {
     const Tensor dz = epilogue_gradient(epilogue, dy, saved.output, 2, grads);
-    on(dy.device(), [&](auto device) {
+    on(dz, [&](auto device, auto element) {
+      using T = decltype(element);
       if (grads.wants(0)) {
-        conv2d_forward(device, s, dz.data(), saved.weight.data(), nullptr, Epilogue::linear,
-                       grads.fresh(0));
+        conv2d_forward(device, s, dz.data<T>(), saved.weight.data(), nullptr, Epilogue::linear,
+                       grads.fresh<T>(0));
       }
       if (grads.wants(1)) {
-        conv2d_backward_weight(device, s, saved.input.data(), dz.data(), grads.fresh(1));
+        conv2d_backward_weight(device, s, saved.input.data<T>(), dz.data<T>(), grads.fresh(1));
       }
     });
   });

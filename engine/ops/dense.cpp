@@ -1,11 +1,13 @@
 #include "engine/ops/dense.h"
 
 #include "engine/graph.h"
+#include "engine/ops/cast.h"
 #include "engine/ops/epilogue.h"
 
 namespace fettle {
 
-Tensor dense(const Tensor& x, const Tensor& w, const Tensor& bias, Epilogue epilogue) {
+Tensor dense(const Tensor& given_x, const Tensor& w, const Tensor& bias, Epilogue epilogue) {
+  const Tensor x = as_f32(given_x);
   require(x.shape().rank() == 2 && w.shape().rank() == 2 && x.shape()[1] == w.shape()[1],
           "dense: input ", x.shape(), " and weight ", w.shape(),
           " do not fit; they must be [N,C] and [K,C]");

@@ -7,11 +7,16 @@ namespace fettle {
 
 Tensor dropout(const Tensor& x, float rate, RandomKey key) {
   require(rate >= 0 && rate < 1, "dropout: the rate ", rate, " must be at least 0 and below 1");
-  Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
-  on(x.device(), [&](auto device) { dropout(device, x.size(), rate, key, x.data(), y.data()); });
+  Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  on(x, [&](auto device, auto element) {
+    using T = decltype(element);
+    dropout(device, x.size(), rate, key, x.data<T>(), y.data<T>());
+  });
   return record(std::move(y), {x}, [rate, key](const Tensor& dy, Grads& grads) {
-    on(dy.device(),
-       [&](auto device) { dropout(device, dy.size(), rate, key, dy.data(), grads.fresh(0)); });
+    on(dy, [&](auto device, auto element) {
+      using T = decltype(element);
+      dropout(device, dy.size(), rate, key, dy.data<T>(), grads.fresh<T>(0));
+    });
   });
 }
 

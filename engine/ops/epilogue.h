@@ -12,11 +12,13 @@ inline Tensor epilogue_gradient(Epilogue epilogue, const Tensor& dy, const Tenso
                                 Grads& grads) {
   const bool relu = epilogue == Epilogue::relu;
   if (!relu && !grads.wants(bias)) return dy;
-  Tensor dz = relu ? Tensor::empty(dy.shape(), DType::f32, dy.device()) : dy;
+  Tensor dz = relu ? Tensor::empty(dy.shape(), dy.dtype(), dy.device()) : dy;
   const int64_t K = dy.shape()[-1];
-  on(dy.device(), [&](auto device) {
-    epilogue_backward(device, dy.size() / K, K, epilogue, dy.data(), y.data(),
-                      relu ? dz.data() : nullptr, grads.wants(bias) ? grads.fresh(bias) : nullptr);
+  on(dy, [&](auto device, auto element) {
+    using T = decltype(element);
+    epilogue_backward(device, dy.size() / K, K, epilogue, dy.data<T>(),
+                      relu ? y.data<T>() : nullptr, relu ? dz.data<T>() : nullptr,
+                      grads.wants(bias) ? grads.fresh(bias) : nullptr);
   });
   return dz;
 }

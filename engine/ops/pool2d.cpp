@@ -42,23 +42,33 @@ Pool2dOptions whole_picture(const char* operation, const Tensor& x) {
 
 Tensor max_pool2d(const Tensor& x, const Pool2dOptions& options) {
   const Pool2dShape s = pool2d_shape("max_pool2d", x, options);
-  Tensor y = Tensor::empty({s.N, s.P, s.Q, s.C}, DType::f32, x.device());
-  on(x.device(), [&](auto device) { max_pool2d_forward(device, s, x.data(), y.data()); });
+  Tensor y = Tensor::empty({s.N, s.P, s.Q, s.C}, x.dtype(), x.device());
+  on(x, [&](auto device, auto element) {
+    using T = decltype(element);
+    max_pool2d_forward(device, s, x.data<T>(), y.data<T>());
+  });
   trace(graph::MaxPool2d{s}, {x}, y);
   return record(std::move(y), {x}, [s, x = x.detach()](const Tensor& dy, Grads& grads) {
-    on(dy.device(),
-       [&](auto device) { max_pool2d_backward(device, s, x.data(), dy.data(), grads.fresh(0)); });
+    on(dy, [&](auto device, auto element) {
+      using T = decltype(element);
+      max_pool2d_backward(device, s, x.data<T>(), dy.data<T>(), grads.fresh<T>(0));
+    });
   });
 }
 
 Tensor average_pool2d(const Tensor& x, const Pool2dOptions& options) {
   const Pool2dShape s = pool2d_shape("average_pool2d", x, options);
-  Tensor y = Tensor::empty({s.N, s.P, s.Q, s.C}, DType::f32, x.device());
-  on(x.device(), [&](auto device) { average_pool2d_forward(device, s, x.data(), y.data()); });
+  Tensor y = Tensor::empty({s.N, s.P, s.Q, s.C}, x.dtype(), x.device());
+  on(x, [&](auto device, auto element) {
+    using T = decltype(element);
+    average_pool2d_forward(device, s, x.data<T>(), y.data<T>());
+  });
   trace(graph::AveragePool2d{s}, {x}, y);
   return record(std::move(y), {x}, [s](const Tensor& dy, Grads& grads) {
-    on(dy.device(),
-       [&](auto device) { average_pool2d_backward(device, s, dy.data(), grads.fresh(0)); });
+    on(dy, [&](auto device, auto element) {
+      using T = decltype(element);
+      average_pool2d_backward(device, s, dy.data<T>(), grads.fresh<T>(0));
+    });
   });
 }
 

@@ -1,12 +1,14 @@
 #include "engine/ops/reduce.h"
 
 #include "engine/autograd.h"
+#include "engine/ops/cast.h"
 #include "kernels/reduce/reduce.h"
 
 namespace fettle {
 namespace {
 
-Tensor scaled_sum(const Tensor& x, float scale) {
+Tensor scaled_sum(const Tensor& given_x, float scale) {
+  const Tensor x = as_f32(given_x);
   Tensor y = Tensor::empty({1}, DType::f32, x.device());
   on(x.device(), [&](auto device) { sum(device, x.size(), scale, x.data(), y.data()); });
   return record(std::move(y), {x}, [shape = x.shape(), scale](const Tensor& dy, Grads& grads) {

@@ -53,13 +53,6 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-struct PixelOfPicture {
-  const float* x;
-  int64_t pixels, C;
-  __device__ void operator()(int64_t n, int64_t pixel, int c, float (&values)[1]) const {
-    values[0] = x[(n * pixels + pixel) * C + c];
-  }
-};
 /// mean * (1 - factor), what adjust_contrast adds.
 struct WriteOffset {
   const float* factors;
@@ -114,8 +107,8 @@ void adjust_contrast(Cuda device, const PictureShape& s, const float* x, const f
                      float* y) {
   const int64_t pixels = s.H * s.W;
   float* offsets = scratch<float>(device, s.N * s.C, 1);
-  column_sums<1>("adjust_contrast", device, {s.N, pixels, static_cast<int>(s.C)},
-                 PixelOfPicture{x, pixels, s.C}, WriteOffset{factors, pixels, s.C, offsets});
+  column_sums<1>("adjust_contrast", device, {s.N, pixels, static_cast<int>(s.C)}, EachElement{x},
+                 WriteOffset{factors, pixels, s.C, offsets}, x);
   elementwise("adjust_contrast", device, s.N * pixels * s.C,
               Contrast{pixels * s.C, s.C, x, factors, offsets, y}, x, y);
 }

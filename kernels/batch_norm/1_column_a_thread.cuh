@@ -11,35 +11,35 @@
 
 namespace fettle {
 
+template <class T>
 __global__ void __launch_bounds__(256)
-    batch_norm_statistics_column_kernel(int64_t rows, int64_t C, const float* __restrict__ x,
+    batch_norm_statistics_column_kernel(int64_t rows, int64_t C, const T* __restrict__ x,
                                         float* __restrict__ mean, float* __restrict__ variance) {
   for (int64_t c = strided_first(); c < C; c += strided_step()) {
     float average = 0, squares = 0;
 #pragma unroll 1
     for (int64_t i = 0; i < rows; ++i) {
-      const float delta = x[i * C + c] - average;
+      const float value = to_float(x[i * C + c]), delta = value - average;
       average += delta / static_cast<float>(i + 1);
-      squares += delta * (x[i * C + c] - average);
+      squares += delta * (value - average);
     }
     mean[c] = average;
     variance[c] = squares / static_cast<float>(rows);
   }
 }
 
-template <bool two>
+template <bool two, class T>
 __global__ void __launch_bounds__(256)
-    batch_norm_parameters_column_kernel(int64_t rows, int64_t C, BatchNormSum sum,
-                                        const float* __restrict__ dy,
-                                        BatchNormGradients gradients) {
+    batch_norm_parameters_column_kernel(int64_t rows, int64_t C, BatchNormSum<T> sum,
+                                        const T* __restrict__ dy, BatchNormGradients gradients) {
   for (int64_t c = strided_first(); c < C; c += strided_step()) {
     const auto columns = batch_norm_columns<1, two>(sum, static_cast<int>(c));
     double sums[2 + two] = {};
 #pragma unroll 1
     for (int64_t i = 0; i < rows; ++i) {
-      float values[2 + two];
-      batch_norm_gradient_at<two>(sum, columns, dy, i * C + c, values);
-      for (int n = 0; n < 2 + two; ++n) sums[n] += values[n];
+      Vec<float, 1> values[2 + two];
+      batch_norm_gradients_at<two>(sum, columns, dy, i * C + c, values);
+      for (int n = 0; n < 2 + two; ++n) sums[n] += values[n][0];
     }
     write_batch_norm_gradients<two>(sum, static_cast<int>(c), sums, gradients);
   }

@@ -1,11 +1,11 @@
 // Rung 2: many blocks share a column. Each sums a chunk of rows, and a second kernel adds the
 // chunks (column_sums.cuh), so that the whole GPU reads at once.
 //
-// The variance takes a second pass over x, about the mean that the first has found: exact for any
-// mean, and for a layer that fits the second-level cache nearly free. Chan, Golub, LeVeque, The
-// American Statistician 37, 1983, compare the ways. Bytes an element: 8 for the statistics, 8 for
-// the gradients of gamma and beta, which are formed together, or 12 where two terms are added. The
-// limit is memory bandwidth.
+// Mean and variance come from one pass: the sums of x - shift and of its square, about the mean of
+// four rows, which lies as near to the true one as a few deviations. So nothing large is subtracted
+// from something large. Chan, Golub, LeVeque, The American Statistician 37, 1983, compare the ways.
+// Bytes an element in fp32: 4 for the statistics, 8 for the gradients of gamma and beta, which are
+// formed together, or 12 where two terms are added. The limit is memory bandwidth.
 #pragma once
 
 #include "kernels/batch_norm/terms.cuh"
@@ -13,52 +13,54 @@
 
 namespace fettle {
 
-struct BatchNormMean {
-  const float* x;
+template <class T>
+struct BatchNormMoments {
+  const T* x;
   int64_t rows, C;
-  float* mean;
-  __device__ void operator()(int64_t, int64_t row, int column, float (&values)[1]) const {
-    values[0] = x[row * C + column];
+  float *mean, *variance;
+
+  template <int V>
+  __device__ Vec<float, V> columns(int c) const {
+    Vec<float, V> shift = {};
+    for (int quarter = 0; quarter < 4; ++quarter) {
+      const auto row = load_floats<V>(x + rows * quarter / 4 * C + c);
+      for (int k = 0; k < V; ++k) shift[k] += 0.25f * row[k];
+    }
+    return shift;
   }
-  __device__ void operator()(int64_t, int column, const double (&sums)[1]) const {
-    mean[column] = static_cast<float>(sums[0] / static_cast<double>(rows));
+  template <int V>
+  __device__ void at(int64_t i, const Vec<float, V>& shift, Vec<float, V> (&values)[2]) const {
+    values[0] = load_floats<V>(x + i);
+    for (int k = 0; k < V; ++k) {
+      values[0][k] -= shift[k];
+      values[1][k] = values[0][k] * values[0][k];
+    }
+  }
+  __device__ void operator()(int64_t, int c, const double (&sums)[2]) const {
+    const double n = static_cast<double>(rows), beyond = sums[0] / n;
+    const double spread = sums[1] / n - beyond * beyond;
+    mean[c] = static_cast<float>(columns<1>(c)[0] + beyond);
+    variance[c] = static_cast<float>(spread > 0 ? spread : 0);
   }
 };
 
-struct BatchNormVariance {
-  const float *x, *mean;
-  int64_t rows, C;
-  float* variance;
-  __device__ void operator()(int64_t, int64_t row, int column, float (&values)[1]) const {
-    const float deviation = x[row * C + column] - mean[column];
-    values[0] = deviation * deviation;
-  }
-  __device__ void operator()(int64_t, int column, const double (&sums)[1]) const {
-    variance[column] = static_cast<float>(sums[0] / static_cast<double>(rows));
-  }
-};
-
-template <bool two>
+template <bool two, class T>
 struct BatchNormParameters {
-  BatchNormSum sum;
-  int64_t C;
-  const float* dy;
+  BatchNormSum<T> sum;
+  const T* dy;
   BatchNormGradients gradients;
 
-  struct InColumn {
-    BatchNormSum sum;
-    int64_t C;
-    const float* dy;
-    BatchNormSumColumns<1, two> columns;
-    __device__ void operator()(int64_t, int64_t row, int column, float (&values)[2 + two]) const {
-      batch_norm_gradient_at<two>(sum, columns, dy, row * C + column, values);
-    }
-  };
-  __device__ InColumn in_column(int column) const {
-    return {sum, C, dy, batch_norm_columns<1, two>(sum, column)};
+  template <int V>
+  __device__ auto columns(int c) const {
+    return batch_norm_columns<V, two>(sum, c);
   }
-  __device__ void operator()(int64_t, int column, const double (&sums)[2 + two]) const {
-    write_batch_norm_gradients<two>(sum, column, sums, gradients);
+  template <int V>
+  __device__ void at(int64_t i, const BatchNormSumColumns<V, two>& columns,
+                     Vec<float, V> (&values)[2 + two]) const {
+    batch_norm_gradients_at<two>(sum, columns, dy, i, values);
+  }
+  __device__ void operator()(int64_t, int c, const double (&sums)[2 + two]) const {
+    write_batch_norm_gradients<two>(sum, c, sums, gradients);
   }
 };
 

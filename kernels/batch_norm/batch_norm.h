@@ -6,6 +6,8 @@
 //
 // The second term may be missing, or be added as it is. In training, mean and (biased) variance are
 // those of the batch; otherwise they are given. Ioffe, Szegedy: "Batch normalization", ICML 2015.
+//
+// On a GPU, x, y and their gradients are arrays of T, float or bf16; all else is fp32.
 #pragma once
 
 #include <cstdint>
@@ -23,28 +25,33 @@ struct BatchNormShape {
 /// large mean does not swallow a small deviation.
 void batch_norm_statistics(Cpu, const BatchNormShape& shape, const float* x, float* mean,
                            float* variance);
-void batch_norm_statistics(Cuda, const BatchNormShape& shape, const float* x, float* mean,
+template <class T>
+void batch_norm_statistics(Cuda, const BatchNormShape& shape, const T* x, float* mean,
                            float* variance);
 void batch_norm_statistics(Reference, const BatchNormShape& shape, const float* x, float* mean,
                            float* variance);
 
 /// x [rows,C] normalised with numbers [C]; x itself where gamma is nullptr; nothing where x is.
+template <class T = float>
 struct BatchNormTerm {
-  const float *x = nullptr, *gamma = nullptr, *beta = nullptr, *mean = nullptr, *variance = nullptr;
+  const T* x = nullptr;
+  const float *gamma = nullptr, *beta = nullptr, *mean = nullptr, *variance = nullptr;
   float epsilon = 0;
   bool of_batch = false;  ///< the statistics came from x and carry gradients themselves
 };
 
 /// f of one or two terms, of which the first is normalised.
+template <class T = float>
 struct BatchNormSum {
-  BatchNormTerm terms[2];
+  BatchNormTerm<T> terms[2];
   Epilogue epilogue = Epilogue::linear;
 };
 
 /// y [rows,C] of the sum.
-void batch_norm_apply(Cpu, const BatchNormShape& shape, const BatchNormSum& sum, float* y);
-void batch_norm_apply(Cuda, const BatchNormShape& shape, const BatchNormSum& sum, float* y);
-void batch_norm_apply(Reference, const BatchNormShape& shape, const BatchNormSum& sum, float* y);
+void batch_norm_apply(Cpu, const BatchNormShape& shape, const BatchNormSum<>& sum, float* y);
+template <class T>
+void batch_norm_apply(Cuda, const BatchNormShape& shape, const BatchNormSum<T>& sum, T* y);
+void batch_norm_apply(Reference, const BatchNormShape& shape, const BatchNormSum<>& sum, float* y);
 
 /// Gradients [C] of gamma, for each normalised term, and of beta, which both terms share.
 struct BatchNormGradients {
@@ -53,24 +60,26 @@ struct BatchNormGradients {
 
 /// With dz = dy * f', whose mask is computed again from the terms:
 ///   dgamma_k = sum of dz * (x_k - mean_k) * inverse_k,   dbeta = sum of dz
-void batch_norm_backward_parameters(Cpu, const BatchNormShape& shape, const BatchNormSum& sum,
+void batch_norm_backward_parameters(Cpu, const BatchNormShape& shape, const BatchNormSum<>& sum,
                                     const float* dy, const BatchNormGradients& gradients);
-void batch_norm_backward_parameters(Cuda, const BatchNormShape& shape, const BatchNormSum& sum,
-                                    const float* dy, const BatchNormGradients& gradients);
-void batch_norm_backward_parameters(Reference, const BatchNormShape& shape, const BatchNormSum& sum,
-                                    const float* dy, const BatchNormGradients& gradients);
+template <class T>
+void batch_norm_backward_parameters(Cuda, const BatchNormShape& shape, const BatchNormSum<T>& sum,
+                                    const T* dy, const BatchNormGradients& gradients);
+void batch_norm_backward_parameters(Reference, const BatchNormShape& shape,
+                                    const BatchNormSum<>& sum, const float* dy,
+                                    const BatchNormGradients& gradients);
 
 /// dx_k [rows,C] of each term, unless it is nullptr. Of a term with its batch's statistics
 ///   dx = gamma * inverse * (dz - dbeta / rows - (x - mean) * inverse * dgamma / rows),
 /// of one with given statistics dx = gamma * inverse * dz, of one that is added as it is dx = dz;
 /// `gradients` is read for a wanted dx of the first kind alone.
-void batch_norm_backward_input(Cpu, const BatchNormShape& shape, const BatchNormSum& sum,
+void batch_norm_backward_input(Cpu, const BatchNormShape& shape, const BatchNormSum<>& sum,
                                const float* dy, const BatchNormGradients& gradients, float* dx_0,
                                float* dx_1);
-void batch_norm_backward_input(Cuda, const BatchNormShape& shape, const BatchNormSum& sum,
-                               const float* dy, const BatchNormGradients& gradients, float* dx_0,
-                               float* dx_1);
-void batch_norm_backward_input(Reference, const BatchNormShape& shape, const BatchNormSum& sum,
+template <class T>
+void batch_norm_backward_input(Cuda, const BatchNormShape& shape, const BatchNormSum<T>& sum,
+                               const T* dy, const BatchNormGradients& gradients, T* dx_0, T* dx_1);
+void batch_norm_backward_input(Reference, const BatchNormShape& shape, const BatchNormSum<>& sum,
                                const float* dy, const BatchNormGradients& gradients, float* dx_0,
                                float* dx_1);
 

@@ -188,14 +188,14 @@ void batch_norm_statistics(Cpu, const BatchNormShape& s, const float* x, float* 
   }
 }
 
-void batch_norm_apply(Cpu, const BatchNormShape& s, const BatchNormSum& sum, float* y) {
+void batch_norm_apply(Cpu, const BatchNormShape& s, const BatchNormSum<>& sum, float* y) {
   const PreparedSum prepared(s, sum);
   const auto apply = HWY_DYNAMIC_DISPATCH(apply_range);
   parallel_for(s.rows, rows_per_task(s.C),
                [&](int64_t begin, int64_t end) { apply(begin, end, s.C, prepared, y); });
 }
 
-void batch_norm_backward_parameters(Cpu, const BatchNormShape& s, const BatchNormSum& sum,
+void batch_norm_backward_parameters(Cpu, const BatchNormShape& s, const BatchNormSum<>& sum,
                                     const float* dy, const BatchNormGradients& gradients) {
   const PreparedSum prepared(s, sum);
   const auto sums_of = HWY_DYNAMIC_DISPATCH(gradient_sums_range);
@@ -213,11 +213,11 @@ void batch_norm_backward_parameters(Cpu, const BatchNormShape& s, const BatchNor
   }
 }
 
-void batch_norm_backward_input(Cpu, const BatchNormShape& s, const BatchNormSum& sum,
+void batch_norm_backward_input(Cpu, const BatchNormShape& s, const BatchNormSum<>& sum,
                                const float* dy, const BatchNormGradients& gradients, float* dx_0,
                                float* dx_1) {
   float* const dx[2] = {dx_0, dx_1};
-  BatchNormSum wanted = sum;
+  BatchNormSum<> wanted = sum;
   for (int k = 0; k < 2; ++k) wanted.terms[k].of_batch &= dx[k] != nullptr;
   const PreparedSum prepared(s, wanted, &gradients);
   const auto input = HWY_DYNAMIC_DISPATCH(input_range);

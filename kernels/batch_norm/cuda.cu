@@ -9,10 +9,10 @@
 namespace fettle {
 namespace {
 
-template <bool two>
+template <bool two, class T>
 struct Apply {
-  BatchNormSum sum;
-  float* y;
+  BatchNormSum<T> sum;
+  T* y;
 
   template <int V>
   __device__ auto columns(int c) const {
@@ -25,18 +25,18 @@ struct Apply {
     for (int k = 0; k < V; ++k) {
       if (sum.epilogue == Epilogue::relu && value[k] < 0) value[k] = 0;
     }
-    store_vec(y + i, value);
+    store_floats(y + i, value);
   }
 };
 
 /// dx = scale * (dz - of_constant - (x - mean) * of_slope) for each term.
-template <bool two>
+template <bool two, class T>
 struct BackwardInput {
-  BatchNormSum sum;
+  BatchNormSum<T> sum;
   int64_t rows;
-  const float* dy;
+  const T* dy;
   BatchNormGradients gradients;
-  float* dx[2];
+  T* dx[2];
 
   template <int V>
   struct Columns {
@@ -47,7 +47,7 @@ struct BackwardInput {
   __device__ Columns<V> columns(int c) const {
     Columns<V> p = {batch_norm_columns<V, two>(sum, c), {}, {}};
     for (int n = 0; n <= two; ++n) {
-      const BatchNormTerm& t = sum.terms[n];
+      const BatchNormTerm<T>& t = sum.terms[n];
       if (!t.of_batch || !dx[n]) continue;
       for (int k = 0; k < V; ++k) {
         p.of_constant[n][k] = gradients.dbeta[c + k] / static_cast<float>(rows);
@@ -61,7 +61,7 @@ struct BackwardInput {
   __device__ void at(int64_t i, const Columns<V>& p) const {
     Vec<float, V> deviation[1 + two];
     const auto before = p.forward.before(sum, i, deviation);
-    auto dz = load_vec<V>(dy + i);
+    auto dz = load_floats<V>(dy + i);
     for (int k = 0; k < V; ++k) dz[k] = batch_norm_through(sum.epilogue, before[k], dz[k]);
     for (int n = 0; n <= two; ++n) {
       if (!dx[n]) continue;
@@ -70,14 +70,14 @@ struct BackwardInput {
         value[k] = p.forward.terms[n].scale[k] *
                    (dz[k] - p.of_constant[n][k] - deviation[n][k] * p.of_slope[n][k]);
       }
-      store_vec(dx[n] + i, value);
+      store_floats(dx[n] + i, value);
     }
   }
 };
 
 /// f(std::bool_constant) with whether the sum has two terms.
-template <class F>
-void by_terms(const BatchNormSum& sum, const F& f) {
+template <class T, class F>
+void by_terms(const BatchNormSum<T>& sum, const F& f) {
   sum.terms[1].x ? f(std::true_type{}) : f(std::false_type{});
 }
 
@@ -87,61 +87,81 @@ BatchNormRung plan_batch_norm(const BatchNormShape& shape) {
   return shape.rows < 32 ? BatchNormRung::column_a_thread : BatchNormRung::two_stage;
 }
 
-void batch_norm_statistics(Cuda device, BatchNormRung rung, const BatchNormShape& s, const float* x,
+template <class T>
+void batch_norm_statistics(Cuda device, BatchNormRung rung, const BatchNormShape& s, const T* x,
                            float* mean, float* variance) {
   if (rung == BatchNormRung::column_a_thread) {
-    launch("batch_norm_statistics", batch_norm_statistics_column_kernel, strided_blocks(s.C, 256),
-           256, 0, device, s.rows, s.C, x, mean, variance);
+    launch("batch_norm_statistics", batch_norm_statistics_column_kernel<T>,
+           strided_blocks(s.C, 256), 256, 0, device, s.rows, s.C, x, mean, variance);
     return;
   }
-  const ColumnSumsShape sums = {.rows = s.rows, .columns = static_cast<int>(s.C)};
-  const BatchNormMean of_mean = {x, s.rows, s.C, mean};
-  column_sums<1>("batch_norm_statistics", device, sums, of_mean, of_mean);
-  const BatchNormVariance of_variance = {x, mean, s.rows, s.C, variance};
-  column_sums<1>("batch_norm_statistics", device, sums, of_variance, of_variance);
+  const BatchNormMoments<T> moments = {x, s.rows, s.C, mean, variance};
+  column_sums<2>("batch_norm_statistics", device,
+                 {.rows = s.rows, .columns = static_cast<int>(s.C)}, moments, moments, x);
 }
 
-void batch_norm_statistics(Cuda device, const BatchNormShape& shape, const float* x, float* mean,
+template <class T>
+void batch_norm_statistics(Cuda device, const BatchNormShape& shape, const T* x, float* mean,
                            float* variance) {
   batch_norm_statistics(device, plan_batch_norm(shape), shape, x, mean, variance);
 }
 
-void batch_norm_apply(Cuda device, const BatchNormShape& shape, const BatchNormSum& sum, float* y) {
+template <class T>
+void batch_norm_apply(Cuda device, const BatchNormShape& shape, const BatchNormSum<T>& sum, T* y) {
   by_terms(sum, [&](auto two) {
-    channel_loop("batch_norm_apply", device, shape.rows, shape.C, Apply<two>{sum, y},
+    channel_loop("batch_norm_apply", device, shape.rows, shape.C, Apply<two, T>{sum, y},
                  sum.terms[0].x, sum.terms[1].x, y);
   });
 }
 
+template <class T>
 void batch_norm_backward_parameters(Cuda device, BatchNormRung rung, const BatchNormShape& s,
-                                    const BatchNormSum& sum, const float* dy,
+                                    const BatchNormSum<T>& sum, const T* dy,
                                     const BatchNormGradients& gradients) {
   by_terms(sum, [&](auto two) {
     if (rung == BatchNormRung::column_a_thread) {
-      launch("batch_norm_backward_parameters", batch_norm_parameters_column_kernel<two>,
+      launch("batch_norm_backward_parameters", batch_norm_parameters_column_kernel<two, T>,
              strided_blocks(s.C, 256), 256, 0, device, s.rows, s.C, sum, dy, gradients);
       return;
     }
-    const BatchNormParameters<two> of_all = {sum, s.C, dy, gradients};
+    const BatchNormParameters<two, T> parameters = {sum, dy, gradients};
     column_sums<2 + two>("batch_norm_backward_parameters", device,
-                         {.rows = s.rows, .columns = static_cast<int>(s.C)}, of_all, of_all);
+                         {.rows = s.rows, .columns = static_cast<int>(s.C)}, parameters, parameters,
+                         dy, sum.terms[0].x, sum.terms[1].x);
   });
 }
 
+template <class T>
 void batch_norm_backward_parameters(Cuda device, const BatchNormShape& shape,
-                                    const BatchNormSum& sum, const float* dy,
+                                    const BatchNormSum<T>& sum, const T* dy,
                                     const BatchNormGradients& gradients) {
   batch_norm_backward_parameters(device, plan_batch_norm(shape), shape, sum, dy, gradients);
 }
 
-void batch_norm_backward_input(Cuda device, const BatchNormShape& shape, const BatchNormSum& sum,
-                               const float* dy, const BatchNormGradients& gradients, float* dx_0,
-                               float* dx_1) {
+template <class T>
+void batch_norm_backward_input(Cuda device, const BatchNormShape& shape, const BatchNormSum<T>& sum,
+                               const T* dy, const BatchNormGradients& gradients, T* dx_0, T* dx_1) {
   by_terms(sum, [&](auto two) {
     channel_loop("batch_norm_backward_input", device, shape.rows, shape.C,
-                 BackwardInput<two>{sum, shape.rows, dy, gradients, {dx_0, dx_1}}, sum.terms[0].x,
-                 sum.terms[1].x, dy, dx_0, dx_1);
+                 BackwardInput<two, T>{sum, shape.rows, dy, gradients, {dx_0, dx_1}}, dy,
+                 sum.terms[0].x, sum.terms[1].x, dx_0, dx_1);
   });
 }
+
+#define FETTLE_BATCH_NORM(T)                                                                     \
+  template void batch_norm_statistics(Cuda, BatchNormRung, const BatchNormShape&, const T*,      \
+                                      float*, float*);                                           \
+  template void batch_norm_statistics(Cuda, const BatchNormShape&, const T*, float*, float*);    \
+  template void batch_norm_apply(Cuda, const BatchNormShape&, const BatchNormSum<T>&, T*);       \
+  template void batch_norm_backward_parameters(Cuda, BatchNormRung, const BatchNormShape&,       \
+                                               const BatchNormSum<T>&, const T*,                 \
+                                               const BatchNormGradients&);                       \
+  template void batch_norm_backward_parameters(                                                  \
+      Cuda, const BatchNormShape&, const BatchNormSum<T>&, const T*, const BatchNormGradients&); \
+  template void batch_norm_backward_input(Cuda, const BatchNormShape&, const BatchNormSum<T>&,   \
+                                          const T*, const BatchNormGradients&, T*, T*)
+FETTLE_BATCH_NORM(float);
+FETTLE_BATCH_NORM(bf16);
+#undef FETTLE_BATCH_NORM
 
 }  // namespace fettle

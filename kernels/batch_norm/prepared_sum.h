@@ -10,7 +10,7 @@
 namespace fettle {
 
 /// 1 / sqrt(variance + epsilon) of channel c.
-inline double batch_norm_inverse(const BatchNormTerm& t, int64_t c) {
+inline double batch_norm_inverse(const BatchNormTerm<>& t, int64_t c) {
   return 1 / std::sqrt(double{t.variance[c]} + t.epsilon);
 }
 
@@ -25,13 +25,13 @@ struct PreparedTerm {
 class PreparedSum {
  public:
   /// Slope and constant, which a batch's own statistics bring about, need the gradients.
-  PreparedSum(const BatchNormShape& s, const BatchNormSum& sum,
+  PreparedSum(const BatchNormShape& s, const BatchNormSum<>& sum,
               const BatchNormGradients* gradients = nullptr)
       : two(sum.terms[1].x != nullptr),
         floor(sum.epilogue == Epilogue::relu ? 0 : -std::numeric_limits<float>::infinity()),
         numbers_(static_cast<size_t>(10 * s.C)) {
     for (int k = 0; k <= two; ++k) {
-      const BatchNormTerm& t = sum.terms[k];
+      const BatchNormTerm<>& t = sum.terms[k];
       float* const centre = numbers_.data() + k * 5 * s.C;
       float *const scale = centre + s.C, *const offset = scale + s.C;
       float *const slope = offset + s.C, *const constant = slope + s.C;

@@ -5,14 +5,14 @@
 namespace fettle {
 namespace {
 
-double inverse(const BatchNormTerm& t, int64_t c) {
+double inverse(const BatchNormTerm<>& t, int64_t c) {
   return 1 / std::sqrt(double{t.variance[c]} + t.epsilon);
 }
 
-double before_activation(const BatchNormShape& s, const BatchNormSum& sum, int64_t i) {
+double before_activation(const BatchNormShape& s, const BatchNormSum<>& sum, int64_t i) {
   const int64_t c = i % s.C;
   double total = 0;
-  for (const BatchNormTerm& t : sum.terms) {
+  for (const BatchNormTerm<>& t : sum.terms) {
     if (t.gamma) {
       total += t.gamma[c] * (double{t.x[i]} - t.mean[c]) * inverse(t, c) + t.beta[c];
     } else if (t.x) {
@@ -22,7 +22,7 @@ double before_activation(const BatchNormShape& s, const BatchNormSum& sum, int64
   return total;
 }
 
-double through(const BatchNormShape& s, const BatchNormSum& sum, int64_t i, double dy) {
+double through(const BatchNormShape& s, const BatchNormSum<>& sum, int64_t i, double dy) {
   return sum.epilogue == Epilogue::linear || before_activation(s, sum, i) > 0 ? dy : 0;
 }
 
@@ -40,14 +40,14 @@ void batch_norm_statistics(Reference, const BatchNormShape& s, const float* x, f
   }
 }
 
-void batch_norm_apply(Reference, const BatchNormShape& s, const BatchNormSum& sum, float* y) {
+void batch_norm_apply(Reference, const BatchNormShape& s, const BatchNormSum<>& sum, float* y) {
   for (int64_t i = 0; i < s.rows * s.C; ++i) {
     const double value = before_activation(s, sum, i);
     y[i] = static_cast<float>(sum.epilogue == Epilogue::relu && value < 0 ? 0 : value);
   }
 }
 
-void batch_norm_backward_parameters(Reference, const BatchNormShape& s, const BatchNormSum& sum,
+void batch_norm_backward_parameters(Reference, const BatchNormShape& s, const BatchNormSum<>& sum,
                                     const float* dy, const BatchNormGradients& gradients) {
   for (int64_t c = 0; c < s.C; ++c) {
     double shift = 0, scale[2] = {};
@@ -55,7 +55,7 @@ void batch_norm_backward_parameters(Reference, const BatchNormShape& s, const Ba
       const double dz = through(s, sum, i, dy[i]);
       shift += dz;
       for (int k = 0; k < 2; ++k) {
-        const BatchNormTerm& t = sum.terms[k];
+        const BatchNormTerm<>& t = sum.terms[k];
         if (t.gamma) scale[k] += dz * (double{t.x[i]} - t.mean[c]) * inverse(t, c);
       }
     }
@@ -65,7 +65,7 @@ void batch_norm_backward_parameters(Reference, const BatchNormShape& s, const Ba
   }
 }
 
-void batch_norm_backward_input(Reference, const BatchNormShape& s, const BatchNormSum& sum,
+void batch_norm_backward_input(Reference, const BatchNormShape& s, const BatchNormSum<>& sum,
                                const float* dy, const BatchNormGradients& gradients, float* dx_0,
                                float* dx_1) {
   const auto rows = static_cast<double>(s.rows);
@@ -73,7 +73,7 @@ void batch_norm_backward_input(Reference, const BatchNormShape& s, const BatchNo
   for (int64_t i = 0; i < s.rows * s.C; ++i) {
     const int64_t c = i % s.C;
     for (int k = 0; k < 2; ++k) {
-      const BatchNormTerm& t = sum.terms[k];
+      const BatchNormTerm<>& t = sum.terms[k];
       if (!dx[k]) continue;
       double gradient = through(s, sum, i, dy[i]);
       if (t.of_batch) {

@@ -10,10 +10,12 @@ enum class BatchNormRung { column_a_thread, two_stage };
 /// A pure function: two_stage, except where there are too few rows to share.
 BatchNormRung plan_batch_norm(const BatchNormShape& shape);
 
-void batch_norm_statistics(Cuda, BatchNormRung rung, const BatchNormShape& shape, const float* x,
+template <class T>
+void batch_norm_statistics(Cuda, BatchNormRung rung, const BatchNormShape& shape, const T* x,
                            float* mean, float* variance);
+template <class T>
 void batch_norm_backward_parameters(Cuda, BatchNormRung rung, const BatchNormShape& shape,
-                                    const BatchNormSum& sum, const float* dy,
+                                    const BatchNormSum<T>& sum, const T* dy,
                                     const BatchNormGradients& gradients);
 
 }  // namespace fettle

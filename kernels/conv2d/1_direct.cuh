@@ -15,10 +15,11 @@ namespace fettle {
 inline constexpr int direct_threads = 256;
 
 /// One thread: y[n,p,q,k].
+template <class T>
 __global__ void __launch_bounds__(direct_threads)
-    conv2d_forward_direct_kernel(Conv2dShape s, const float* __restrict__ x,
+    conv2d_forward_direct_kernel(Conv2dShape s, const T* __restrict__ x,
                                  const float* __restrict__ w, const float* __restrict__ bias,
-                                 Epilogue epilogue, float* __restrict__ y) {
+                                 Epilogue epilogue, T* __restrict__ y) {
   const int64_t Cg = s.C / s.groups, Kg = s.K / s.groups;
   for (int64_t i = strided_first(); i < s.N * s.P * s.Q * s.K; i += strided_step()) {
     const int64_t k = i % s.K, q = i / s.K % s.Q, p = i / s.K / s.Q % s.P, n = i / s.K / s.Q / s.P;
@@ -30,20 +31,21 @@ __global__ void __launch_bounds__(direct_threads)
       for (int64_t t = 0; t < s.S; ++t) {
         const int64_t v = q * s.stride_w + t * s.dilation_w - s.pad_left;
         if (v < 0 || v >= s.W) continue;
-        const float* pixel = x + ((n * s.H + h) * s.W + v) * s.C + first_channel;
+        const T* pixel = x + ((n * s.H + h) * s.W + v) * s.C + first_channel;
         const float* weights = w + ((k * s.R + r) * s.S + t) * Cg;
-        for (int64_t c = 0; c < Cg; ++c) sum += pixel[c] * weights[c];
+        for (int64_t c = 0; c < Cg; ++c) sum += to_float(pixel[c]) * weights[c];
       }
     }
     if (bias) sum += bias[k];
-    y[i] = epilogue == Epilogue::relu && sum < 0 ? 0.0f : sum;
+    y[i] = from_float<T>(epilogue == Epilogue::relu && sum < 0 ? 0.0f : sum);
   }
 }
 
 /// One thread: dx[n,h,w,c], from every output whose window covers the pixel.
+template <class T>
 __global__ void __launch_bounds__(direct_threads)
-    conv2d_backward_input_direct_kernel(Conv2dShape s, const float* __restrict__ dy,
-                                        const float* __restrict__ w, float* __restrict__ dx) {
+    conv2d_backward_input_direct_kernel(Conv2dShape s, const T* __restrict__ dy,
+                                        const float* __restrict__ w, T* __restrict__ dx) {
   const int64_t Cg = s.C / s.groups, Kg = s.K / s.groups;
   for (int64_t i = strided_first(); i < s.N * s.H * s.W * s.C; i += strided_step()) {
     const int64_t c = i % s.C, v = i / s.C % s.W, h = i / s.C / s.W % s.H, n = i / s.C / s.W / s.H;
@@ -55,22 +57,23 @@ __global__ void __launch_bounds__(direct_threads)
       for (int64_t t = 0; t < s.S; ++t) {
         const int64_t left = v + s.pad_left - t * s.dilation_w;
         if (left < 0 || left % s.stride_w != 0 || left / s.stride_w >= s.Q) continue;
-        const float* output =
+        const T* output =
             dy + ((n * s.P + above / s.stride_h) * s.Q + left / s.stride_w) * s.K + first_output;
         for (int64_t k = 0; k < Kg; ++k) {
-          sum += output[k] * w[(((first_output + k) * s.R + r) * s.S + t) * Cg + c % Cg];
+          sum += to_float(output[k]) * w[(((first_output + k) * s.R + r) * s.S + t) * Cg + c % Cg];
         }
       }
     }
-    dx[i] = sum;
+    dx[i] = from_float<T>(sum);
   }
 }
 
 /// One thread: dw[k,r,s,c], a sum over every output pixel. There are few weights and many pixels,
 /// so that most of the GPU has nothing to do: rung 3 cuts the sum into parts.
+template <class T>
 __global__ void __launch_bounds__(direct_threads)
-    conv2d_backward_weight_direct_kernel(Conv2dShape s, const float* __restrict__ dy,
-                                         const float* __restrict__ x, float* __restrict__ dw) {
+    conv2d_backward_weight_direct_kernel(Conv2dShape s, const T* __restrict__ dy,
+                                         const T* __restrict__ x, float* __restrict__ dw) {
   const int Cg = static_cast<int>(s.C / s.groups), Kg = static_cast<int>(s.K / s.groups);
   const int R = static_cast<int>(s.R), S = static_cast<int>(s.S);  // weights count in 32 bits
   const int64_t weights = s.K * s.R * s.S * Cg;
@@ -87,8 +90,8 @@ __global__ void __launch_bounds__(direct_threads)
         for (int64_t q = 0; q < s.Q; ++q) {
           const int64_t v = q * s.stride_w + t * s.dilation_w - s.pad_left;
           if (v < 0 || v >= s.W) continue;
-          of_picture += dy[((n * s.P + p) * s.Q + q) * s.K + k] *
-                        x[((n * s.H + h) * s.W + v) * s.C + channel];
+          of_picture += to_float(dy[((n * s.P + p) * s.Q + q) * s.K + k]) *
+                        to_float(x[((n * s.H + h) * s.W + v) * s.C + channel]);
         }
       }
       sum += of_picture;

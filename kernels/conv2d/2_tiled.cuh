@@ -31,7 +31,8 @@ template <class A, class B>
 __global__ void __launch_bounds__(tiled_edge* tiled_edge) conv2d_tiled_kernel(Gemm<A, B> gemm) {
   TiledShared& tile = shared<TiledShared>();
   const int tx = static_cast<int>(threadIdx.x), ty = static_cast<int>(threadIdx.y);
-  const auto [m0, n0, group, split, k_begin, k_end] = gemm.block(tiled_edge, tiled_edge);
+  const GemmBlock block = gemm.block(tiled_edge, tiled_edge);
+  const auto [m0, n0, group, split, k_begin, k_end] = block;
 
   float sum = 0;
   for (int k0 = k_begin; k0 < k_end; k0 += tiled_edge) {
@@ -46,9 +47,7 @@ __global__ void __launch_bounds__(tiled_edge* tiled_edge) conv2d_tiled_kernel(Ge
     for (int k = 0; k < tiled_edge; ++k) sum += tile.a[ty][k] * tile.b[tx][k];
     __syncthreads();
   }
-  if (m0 + ty < gemm.M && n0 + tx < gemm.N) {
-    gemm.out.store(m0 + ty, n0 + tx, gemm.N, group, split, sum);
-  }
+  gemm.store(block, gemm.place(block, m0 + ty), n0 + tx, sum);
 }
 
 }  // namespace fettle

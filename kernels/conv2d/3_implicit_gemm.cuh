@@ -99,12 +99,12 @@ __global__ void __launch_bounds__(gemm_threads) conv2d_implicit_gemm_kernel(Gemm
 
 #pragma unroll
   for (int i = 0; i < T::rows_each; ++i) {
-    const int m = block.m0 + dealt_row<A::along_k, T::rows_each>(tm, i, T::threads_m);
+    const int m =
+        gemm.place(block, block.m0 + dealt_row<A::along_k, T::rows_each>(tm, i, T::threads_m));
 #pragma unroll
     for (int j = 0; j < T::columns_each; ++j) {
       const int n = block.n0 + dealt_row<B::along_k, T::columns_each>(tn, j, T::threads_n);
-      if (m < gemm.M && n < gemm.N)
-        gemm.out.store(m, n, gemm.N, block.group, block.split, sums[i][j]);
+      gemm.store(block, m, n, sums[i][j]);
     }
   }
 }

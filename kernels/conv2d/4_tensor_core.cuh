@@ -1,26 +1,22 @@
 // Rung 4: tensor cores. The tiles and copies are those of rung 3; a warp now multiplies 16x8
 // outputs at once with mma.sync, which takes its factors from the registers of all 32 lanes (cu.h
-// says which lane holds what). Factors are rounded on their way from shared memory to registers, to
-// tf32 (10 bits of mantissa, 8 steps of k a word) or bf16 (7 bits, 16 steps); sums stay fp32.
+// says which lane holds what). Factors are rounded to tf32 (10 bits of mantissa) on their way from
+// shared memory to registers; sums stay fp32.
 //
 // A warp has WarpM x WarpN outputs: for 32x32, eight words of 16x8 share two rows and four columns
 // of factors. Shared memory as in rung 3, with pads that keep the lanes of each read in different
-// banks. The limit it aims for is the rate of the tensor cores; reading fp32 tiles costs twice the
-// shared-memory traffic that bf16 tensors would.
+// banks. The limit it aims for is the rate of the tensor cores.
 #pragma once
 
 #include "kernels/conv2d/gemm_tile.cuh"
-#include "kernels/conv2d/plan.h"
 
 namespace fettle {
 
-template <int TileM, int TileN, Precision P>
+template <int TileM, int TileN>
 struct TensorCoreTiling {
-  static constexpr Precision precision = P;
   static constexpr int M = TileM, N = TileN, depth = 16, stages = 3;
-  // A lane (g, t) reads line g at t (tf32) or 2t (bf16), or line t or 2t at g.
-  static constexpr int pad_along_k = P == Precision::tf32 ? 4 : 8;
-  static constexpr int pad_along_rows = P == Precision::tf32 ? 8 : 4;
+  // A lane (g, t) reads line g at t, or line t at g.
+  static constexpr int pad_along_k = 4, pad_along_rows = 8;
   static constexpr int warps_n = 2, warps_m = 4;
   static constexpr int threads = warps_m * warps_n * 32;
   static constexpr int warp_M = TileM / warps_m, warp_N = TileN / warps_n;
@@ -39,63 +35,32 @@ struct TensorCoreShared {
   TileB b[T::stages];
 };
 
-/// Two factors that are neighbours in k, as one register of bf16.
-__device__ __forceinline__ uint32_t bf16_pair(float low, float high) {
-  return from_float<bf16>(low).bits | uint32_t{from_float<bf16>(high).bits} << 16;
-}
-
-template <class Operand, class Tile>
-__device__ __forceinline__ uint32_t bf16_factors(Tile& tile, int row, int k) {
-  if constexpr (Operand::along_k) {
-    const auto both = load_vec<2>(tile.at(row, k));
-    return bf16_pair(both[0], both[1]);
-  } else {
-    return bf16_pair(*tile.at(row, k), *tile.at(row, k + 1));
-  }
-}
-
 /// sums += a * b over one tile, for this warp's part.
-template <class A, class B, class T, class TileA, class TileB>
+template <class T, class TileA, class TileB>
 __device__ __forceinline__ void multiply_tiles(TileA& a, TileB& b, int row0, int column0, int g,
                                                int t, float (&sums)[T::words_m][T::words_n][4]) {
-  constexpr int step = T::precision == Precision::tf32 ? 8 : 16;
 #pragma unroll
-  for (int k = 0; k < T::depth; k += step) {
+  for (int k = 0; k < T::depth; k += 8) {
     uint32_t fa[T::words_m][4], fb[T::words_n][2];
 #pragma unroll
     for (int i = 0; i < T::words_m; ++i) {
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
         const int row = row0 + i * 16 + g + j % 2 * 8;
-        if constexpr (T::precision == Precision::tf32) {
-          fa[i][j] = to_tf32(*a.at(row, k + t + j / 2 * 4));
-        } else {
-          fa[i][j] = bf16_factors<A>(a, row, k + 2 * t + j / 2 * 8);
-        }
+        fa[i][j] = to_tf32(*a.at(row, k + t + j / 2 * 4));
       }
     }
 #pragma unroll
     for (int i = 0; i < T::words_n; ++i) {
 #pragma unroll
       for (int j = 0; j < 2; ++j) {
-        const int column = column0 + i * 8 + g;
-        if constexpr (T::precision == Precision::tf32) {
-          fb[i][j] = to_tf32(*b.at(column, k + t + j * 4));
-        } else {
-          fb[i][j] = bf16_factors<B>(b, column, k + 2 * t + j * 8);
-        }
+        fb[i][j] = to_tf32(*b.at(column0 + i * 8 + g, k + t + j * 4));
       }
     }
 #pragma unroll
     for (int m = 0; m < T::words_m; ++m) {
 #pragma unroll
-      for (int n = 0; n < T::words_n; ++n) {
-        if constexpr (T::precision == Precision::tf32) {
-          mma_tf32(sums[m][n], fa[m], fb[n]);
-        } else {
-          mma_bf16(sums[m][n], fa[m], fb[n]);
-        }
-      }
+      for (int n = 0; n < T::words_n; ++n) mma_tf32(sums[m][n], fa[m], fb[n]);
     }
   }
 }
@@ -117,11 +82,11 @@ __global__ void __launch_bounds__(T::threads) conv2d_tensor_core_kernel(Gemm<A, 
   float sums[T::words_m][T::words_n][4] = {};
   gemm_main_loop<T::stages, T::depth>(tiles.a, tiles.b, load_a, load_b, block.k_begin, block.k_end,
                                       [&](auto& tile_a, auto& tile_b) {
-                                        multiply_tiles<A, B, T>(tile_a, tile_b, row0, column0, g, t,
-                                                                sums);
+                                        multiply_tiles<T>(tile_a, tile_b, row0, column0, g, t,
+                                                          sums);
                                       });
 
-  store_mma_sums<T::words_m, T::words_n>(gemm, block, row0, column0, thread % 32, sums);
+  store_words<T::words_m, T::words_n>(gemm, block, row0, column0, thread % 32, sums);
 }
 
 }  // namespace fettle

@@ -1,16 +1,14 @@
-// Rung 5: bf16 in memory, and shared memory without pads. The operands are bf16 already when a
-// block reads them (bf16_operands.cuh), so that a tile moves half the bytes of rung 4, lies in
-// shared memory as the tensor cores want it, and is read by ldmatrix: one request of a warp for a
-// 16x16 piece, where rung 4 asked for each pair of factors and rounded it.
+// Rung 5: bf16 in memory, and shared memory without pads. A tile moves half the bytes of rung 4,
+// lies in shared memory as the tensor cores want it, and is read by ldmatrix: one request of a warp
+// for a 16x16 piece, where rung 4 asked for each factor and rounded it.
 //
 // A line of a tile is as long as its elements. Its chunks of 16 bytes change places by an exclusive
 // or with the line's number, so that the eight lines that ldmatrix reads at once, and the chunks
 // that a warp copies at once, lie in all 32 banks: both take the fewest passes.
 //
 // Shared memory: `stages` tiles of (TileM + TileN) x 32 bf16, 64 KiB for 128x128 in 4 stages.
-// Traffic: 4 * K / TileM + 4 * K / TileN bytes an output. The limit it aims for is the rate of
-// mma.sync. Making the bf16 operands costs 4 bytes read and 2 written for each of their elements,
-// every time: they stay fp32 in the engine.
+// Traffic: 2 * K / TileM + 2 * K / TileN bytes an output. The limit it aims for is the rate of
+// mma.sync.
 #pragma once
 
 #include "kernels/conv2d/gemm_tile.cuh"
@@ -106,7 +104,7 @@ __global__ void __launch_bounds__(T::threads) conv2d_multistage_kernel(Gemm<A, B
         }
       });
 
-  store_mma_sums<T::words_m, T::words_n>(gemm, block, row0, column0, lane, sums);
+  store_words<T::words_m, T::words_n>(gemm, block, row0, column0, lane, sums);
 }
 
 }  // namespace fettle

@@ -1,7 +1,8 @@
-// The operands of rungs 5 and 6: bf16 copies in scratch memory of fp32 tensors, with the channels
-// of each group filled up with zeros to a multiple of eight, so that any 16 bytes can be copied at
-// once. A zero channel adds nothing to a sum; it costs its share of the multiplications (3 channels
-// become 8).
+// The operands of rungs 5 and 6: bf16 with the channels of each group filled up with zeros to a
+// multiple of eight, so that any 16 bytes can be copied at once. Activations that have whole eights
+// are taken as they lie; others (the three channels of a picture) and the fp32 weights are copied
+// to scratch memory. A zero channel adds nothing to a sum; it costs its share of the
+// multiplications (3 channels become 8).
 #pragma once
 
 #include "kernels/conv2d/conv2d.h"
@@ -10,43 +11,36 @@
 
 namespace fettle {
 
-/// Lines of `channels` floats, as lines of whole eights; after every `lines_in` of them, lines of
+/// Lines of `channels` elements, as lines of whole eights; after every `lines_in` of them, lines of
 /// zeros up to `lines_out`.
 struct PaddedLines {
   Divider by_eights, by_lines_out;
   int channels, lines_in;
 };
 
-/// One thread: eight neighbouring channels. Bytes an element: 4 read, 2 written; limited by memory
-/// bandwidth.
-template <bool InFours>
+/// One thread: eight neighbouring channels, read by `Step` at once. Each element is read and
+/// written once; limited by memory bandwidth.
+template <int Step, class T>
 __global__ void __launch_bounds__(256)
-    conv2d_to_bf16_kernel(int64_t eights, PaddedLines lines, const float* __restrict__ in,
+    conv2d_to_bf16_kernel(int64_t eights, PaddedLines lines, const T* __restrict__ in,
                           bf16* __restrict__ out) {
   for (int64_t i = strided_first(); i < eights; i += strided_step()) {
     const int line = lines.by_eights.quotient(static_cast<int>(i));
     const int c = lines.by_eights.remainder(static_cast<int>(i), line) * 8;
     const int block = lines.by_lines_out.quotient(line);
     const int l = lines.by_lines_out.remainder(line, block);
-    const float* from = in + (int64_t{block} * lines.lines_in + l) * lines.channels + c;
-    Vec<bf16, 8> eight{};
+    const T* from = in + (int64_t{block} * lines.lines_in + l) * lines.channels + c;
+    Vec<float, 8> eight{};
     if (l < lines.lines_in) {
-      if constexpr (InFours) {
 #pragma unroll
-        for (int j = 0; j < 8; j += 4) {
-          if (c + j >= lines.channels) continue;
-          const auto four = load_vec<4>(from + j);
+      for (int j = 0; j < 8; j += Step) {
+        if (c + j >= lines.channels) continue;
+        const auto few = load_floats<Step>(from + j);
 #pragma unroll
-          for (int e = 0; e < 4; ++e) eight[j + e] = from_float<bf16>(four[e]);
-        }
-      } else {
-#pragma unroll
-        for (int j = 0; j < 8; ++j) {
-          if (c + j < lines.channels) eight[j] = from_float<bf16>(from[j]);
-        }
+        for (int e = 0; e < Step; ++e) eight[j + e] = few[e];
       }
     }
-    store_vec(out + i * 8, eight);
+    store_floats(out + i * 8, eight);
   }
 }
 
@@ -61,13 +55,14 @@ inline Conv2dShape in_eights(Conv2dShape s) {
   return s;
 }
 
-/// `blocks` times `lines_in` lines of `channels` floats, copied to bf16 in scratch slot `slot`.
-inline const bf16* to_bf16(const char* name, Cuda device, int slot, const float* in, int64_t blocks,
-                           int64_t lines_in, int64_t lines_out, int64_t channels) {
+/// `blocks` times `lines_in` lines of `channels` elements, copied to bf16 in scratch slot `slot`.
+template <class T>
+const bf16* to_bf16(const char* name, Cuda device, int slot, const T* in, int64_t blocks,
+                    int64_t lines_in, int64_t lines_out, int64_t channels) {
   const int64_t eights = blocks * lines_out * round_up_8(channels) / 8;
   bf16* out = scratch<bf16>(device, eights * 8, slot);
-  const bool in_fours = channels % 4 == 0 && reinterpret_cast<uintptr_t>(in) % 16 == 0;
-  launch(name, in_fours ? conv2d_to_bf16_kernel<true> : conv2d_to_bf16_kernel<false>,
+  const bool in_fours = channels % 4 == 0 && in_vectors(in);
+  launch(name, in_fours ? conv2d_to_bf16_kernel<4, T> : conv2d_to_bf16_kernel<1, T>,
          strided_blocks(eights, 256), 256, 0, device, eights,
          PaddedLines{Divider(round_up_8(channels) / 8), Divider(lines_out),
                      static_cast<int>(channels), static_cast<int>(lines_in)},
@@ -76,8 +71,9 @@ inline const bf16* to_bf16(const char* name, Cuda device, int slot, const float*
 }
 
 /// x [N,H,W,C] or, with the extents of the output, dy [N,P,Q,K].
-inline const bf16* pixels_to_bf16(const char* name, Cuda device, int slot, const float* in,
-                                  int64_t pixels, int64_t channels, int64_t groups) {
+inline const bf16* padded_pixels(const char* name, Cuda device, int slot, const bf16* in,
+                                 int64_t pixels, int64_t channels, int64_t groups) {
+  if (channels / groups % 8 == 0 && in_vectors(in)) return in;
   return to_bf16(name, device, slot, in, 1, pixels * groups, pixels * groups, channels / groups);
 }
 /// w [K,R,S,C/groups].

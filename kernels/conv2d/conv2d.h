@@ -4,7 +4,8 @@
 //                                       q*stride_w + s*dilation_w - pad_left, g*C/groups + c]
 //                                 * w[k,r,s,c],      g = k / (K/groups)
 //
-// with zeros outside x. Layouts: x [N,H,W,C], w [K,R,S,C/groups], y [N,P,Q,K], all contiguous fp32.
+// with zeros outside x. Layouts: x [N,H,W,C], w [K,R,S,C/groups], y [N,P,Q,K], all
+// contiguous; fp32, but for T, float or bf16 on a GPU.
 // Chetlur et al.: "cuDNN: efficient primitives for deep learning", arXiv 1410.0759.
 #pragma once
 
@@ -30,24 +31,25 @@ struct Conv2dShape {
 /// y = epilogue(x * w + bias); bias [K] may be nullptr.
 void conv2d_forward(Cpu, const Conv2dShape& shape, const float* x, const float* w,
                     const float* bias, Epilogue epilogue, float* y);
-void conv2d_forward(Cuda, const Conv2dShape& shape, const float* x, const float* w,
-                    const float* bias, Epilogue epilogue, float* y);
+template <class T>
+void conv2d_forward(Cuda, const Conv2dShape& shape, const T* x, const float* w, const float* bias,
+                    Epilogue epilogue, T* y);
 void conv2d_forward(Reference, const Conv2dShape& shape, const float* x, const float* w,
                     const float* bias, Epilogue epilogue, float* y);
 
 /// dx [N,H,W,C]: the gradient of the input from dy [N,P,Q,K].
 void conv2d_backward_input(Cpu, const Conv2dShape& shape, const float* dy, const float* w,
                            float* dx);
-void conv2d_backward_input(Cuda, const Conv2dShape& shape, const float* dy, const float* w,
-                           float* dx);
+template <class T>
+void conv2d_backward_input(Cuda, const Conv2dShape& shape, const T* dy, const float* w, T* dx);
 void conv2d_backward_input(Reference, const Conv2dShape& shape, const float* dy, const float* w,
                            float* dx);
 
 /// dw [K,R,S,C/groups]: the gradient of the weight from dy and x.
 void conv2d_backward_weight(Cpu, const Conv2dShape& shape, const float* dy, const float* x,
                             float* dw);
-void conv2d_backward_weight(Cuda, const Conv2dShape& shape, const float* dy, const float* x,
-                            float* dw);
+template <class T>
+void conv2d_backward_weight(Cuda, const Conv2dShape& shape, const T* dy, const T* x, float* dw);
 void conv2d_backward_weight(Reference, const Conv2dShape& shape, const float* dy, const float* x,
                             float* dw);
 

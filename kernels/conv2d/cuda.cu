@@ -1,8 +1,12 @@
+#include <type_traits>
+
 #include "kernels/conv2d/1_direct.cuh"
 #include "kernels/conv2d/2_tiled.cuh"
 #include "kernels/conv2d/3_implicit_gemm.cuh"
 #include "kernels/conv2d/4_tensor_core.cuh"
 #include "kernels/conv2d/cuda_bf16.h"
+#include "kernels/conv2d/cuda_wgmma.h"
+#include "kernels/conv2d/filters_transposed.cuh"
 #include "kernels/conv2d/plan_table.h"
 #include "kernels/conv2d/quickest_plan.cuh"
 #include "kernels/conv2d/splits.cuh"
@@ -10,13 +14,9 @@
 namespace fettle {
 namespace {
 
-bool aligned(const void* p) {
-  return reinterpret_cast<uintptr_t>(p) % 16 == 0;
-}
-
 /// Whether 16-byte copies can be made of all operands: four channels are never parted.
 bool in_fours(const Conv2dShape& s, const float* a, const float* b) {
-  return s.C / s.groups % 4 == 0 && s.K / s.groups % 4 == 0 && aligned(a) && aligned(b);
+  return s.C / s.groups % 4 == 0 && s.K / s.groups % 4 == 0 && in_vectors(a, b);
 }
 
 template <class T, int V, class A, class B>
@@ -29,18 +29,6 @@ template <class T, int V, class A, class B>
 void launch_tensor_core(const char* name, dim3 grid, Cuda device, const Gemm<A, B>& gemm) {
   launch(name, conv2d_tensor_core_kernel<A, B, T, V>, grid, T::threads,
          sizeof(TensorCoreShared<A, B, T>), device, gemm);
-}
-
-template <Precision P, class A, class B>
-void launch_tensor_core(const char* name, dim3 grid, Cuda device, const Gemm<A, B>& gemm,
-                        bool wide_tile, bool fours) {
-  if (wide_tile) {
-    launch_tensor_core<TensorCoreTiling<128, 64, P>, 4>(name, grid, device, gemm);
-  } else if (fours) {
-    launch_tensor_core<TensorCoreTiling<64, 32, P>, 4>(name, grid, device, gemm);
-  } else {
-    launch_tensor_core<TensorCoreTiling<64, 32, P>, 1>(name, grid, device, gemm);
-  }
 }
 
 /// Rungs 2 to 4. `outputs` is the size of the whole result.
@@ -63,24 +51,31 @@ void run_gemm(const char* name, const Conv2dPlan& plan, Cuda device, const Gemm<
       } else {
         launch_implicit_gemm<ImplicitGemmTiling<64, 32>, 1>(name, grid, device, gemm);
       }
-    } else if (plan.precision == Precision::tf32) {
-      launch_tensor_core<Precision::tf32>(name, grid, device, gemm, wide_tile, fours);
+    } else if (wide_tile) {
+      launch_tensor_core<TensorCoreTiling<128, 64>, 4>(name, grid, device, gemm);
+    } else if (fours) {
+      launch_tensor_core<TensorCoreTiling<64, 32>, 4>(name, grid, device, gemm);
     } else {
-      launch_tensor_core<Precision::bf16>(name, grid, device, gemm, wide_tile, fours);
+      launch_tensor_core<TensorCoreTiling<64, 32>, 1>(name, grid, device, gemm);
     }
   });
 }
 
-bool has_bf16_operands(const Conv2dPlan& plan) {
-  return plan.rung >= Conv2dRung::multistage;
+/// Rung 6 in tf32 reads the tensors as they lie, or leaves them to rung 4 where they begin between
+/// two chunks of 16 bytes.
+bool by_tensor_maps(const Conv2dPlan& plan, const float* a, const float* b) {
+  return plan.rung == Conv2dRung::wgmma && in_vectors(a, b);
 }
 
-/// The plan of the table, or plan_conv2d's; with tuning on, the quickest of those that
-/// run(plan) computes the convolution with.
-template <class Run>
+/// The plan of the table, or plan_conv2d's; with tuning on, the quickest of those that run(plan)
+/// computes the convolution with. fp32 in memory is multiplied as such or in tf32; bf16 asks for
+/// bf16.
+template <class T, class Run>
 Conv2dPlan planned(Conv2dDirection direction, const Conv2dShape& shape, Cuda device,
                    const Run& run) {
-  const Precision precision = gpu_precision();
+  const Precision precision = std::is_same_v<T, bf16>              ? Precision::bf16
+                              : gpu_precision() == Precision::fp32 ? Precision::fp32
+                                                                   : Precision::tf32;
   if (const auto known = known_conv2d_plan(direction, shape, precision)) return *known;
   const GpuInfo gpu = gpu_info();
   const Conv2dPlan chosen =
@@ -95,96 +90,127 @@ Conv2dPlan planned(Conv2dDirection direction, const Conv2dShape& shape, Cuda dev
 
 }  // namespace
 
-void conv2d_forward(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, const float* x,
-                    const float* w, const float* bias, Epilogue epilogue, float* y) {
-  if (has_bf16_operands(plan)) {
-    return conv2d_forward_bf16(device, plan, s, x, w, bias, epilogue, y);
-  }
+template <class T>
+void conv2d_forward(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, const T* x,
+                    const float* w, const float* bias, Epilogue epilogue, T* y) {
   const int64_t outputs = s.N * s.P * s.Q * s.K;
   if (plan.rung == Conv2dRung::direct) {
-    launch("conv2d_forward", conv2d_forward_direct_kernel, strided_blocks(outputs, direct_threads),
-           direct_threads, 0, device, s, x, w, bias, epilogue, y);
-    return;
+    launch("conv2d_forward", conv2d_forward_direct_kernel<T>,
+           strided_blocks(outputs, direct_threads), direct_threads, 0, device, s, x, w, bias,
+           epilogue, y);
+  } else if constexpr (std::is_same_v<T, bf16>) {
+    conv2d_forward_bf16(device, plan, s, x, w, bias, epilogue, y);
+  } else {
+    const GemmShape g(s);
+    GemmOutput out = GemmOutput::to(y, g.K, g.Kg);
+    out.bias = bias;
+    out.epilogue = epilogue;
+    if (by_tensor_maps(plan, x, w)) {
+      return conv2d_forward_wgmma({"conv2d_forward", device, plan, s, x, w, out});
+    }
+    const Gemm<WindowsOfInput<float>, Weights<float>> gemm = {
+        {g, x}, {g, w}, out, g.N * g.P * g.Q, g.Kg, g.R * g.S * g.Cg, static_cast<int>(s.groups),
+        1,      0};
+    run_gemm("conv2d_forward", plan, device, gemm, outputs, in_fours(s, x, w));
   }
-  const GemmShape g(s);
-  const Gemm<WindowsOfInput<float>, Weights<float>> gemm = {
-      {g, x}, {g, w},           {y, g.Kg, 0, g.K, bias, epilogue}, g.N * g.P * g.Q,
-      g.Kg,   g.R * g.S * g.Cg, static_cast<int>(s.groups),        1,
-      0};
-  run_gemm("conv2d_forward", plan, device, gemm, outputs, in_fours(s, x, w));
 }
 
-void conv2d_backward_input(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s,
-                           const float* dy, const float* w, float* dx) {
-  if (has_bf16_operands(plan)) {
-    return conv2d_backward_input_bf16(device, plan, s, dy, w, dx);
-  }
+template <class T>
+void conv2d_backward_input(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, const T* dy,
+                           const float* w, T* dx) {
   const int64_t outputs = s.N * s.H * s.W * s.C;
   if (plan.rung == Conv2dRung::direct) {
-    launch("conv2d_backward_input", conv2d_backward_input_direct_kernel,
+    launch("conv2d_backward_input", conv2d_backward_input_direct_kernel<T>,
            strided_blocks(outputs, direct_threads), direct_threads, 0, device, s, dy, w, dx);
-    return;
+  } else if constexpr (std::is_same_v<T, bf16>) {
+    conv2d_backward_input_bf16(device, plan, s, dy, w, dx);
+  } else {
+    const GemmShape g(s);
+    const InputPhases phases(s);
+    const GemmOutput out = GemmOutput::to(dx, g.C, g.Cg);
+    if (by_tensor_maps(plan, dy, dy)) {
+      constexpr const char* name = "conv2d_backward_input";
+      return conv2d_backward_input_wgmma(
+          {name, device, plan, s, dy, transposed_filters(name, device, 1, w, s), out});
+    }
+    const Gemm<OutputsOverInput<float>, WeightsTransposed<float>> gemm = {
+        {g, phases, dy},
+        {g, phases, w},
+        out,
+        g.N * phases.h.pixels * phases.w.pixels,
+        g.Cg,
+        phases.h.taps * phases.w.taps * g.Kg,
+        static_cast<int>(s.groups * phases.count()),
+        1,
+        0};
+    run_gemm("conv2d_backward_input", plan, device, gemm, outputs, in_fours(s, dy, w));
   }
-  const GemmShape g(s);
-  const Gemm<OutputsOverInput<float>, WeightsTransposed<float>> gemm = {
-      {g, dy},
-      {g, w},
-      {dx, g.Cg, 0, g.C, nullptr, Epilogue::linear},
-      g.N * g.H * g.W,
-      g.Cg,
-      g.R * g.S * g.Kg,
-      static_cast<int>(s.groups),
-      1,
-      0};
-  run_gemm("conv2d_backward_input", plan, device, gemm, outputs, in_fours(s, dy, w));
 }
 
-void conv2d_backward_weight(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s,
-                            const float* dy, const float* x, float* dw) {
-  if (has_bf16_operands(plan)) {
-    return conv2d_backward_weight_bf16(device, plan, s, dy, x, dw);
-  }
+template <class T>
+void conv2d_backward_weight(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, const T* dy,
+                            const T* x, float* dw) {
   const int64_t Cg = s.C / s.groups, outputs = s.K * s.R * s.S * Cg;
   if (plan.rung == Conv2dRung::direct) {
-    launch("conv2d_backward_weight", conv2d_backward_weight_direct_kernel,
+    launch("conv2d_backward_weight", conv2d_backward_weight_direct_kernel<T>,
            strided_blocks(outputs, direct_threads), direct_threads, 0, device, s, dy, x, dw);
-    return;
+  } else if constexpr (std::is_same_v<T, bf16>) {
+    conv2d_backward_weight_bf16(device, plan, s, dy, x, dw);
+  } else {
+    const GemmShape g(s);
+    const int taps = g.R * g.S * g.Cg;
+    const Gemm<Outputs<float>, InputUnderTaps<float>> gemm = {
+        {g, dy},
+        {g, x},
+        GemmOutput::to(dw, taps, int64_t{g.Kg} * taps),
+        g.Kg,
+        taps,
+        g.N * g.P * g.Q,
+        static_cast<int>(s.groups),
+        1,
+        0};
+    run_gemm("conv2d_backward_weight", plan, device, gemm, outputs, in_fours(s, dy, x));
   }
-  const GemmShape g(s);
-  const int taps = g.R * g.S * g.Cg;
-  const Gemm<Outputs<float>, InputUnderTaps<float>> gemm = {
-      {g, dy},
-      {g, x},
-      {dw, int64_t{g.Kg} * taps, 0, taps, nullptr, Epilogue::linear},
-      g.Kg,
-      taps,
-      g.N * g.P * g.Q,
-      static_cast<int>(s.groups),
-      1,
-      0};
-  run_gemm("conv2d_backward_weight", plan, device, gemm, outputs, in_fours(s, dy, x));
 }
 
-void conv2d_forward(Cuda device, const Conv2dShape& shape, const float* x, const float* w,
-                    const float* bias, Epilogue epilogue, float* y) {
+template <class T>
+void conv2d_forward(Cuda device, const Conv2dShape& shape, const T* x, const float* w,
+                    const float* bias, Epilogue epilogue, T* y) {
   const auto run = [&](const Conv2dPlan& plan) {
     conv2d_forward(device, plan, shape, x, w, bias, epilogue, y);
   };
-  run(planned(Conv2dDirection::forward, shape, device, run));
+  run(planned<T>(Conv2dDirection::forward, shape, device, run));
 }
-void conv2d_backward_input(Cuda device, const Conv2dShape& shape, const float* dy, const float* w,
-                           float* dx) {
+template <class T>
+void conv2d_backward_input(Cuda device, const Conv2dShape& shape, const T* dy, const float* w,
+                           T* dx) {
   const auto run = [&](const Conv2dPlan& plan) {
     conv2d_backward_input(device, plan, shape, dy, w, dx);
   };
-  run(planned(Conv2dDirection::backward_input, shape, device, run));
+  run(planned<T>(Conv2dDirection::backward_input, shape, device, run));
 }
-void conv2d_backward_weight(Cuda device, const Conv2dShape& shape, const float* dy, const float* x,
+template <class T>
+void conv2d_backward_weight(Cuda device, const Conv2dShape& shape, const T* dy, const T* x,
                             float* dw) {
   const auto run = [&](const Conv2dPlan& plan) {
     conv2d_backward_weight(device, plan, shape, dy, x, dw);
   };
-  run(planned(Conv2dDirection::backward_weight, shape, device, run));
+  run(planned<T>(Conv2dDirection::backward_weight, shape, device, run));
 }
+
+#define FETTLE_CONV2D(T)                                                                       \
+  template void conv2d_forward(Cuda, const Conv2dPlan&, const Conv2dShape&, const T*,          \
+                               const float*, const float*, Epilogue, T*);                      \
+  template void conv2d_backward_input(Cuda, const Conv2dPlan&, const Conv2dShape&, const T*,   \
+                                      const float*, T*);                                       \
+  template void conv2d_backward_weight(Cuda, const Conv2dPlan&, const Conv2dShape&, const T*,  \
+                                       const T*, float*);                                      \
+  template void conv2d_forward(Cuda, const Conv2dShape&, const T*, const float*, const float*, \
+                               Epilogue, T*);                                                  \
+  template void conv2d_backward_input(Cuda, const Conv2dShape&, const T*, const float*, T*);   \
+  template void conv2d_backward_weight(Cuda, const Conv2dShape&, const T*, const T*, float*)
+FETTLE_CONV2D(float);
+FETTLE_CONV2D(bf16);
+#undef FETTLE_CONV2D
 
 }  // namespace fettle

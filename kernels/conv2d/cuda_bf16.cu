@@ -31,14 +31,16 @@ void run_multistage(const char* name, const Conv2dPlan& plan, Cuda device, const
 
 }  // namespace
 
-void conv2d_forward_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, const float* x,
-                         const float* w, const float* bias, Epilogue epilogue, float* y) {
+void conv2d_forward_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, const bf16* x,
+                         const float* w, const float* bias, Epilogue epilogue, bf16* y) {
   constexpr const char* name = "conv2d_forward";
   const GemmShape g(in_eights(s));
-  const bf16* x16 = pixels_to_bf16(name, device, 1, x, s.N * s.H * s.W, s.C, s.groups);
+  const bf16* x16 = padded_pixels(name, device, 1, x, s.N * s.H * s.W, s.C, s.groups);
   const bf16* w16 = weights_to_bf16(name, device, 2, w, s);
   const int Kg = static_cast<int>(s.K / s.groups);
-  const GemmOutput out = {y, Kg, 0, static_cast<int>(s.K), bias, epilogue};
+  GemmOutput out = GemmOutput::to(y, s.K, Kg);
+  out.bias = bias;
+  out.epilogue = epilogue;
   if (plan.rung == Conv2dRung::wgmma) {
     return conv2d_forward_wgmma({name, device, plan, s, x16, w16, out});
   }
@@ -49,38 +51,45 @@ void conv2d_forward_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape&
 }
 
 void conv2d_backward_input_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s,
-                                const float* dy, const float* w, float* dx) {
+                                const bf16* dy, const float* w, bf16* dx) {
   constexpr const char* name = "conv2d_backward_input";
   const GemmShape g(in_eights(s));
-  const bf16* dy16 = pixels_to_bf16(name, device, 1, dy, s.N * s.P * s.Q, s.K, s.groups);
+  const bf16* dy16 = padded_pixels(name, device, 1, dy, s.N * s.P * s.Q, s.K, s.groups);
   const bf16* w16 = weights_to_bf16(name, device, 2, w, s);
   const int Cg = static_cast<int>(s.C / s.groups);
-  const GemmOutput out = {dx, Cg, 0, static_cast<int>(s.C), nullptr, Epilogue::linear};
+  const GemmOutput out = GemmOutput::to(dx, s.C, Cg);
   if (plan.rung == Conv2dRung::wgmma) {
     return conv2d_backward_input_wgmma({name, device, plan, s, dy16, w16, out});
   }
+  const InputPhases phases(s);
   const Gemm<OutputsOverInput<bf16>, WeightsTransposed<bf16>> gemm = {
-      {g, dy16}, {g, w16}, out, g.N * g.H * g.W, Cg, g.R * g.S * g.Kg, static_cast<int>(s.groups),
-      1,         0};
+      {g, phases, dy16},
+      {g, phases, w16},
+      out,
+      g.N * phases.h.pixels * phases.w.pixels,
+      Cg,
+      phases.h.taps * phases.w.taps * g.Kg,
+      static_cast<int>(s.groups * phases.count()),
+      1,
+      0};
   run_multistage(name, plan, device, gemm, s.N * s.H * s.W * s.C);
 }
 
 void conv2d_backward_weight_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s,
-                                 const float* dy, const float* x, float* dw) {
+                                 const bf16* dy, const bf16* x, float* dw) {
   constexpr const char* name = "conv2d_backward_weight";
   const GemmShape g(in_eights(s));
-  const bf16* dy16 = pixels_to_bf16(name, device, 1, dy, s.N * s.P * s.Q, s.K, s.groups);
-  const bf16* x16 = pixels_to_bf16(name, device, 2, x, s.N * s.H * s.W, s.C, s.groups);
+  const bf16* dy16 = padded_pixels(name, device, 1, dy, s.N * s.P * s.Q, s.K, s.groups);
+  const bf16* x16 = padded_pixels(name, device, 2, x, s.N * s.H * s.W, s.C, s.groups);
   if (plan.rung == Conv2dRung::wgmma) {
-    const int width = static_cast<int>(s.R * s.S * s.C);
     return conv2d_backward_weight_wgmma(
-        {name, device, plan, s, dy16, x16, {dw, 0, 0, width, nullptr, Epilogue::linear}});
+        {name, device, plan, s, dy16, x16, GemmOutput::to(dw, s.R * s.S * s.C, s.C)});
   }
   const int Kg = static_cast<int>(s.K / s.groups), taps = g.R * g.S * g.Cg;
   const Gemm<Outputs<bf16>, InputUnderTaps<bf16>> gemm = {
       {g, dy16},
       {g, x16},
-      {dw, int64_t{Kg} * taps, 0, taps, nullptr, Epilogue::linear},
+      GemmOutput::to(dw, taps, int64_t{Kg} * taps),
       Kg,
       taps,
       g.N * g.P * g.Q,

@@ -1,15 +1,16 @@
-// The rungs whose operands are bf16 in memory; cuda.cu calls them.
+// Rungs 5 and 6, whose activations are bf16 in memory; cuda.cu calls them.
 #pragma once
 
 #include "kernels/conv2d/plan.h"
+#include "kernels/half.h"
 
 namespace fettle {
 
-void conv2d_forward_bf16(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape, const float* x,
-                         const float* w, const float* bias, Epilogue epilogue, float* y);
+void conv2d_forward_bf16(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape, const bf16* x,
+                         const float* w, const float* bias, Epilogue epilogue, bf16* y);
 void conv2d_backward_input_bf16(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape,
-                                const float* dy, const float* w, float* dx);
+                                const bf16* dy, const float* w, bf16* dx);
 void conv2d_backward_weight_bf16(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape,
-                                 const float* dy, const float* x, float* dw);
+                                 const bf16* dy, const bf16* x, float* dw);
 
 }  // namespace fettle

@@ -9,33 +9,40 @@
 namespace fettle {
 namespace {
 
-constexpr auto bf16_element = TensorElement::bf16;
+template <class E>
+constexpr TensorElement element_of = sizeof(E) == 4 ? TensorElement::tf32 : TensorElement::bf16;
 constexpr Swizzle b128 = Swizzle::bytes128;
 
 /// The tilings by Conv2dPlan::tile. Two blocks of the first fit a multiprocessor.
-using Tile0 = WgmmaTiling<64, 4>;
-using Tile1 = WgmmaTiling<128, 6>;
-using Tile2 = WgmmaTiling<256, 4>;
-
+template <class E, class F>
+void with_tiling_of(int tile, const F& f) {
+  if (tile == 0) return f(WgmmaTiling<E, 64, 4>{});
+  if (tile == 1) return f(WgmmaTiling<E, 128, 6>{});
+  if constexpr (sizeof(E) == 2) f(WgmmaTiling<E, 256, 4>{});
+}
 template <class F>
 void with_tiling(const Conv2dPlan& plan, const F& f) {
-  if (plan.tile == 0) return f(Tile0{});
-  if (plan.tile == 1) return f(Tile1{});
-  f(Tile2{});
+  if (plan.precision == Precision::tf32) return with_tiling_of<float>(plan.tile, f);
+  with_tiling_of<bf16>(plan.tile, f);
 }
 
-/// A convolution by 1x1 reads the pixels as they lie.
-bool pointwise(const Conv2dShape& s) {
-  return s.R == 1 && s.S == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_top == 0 &&
-         s.pad_left == 0 && s.P == s.H && s.Q == s.W;
+/// The convolution of the tensors as they lie.
+Conv2dShape stored(const WgmmaCall& call) {
+  return call.plan.precision == Precision::tf32 ? call.shape : in_eights(call.shape);
 }
 
-/// The windows of the convolution over x; `pixels` is left open.
+/// Whether a convolution by 1x1 reads the pixels as they lie.
+bool pointwise(const Conv2dShape& s, const WindowsMap& w) {
+  return s.R == 1 && s.S == 1 && w.stride_h == 1 && w.stride_w == 1 && w.first_h == 0 &&
+         w.first_w == 0 && w.P == w.H && w.Q == w.W;
+}
+
+/// The windows of the convolution over x; the box is left open.
 WindowsMap windows_of_x(const Conv2dShape& s) {
   return {.N = s.N,
           .H = s.H,
           .W = s.W,
-          .C = in_eights(s).C,
+          .C = s.C,
           .P = s.P,
           .Q = s.Q,
           .stride_h = s.stride_h,
@@ -43,13 +50,17 @@ WindowsMap windows_of_x(const Conv2dShape& s) {
           .first_h = -s.pad_top,
           .first_w = -s.pad_left,
           .pixels = 0,
-          .channels = 64};
+          .channels = 0};
 }
 
-/// Boxes of `pixels` by 64 channels under the windows of an NHWC tensor.
-TensorMap map_of_windows(const bf16* base, const WindowsMap& w, bool tiled) {
-  if (tiled) return tiled_map(bf16_element, base, {w.C, w.N * w.H * w.W}, {64, w.pixels}, b128);
-  return windows_map(bf16_element, base, w, b128);
+/// Boxes of `pixels` by a line of channels under the windows of an NHWC tensor.
+template <class T>
+TensorMap map_of_windows(const void* base, WindowsMap w, int pixels, bool tiled) {
+  constexpr TensorElement element = element_of<typename T::Element>;
+  w.pixels = pixels;
+  w.channels = T::depth;
+  if (tiled) return tiled_map(element, base, {w.C, w.N * w.H * w.W}, {w.channels, pixels}, b128);
+  return windows_map(element, base, w, b128);
 }
 
 WindowPlaces places(const WindowsMap& w, const Conv2dShape& s) {
@@ -64,14 +75,16 @@ WindowPlaces places(const WindowsMap& w, const Conv2dShape& s) {
           static_cast<int>(s.dilation_w)};
 }
 
-WgmmaProblem problem(const GemmOutput& out, int64_t M, int64_t columns, int64_t taps, int64_t steps,
-                     int tile_m, int tile_n) {
+WgmmaProblem problem(const GemmOutput& out, int64_t M, int64_t phases, int64_t columns,
+                     int64_t taps, int64_t steps, int tile_m, int tile_n) {
+  const int64_t tiles_of_phase = (M + tile_m - 1) / tile_m;
   const int64_t tiles_of_tap = (columns + tile_n - 1) / tile_n;
   return {.out = out,
           .M = static_cast<int>(M),
           .columns = static_cast<int>(columns),
           .by_tiles_n = Divider(tiles_of_tap * taps),
-          .by_tiles_m = Divider((M + tile_m - 1) / tile_m),
+          .by_tiles_m = Divider(tiles_of_phase * phases),
+          .by_tiles_of_phase = Divider(tiles_of_phase),
           .by_tiles_of_tap = Divider(tiles_of_tap),
           .K = static_cast<int>(steps)};
 }
@@ -91,29 +104,23 @@ void run(const WgmmaCall& call, const TensorMap& a, const TensorMap& b, const Fe
             });
 }
 
-/// Forward, and backward input as the forward convolution of dy: `w` are its windows and `columns`
-/// the channels of the result.
-template <bool Forward>
-void run_windows_times_filters(const WgmmaCall& call, WindowsMap w, int64_t columns) {
-  const Conv2dShape &s = call.shape, eights = in_eights(s);
-  const int64_t taps = s.R * s.S, chunks = (w.C + 63) / 64, M = w.N * w.P * w.Q;
-  const bool tiled = pointwise(s);
+/// Forward and backward input: calls start(tiling, tiled, windows, their map, map of the filters).
+template <bool Forward, class F>
+void with_windows_and_filters(const WgmmaCall& call, const WindowsMap& w, const F& start) {
+  const Conv2dShape s = stored(call);
+  const bool tiled = pointwise(s, w);
   with_tiling(call.plan, [&](auto tiling) {
     using T = decltype(tiling);
-    w.pixels = T::M;
-    const TensorMap filters = tiled_map(bf16_element, call.b, {eights.C, taps, eights.K},
-                                        {64, 1, Forward ? T::N : 64}, b128);
-    const auto start = [&](auto feed) {
-      feed.windows = places(w, s);
-      feed.by_chunks = Divider(chunks);
-      feed.last_tap = static_cast<int>(taps) - 1;
-      run(call, map_of_windows(call.a, w, tiled), filters, feed,
-          problem(call.out, M, columns, 1, taps * chunks, T::M, T::N), M * columns);
-    };
+    using E = typename T::Element;
+    constexpr bool transposed = !Forward && sizeof(E) == 4, along_k = Forward || transposed;
+    const TensorMap windows = map_of_windows<T>(call.a, w, T::M, tiled);
+    const TensorMap filters = tiled_map(element_of<E>, call.b,
+                                        {transposed ? s.K : s.C, s.R * s.S, transposed ? s.C : s.K},
+                                        {T::depth, 1, along_k ? T::N : 64}, b128);
     if (tiled) {
-      start(WindowsTimesFilters<T, true, Forward>{});
+      start(tiling, std::true_type{}, windows, filters);
     } else {
-      start(WindowsTimesFilters<T, false, Forward>{});
+      start(tiling, std::false_type{}, windows, filters);
     }
   });
 }
@@ -121,40 +128,62 @@ void run_windows_times_filters(const WgmmaCall& call, WindowsMap w, int64_t colu
 }  // namespace
 
 void conv2d_forward_wgmma(const WgmmaCall& call) {
-  run_windows_times_filters<true>(call, windows_of_x(call.shape), call.shape.K);
+  const Conv2dShape& s = call.shape;
+  const WindowsMap w = windows_of_x(stored(call));
+  const int64_t M = s.N * s.P * s.Q;
+  with_windows_and_filters<true>(
+      call, w, [&](auto tiling, auto tiled, const TensorMap& windows, const TensorMap& filters) {
+        using T = decltype(tiling);
+        const int64_t chunks = (w.C + T::depth - 1) / T::depth;
+        WindowsTimesFilters<T, tiled.value> feed;
+        feed.windows = places(w, s);
+        feed.by_chunks = Divider(chunks);
+        run(call, windows, filters, feed,
+            problem(call.out, M, 1, s.K, 1, s.R * s.S * chunks, T::M, T::N), M * s.K);
+      });
 }
 
 void conv2d_backward_input_wgmma(const WgmmaCall& call) {
   const Conv2dShape& s = call.shape;
-  run_windows_times_filters<false>(call,
-                                   {.N = s.N,
-                                    .H = s.P,
-                                    .W = s.Q,
-                                    .C = in_eights(s).K,
-                                    .P = s.H,
-                                    .Q = s.W,
-                                    .stride_h = 1,
-                                    .stride_w = 1,
-                                    .first_h = s.pad_top - (s.R - 1) * s.dilation_h,
-                                    .first_w = s.pad_left - (s.S - 1) * s.dilation_w,
-                                    .pixels = 0,
-                                    .channels = 64},
-                                   s.C);
+  const InputPhases phases(s);
+  const WindowsMap w = {.N = s.N,
+                        .H = s.P,
+                        .W = s.Q,
+                        .C = stored(call).K,
+                        .P = phases.h.pixels,
+                        .Q = phases.w.pixels,
+                        .stride_h = 1,
+                        .stride_w = 1,
+                        .first_h = phases.h.first_output,
+                        .first_w = phases.w.first_output,
+                        .pixels = 0,
+                        .channels = 0};
+  const int64_t M = w.N * w.P * w.Q, taps = phases.h.taps * phases.w.taps;
+  with_windows_and_filters<false>(
+      call, w, [&](auto tiling, auto tiled, const TensorMap& windows, const TensorMap& filters) {
+        using T = decltype(tiling);
+        const int64_t chunks = (w.C + T::depth - 1) / T::depth;
+        const PhasesTimesFilters<T, tiled.value> feed = {places(w, s), phases, Divider(chunks),
+                                                         static_cast<int>(s.S)};
+        run(call, windows, filters, feed,
+            problem(call.out, M, phases.count(), s.C, 1, taps * chunks, T::M, T::N),
+            s.N * s.H * s.W * s.C);
+      });
 }
 
 void conv2d_backward_weight_wgmma(const WgmmaCall& call) {
   const Conv2dShape &s = call.shape, eights = in_eights(s);
   const int64_t pixels = s.N * s.P * s.Q, taps = s.R * s.S;
-  WindowsMap w = windows_of_x(s);
-  w.pixels = 64;
-  const bool tiled = pointwise(s);
-  with_tiling(call.plan, [&](auto tiling) {
+  const WindowsMap w = windows_of_x(eights);
+  const bool tiled = pointwise(s, w);
+  with_tiling_of<bf16>(call.plan.tile, [&](auto tiling) {
     using T = decltype(tiling);
-    const TensorMap outputs = tiled_map(bf16_element, call.a, {eights.K, pixels}, {64, 64}, b128);
+    const TensorMap outputs =
+        tiled_map(TensorElement::bf16, call.a, {eights.K, pixels}, {64, 64}, b128);
     const auto start = [&](auto feed) {
       feed.windows = places(w, s);
-      run(call, outputs, map_of_windows(call.b, w, tiled), feed,
-          problem(call.out, s.K, s.C, taps, (pixels + 63) / 64, T::M, T::N), s.K * taps * s.C);
+      run(call, outputs, map_of_windows<T>(call.b, w, 64, tiled), feed,
+          problem(call.out, s.K, 1, s.C, taps, (pixels + 63) / 64, T::M, T::N), s.K * taps * s.C);
     };
     if (tiled) {
       start(OutputsTimesWindows<T, true>{});

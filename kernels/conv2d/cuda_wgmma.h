@@ -1,4 +1,4 @@
-// Rung 6 from its bf16 operands on; cuda_bf16.cu makes them and calls this.
+// Rung 6 from its operands on: bf16 that cuda_bf16.cu has made, or floats that cuda.cu hands on.
 #pragma once
 
 #include "kernels/conv2d/operands.cuh"
@@ -7,21 +7,22 @@
 namespace fettle {
 
 /// What the three directions share: `shape` is that of the real tensors, those in bf16 have their
-/// channels filled up to eights.
+/// channels filled up to eights. In tf32 `a` and `b` are aligned to 16 bytes and the channels that
+/// are summed over come in fours.
 struct WgmmaCall {
   const char* name;
   Cuda device;
   Conv2dPlan plan;
   Conv2dShape shape;
-  const bf16 *a, *b;
+  const void *a, *b;  ///< of plan.precision
   GemmOutput out;
 };
 
 /// a = x, b = w.
 void conv2d_forward_wgmma(const WgmmaCall& call);
-/// a = dy, b = w; stride one.
+/// a = dy, b = w, in tf32 as transposed_filters makes them.
 void conv2d_backward_input_wgmma(const WgmmaCall& call);
-/// a = dy, b = x.
+/// a = dy, b = x; bf16 only.
 void conv2d_backward_weight_wgmma(const WgmmaCall& call);
 
 }  // namespace fettle

@@ -111,23 +111,17 @@ __device__ __forceinline__ void gemm_main_loop(TileA* a, TileB* b, const LoaderA
   cp_async_wait<0>();
 }
 
-/// Stores a warp's words of 16x8 sums, as mma_bf16 and mma_tf32 leave them in its lanes.
+/// Stores a warp's words of 16x8 sums, from (row0, column0) of its block on.
 template <int WordsM, int WordsN, class G>
-__device__ __forceinline__ void store_mma_sums(const G& gemm, const GemmBlock& block, int row0,
-                                               int column0, int lane,
-                                               const float (&sums)[WordsM][WordsN][4]) {
+__device__ __forceinline__ void store_words(const G& gemm, const GemmBlock& block, int row0,
+                                            int column0, int lane,
+                                            const float (&sums)[WordsM][WordsN][4]) {
 #pragma unroll
   for (int i = 0; i < WordsM; ++i) {
-#pragma unroll
-    for (int j = 0; j < WordsN; ++j) {
-#pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        const int m = block.m0 + row0 + i * 16 + lane / 4 + e / 2 * 8;
-        const int n = block.n0 + column0 + j * 8 + lane % 4 * 2 + e % 2;
-        if (m < gemm.M && n < gemm.N)
-          gemm.out.store(m, n, gemm.N, block.group, block.split, sums[i][j][e]);
-      }
-    }
+    const int m = block.m0 + row0 + i * 16 + lane / 4;
+    const int rows[2] = {gemm.place(block, m), gemm.place(block, m + 8)};
+    store_mma_sums<WordsN>(gemm.out, rows, block.n0 + column0, gemm.N, gemm.group(block),
+                           block.split, lane, [&](int j, int e) { return sums[i][j][e]; });
   }
 }
 

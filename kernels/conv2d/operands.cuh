@@ -5,15 +5,17 @@
 //                     m              n          k              A            B
 //   forward           pixel (n,p,q)  output k   (r,s,c)        x, gathered  w
 //   backward input    pixel (n,h,w)  input c    (r,s,k)        dy, gathered w, transposed
+//                     of a phase                of its taps
 //   backward weight   output k       (r,s,c)    pixel (n,p,q)  dy           x, gathered
 //
 // An operand says where element (row, k) lies, or that it is a zero of the padding. What follows
 // from the row alone and from k alone is worked out apart, so that a loader does each once. A group
-// is a matrix product of its own. Rungs 2 to 5 compute any of the three with the same code, of
-// floats or of bf16.
+// is a matrix product of its own, and of backward input so is every phase (phases.h). Rungs 2 to 5
+// compute any of the three with the same code, of floats or of bf16.
 #pragma once
 
 #include "kernels/conv2d/conv2d.h"
+#include "kernels/conv2d/phases.h"
 #include "kernels/cu.h"
 #include "kernels/divider.h"
 
@@ -23,7 +25,7 @@ namespace fettle {
 struct GemmShape {
   int N, H, W, C, K, R, S, P, Q, Cg, Kg;
   int stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
-  Divider by_Q, by_P, by_W, by_H, by_Cg, by_Kg, by_S, by_stride_h, by_stride_w;
+  Divider by_Q, by_P, by_Cg, by_Kg, by_S, by_groups;
 
   explicit GemmShape(const Conv2dShape& s)
       : N(static_cast<int>(s.N)),
@@ -45,13 +47,10 @@ struct GemmShape {
         pad_left(static_cast<int>(s.pad_left)),
         by_Q(s.Q),
         by_P(s.P),
-        by_W(s.W),
-        by_H(s.H),
         by_Cg(s.C / s.groups),
         by_Kg(s.K / s.groups),
         by_S(s.S),
-        by_stride_h(s.stride_h),
-        by_stride_w(s.stride_w) {}
+        by_groups(s.groups) {}
 };
 
 __device__ __forceinline__ int min_of(int a, int b) {
@@ -141,39 +140,51 @@ struct Weights {
   }
 };
 
-/// dy of the windows that cover an input pixel: A of backward input.
+/// dy of the windows that cover an input pixel: A of backward input. Its products are numbered
+/// phase * groups + group.
 template <class T>
 struct OutputsOverInput {
   using Element = T;
   static constexpr bool along_k = true;
   GemmShape g;
+  InputPhases phases;
   const T* dy;
 
   __device__ const T* base() const { return dy; }
   struct Row {
     const T* picture;
-    int h, w;
+    int p, q;
   };
   struct Depth {
-    int h, w, k;
+    int p, q, k;
     bool valid;
   };
-  __device__ Row row(int m, int group) const {
-    if (m >= g.N * g.H * g.W) return {nullptr, 0, 0};
-    const PixelIndex at = pixel_index(m, g.by_W, g.by_H);
-    return {dy + int64_t{at.n} * g.P * g.Q * g.K + group * g.Kg, at.row + g.pad_top,
-            at.column + g.pad_left};
+  __device__ Row row(int m, int product) const {
+    const int phase = g.by_groups.quotient(product), group = g.by_groups.remainder(product, phase);
+    const PixelIndex at = pixel_index(m, phases.w.by_pixels, phases.h.by_pixels);
+    if (at.n >= g.N) return {nullptr, 0, 0};
+    return {dy + int64_t{at.n} * g.P * g.Q * g.K + group * g.Kg, at.row + phases.rows(phase).offset,
+            at.column + phases.columns(phase).offset};
   }
-  __device__ Depth depth(int k, int) const {
-    const TapIndex tap = tap_index(k, g.by_Kg, g.by_S);
-    return {tap.r * g.dilation_h, tap.s * g.dilation_w, tap.channel, k < g.R * g.S * g.Kg};
+  __device__ Depth depth(int k, int product) const {
+    const int phase = g.by_groups.quotient(product);
+    const TapIndex tap = tap_index(k, g.by_Kg, phases.columns(phase).by_taps);
+    return {tap.r * phases.h.dilation, tap.s * phases.w.dilation, tap.channel,
+            tap.r < phases.rows(phase).taps};
   }
   __device__ const T* element(const Row& row, const Depth& d) const {
-    const int above = row.h - d.h, left = row.w - d.w;
-    if (!row.picture || !d.valid || above < 0 || left < 0) return nullptr;
-    const int p = g.by_stride_h.quotient(above), q = g.by_stride_w.quotient(left);
-    if (p * g.stride_h != above || q * g.stride_w != left || p >= g.P || q >= g.Q) return nullptr;
+    const int p = row.p - d.p, q = row.q - d.q;
+    if (!row.picture || !d.valid || !inside(p, g.P) || !inside(q, g.Q)) return nullptr;
     return row.picture + (int64_t{p} * g.Q + q) * g.K + d.k;
+  }
+
+  /// Where a product's rows lie in the result, or -1; and what it sums over.
+  __device__ int place(int m, int product) const {
+    const PixelIndex at = pixel_index(m, phases.w.by_pixels, phases.h.by_pixels);
+    return at.n < g.N ? phases.place(at.n, at.row, at.column, g.by_groups.quotient(product)) : -1;
+  }
+  __device__ int steps(int product) const {
+    return phases.taps(g.by_groups.quotient(product)) * g.Kg;
   }
 };
 
@@ -183,6 +194,7 @@ struct WeightsTransposed {
   using Element = T;
   static constexpr bool along_k = false;
   GemmShape g;
+  InputPhases phases;
   const T* w;
 
   __device__ const T* base() const { return w; }
@@ -194,10 +206,13 @@ struct WeightsTransposed {
     const T* tap;
   };
   __device__ Row row(int n, int) const { return {n, n < g.Cg}; }
-  __device__ Depth depth(int k, int group) const {
-    if (k >= g.R * g.S * g.Kg) return {nullptr};
-    const TapIndex tap = tap_index(k, g.by_Kg, g.by_S);
-    return {w + ((int64_t{group * g.Kg + tap.channel} * g.R + tap.r) * g.S + tap.s) * g.Cg};
+  __device__ Depth depth(int k, int product) const {
+    const int phase = g.by_groups.quotient(product), group = g.by_groups.remainder(product, phase);
+    const AxisPhase &rows = phases.rows(phase), &columns = phases.columns(phase);
+    const TapIndex tap = tap_index(k, g.by_Kg, columns.by_taps);
+    if (tap.r >= rows.taps) return {nullptr};
+    const int r = rows.tap + tap.r * phases.h.tap_step, s = columns.tap + tap.s * phases.w.tap_step;
+    return {w + ((int64_t{group * g.Kg + tap.channel} * g.R + r) * g.S + s) * g.Cg};
   }
   __device__ const T* element(const Row& row, const Depth& d) const {
     return row.valid && d.tap ? d.tap + row.c : nullptr;
@@ -263,28 +278,109 @@ struct InputUnderTaps {
   }
 };
 
-/// Where the product goes: out[m, n] at first + group * group_step + m * width + n.
+/// Where the product goes: out[m, n] at group * group_step + m * width + n of `first`, or rounded
+/// to bf16 in `rounded`.
 struct GemmOutput {
-  float* first;
-  int64_t group_step, split_step;  ///< split_step: from one part of a cut sum to the next
-  int width;
-  const float* bias;  ///< of output channel group * N + n, or nullptr
-  Epilogue epilogue;
+  float* first = nullptr;
+  bf16* rounded = nullptr;                 ///< if not nullptr, instead of `first`
+  int64_t group_step = 0, split_step = 0;  ///< split_step: from one part of a cut sum to the next
+  int width = 0;
+  const float* bias = nullptr;  ///< of output channel group * N + n
+  Epilogue epilogue = Epilogue::linear;
+  bool eights = false;  ///< of `rounded`, eight columns from a multiple of eight on are 16 bytes
 
-  __device__ void store(int m, int n, int N, int group, int split, float sum) const {
+  static GemmOutput to(float* y, int64_t width, int64_t group_step) {
+    return {.first = y, .group_step = group_step, .width = static_cast<int>(width)};
+  }
+  static GemmOutput to(bf16* y, int64_t width, int64_t group_step) {
+    return {.rounded = y,
+            .group_step = group_step,
+            .width = static_cast<int>(width),
+            .eights = width % 8 == 0 && group_step % 8 == 0 && in_vectors(y)};
+  }
+
+  __device__ float finished(int n, int N, int group, float sum) const {
     if (bias) sum += bias[group * N + n];
-    if (epilogue == Epilogue::relu && sum < 0) sum = 0;
-    first[split * split_step + group * group_step + int64_t{m} * width + n] = sum;
+    return epilogue == Epilogue::relu && sum < 0 ? 0.0f : sum;
+  }
+  __device__ void store(int m, int n, int N, int group, int split, float sum) const {
+    const int64_t at = split * split_step + group * group_step + int64_t{m} * width + n;
+    sum = finished(n, N, group, sum);
+    if (rounded) {
+      rounded[at] = from_float<bf16>(sum);
+    } else {
+      first[at] = sum;
+    }
   }
 };
+
+/// The four lanes of a quad exchange their words: lane l ends with word l of each, in the order of
+/// the lanes.
+__device__ __forceinline__ void transpose_quad(uint32_t (&w)[4], int lane) {
+#pragma unroll
+  for (int distance = 1; distance < 4; distance *= 2) {
+    const uint32_t upper = 0u - static_cast<uint32_t>(lane / distance % 2);  // a mask, no branch
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      if (i & distance) continue;
+      const uint32_t mine = (w[i] & upper) | (w[i + distance] & ~upper);
+      const uint32_t theirs = __shfl_xor_sync(all_lanes, mine, distance);
+      w[i] = (theirs & upper) | (w[i] & ~upper);
+      w[i + distance] = (w[i + distance] & upper) | (theirs & ~upper);
+    }
+  }
+}
+
+/// Stores what a warp holds of 16 rows and `Words` times eight columns from n0 on, as
+/// mma_bf16, mma_tf32 and wgmma leave it: lane 4 * g + t has sums(j, e), of row g + e / 2 * 8 and
+/// column 8 * j + 2 * t + e % 2. `rows` says where this lane's two rows lie in the result, -1 for
+/// nowhere; its columns end before N.
+template <int Words, class Sums>
+__device__ __forceinline__ void store_mma_sums(const GemmOutput& out, const int (&rows)[2], int n0,
+                                               int N, int group, int split, int lane,
+                                               const Sums& sums) {
+  const int t = lane % 4;
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const int m = rows[half];
+    if constexpr (Words % 4 == 0) {
+      if (out.eights) {  // the same for all
+#pragma unroll
+        for (int j = 0; j < Words; j += 4) {
+          uint32_t words[4];
+#pragma unroll
+          for (int i = 0; i < 4; ++i) {
+            const int n = n0 + (j + i) * 8 + 2 * t;
+            const bool there = n < N;
+            words[i] =
+                bf16_pair(there ? out.finished(n, N, group, sums(j + i, half * 2)) : 0.0f,
+                          there ? out.finished(n + 1, N, group, sums(j + i, half * 2 + 1)) : 0.0f);
+          }
+          transpose_quad(words, lane);
+          const int n = n0 + (j + t) * 8;
+          if (m < 0 || n >= N) continue;
+          bf16* to = out.rounded + group * out.group_step + int64_t{m} * out.width + n;
+          store_vec(reinterpret_cast<uint32_t*>(to),
+                    Vec<uint32_t, 4>{{words[0], words[1], words[2], words[3]}});
+        }
+        continue;
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < Words * 2; ++i) {
+      const int n = n0 + i / 2 * 8 + 2 * t + i % 2;
+      if (m >= 0 && n < N) out.store(m, n, N, group, split, sums(i / 2, half * 2 + i % 2));
+    }
+  }
+}
 
 /// What a block of threads computes: the outputs from (m0, n0) on of one group and one part of k.
 struct GemmBlock {
   int m0, n0, group, split, k_begin, k_end;
 };
 
-/// A matrix product M x N x K for each group; the summed axis is cut into `splits` parts of
-/// `k_per_split`.
+/// A matrix product M x N x K for each group, or for each group and phase (`groups` counts both);
+/// the summed axis is cut into `splits` parts of `k_per_split`.
 template <class OperandA, class OperandB>
 struct Gemm {
   OperandA a;
@@ -293,14 +389,38 @@ struct Gemm {
   int M, N, K;
   int groups, splits, k_per_split;
 
+  static constexpr bool in_phases = requires(const OperandA& operand) { operand.place(0, 0); };
+
   __device__ GemmBlock block(int tile_m, int tile_n) const {
     const int z = static_cast<int>(blockIdx.z), split = z % splits, k_begin = split * k_per_split;
+    int steps = K;
+    if constexpr (in_phases) steps = a.steps(z / splits);
     return {static_cast<int>(blockIdx.x) * tile_m,
             static_cast<int>(blockIdx.y) * tile_n,
             z / splits,
             split,
             k_begin,
-            min_of(k_begin + k_per_split, K)};
+            min_of(k_begin + k_per_split, steps)};
+  }
+  /// Which row of the result is row m of the block's product; -1 if none.
+  __device__ int place(const GemmBlock& block, int m) const {
+    if constexpr (in_phases) {
+      return a.place(m, block.group);
+    } else {
+      return m < M ? m : -1;
+    }
+  }
+  /// The group that the block's product belongs to.
+  __device__ int group(const GemmBlock& block) const {
+    if constexpr (in_phases) {
+      return a.g.by_groups.remainder(block.group, a.g.by_groups.quotient(block.group));
+    } else {
+      return block.group;
+    }
+  }
+  /// Stores the sum of column n there, if there is such an output.
+  __device__ void store(const GemmBlock& block, int place, int n, float sum) const {
+    if (place >= 0 && n < N) out.store(place, n, N, group(block), block.split, sum);
   }
 };
 

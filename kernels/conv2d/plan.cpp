@@ -4,22 +4,28 @@
 #include <atomic>
 #include <limits>
 
+#include "kernels/conv2d/phases.h"
+
 namespace fettle {
 namespace {
 
-/// The matrix product of a direction (operands.cuh), of one group.
+/// The matrix product of a direction (operands.cuh), of one group and one phase; K is the most that
+/// a phase sums over, all of them together `K_of_all`.
 struct GemmExtents {
-  int64_t M, N, K;
+  int64_t M, N, K, phases, K_of_all;
 };
 GemmExtents extents(Conv2dDirection direction, const Conv2dShape& s) {
   const int64_t Cg = s.C / s.groups, Kg = s.K / s.groups;
   switch (direction) {
     case Conv2dDirection::forward:
-      return {s.N * s.P * s.Q, Kg, s.R * s.S * Cg};
-    case Conv2dDirection::backward_input:
-      return {s.N * s.H * s.W, Cg, s.R * s.S * Kg};
+      return {s.N * s.P * s.Q, Kg, s.R * s.S * Cg, 1, s.R * s.S * Cg};
+    case Conv2dDirection::backward_input: {
+      const InputPhases phases(s);
+      return {s.N * phases.h.pixels * phases.w.pixels, Cg, phases.h.taps * phases.w.taps * Kg,
+              phases.count(), s.R * s.S * Kg};
+    }
     case Conv2dDirection::backward_weight:
-      return {Kg, s.R * s.S * Cg, s.N * s.P * s.Q};
+      return {Kg, s.R * s.S * Cg, s.N * s.P * s.Q, 1, s.N * s.P * s.Q};
   }
   return {};
 }
@@ -44,10 +50,9 @@ TileExtents tile_extents(Conv2dRung rung, int tile) {
   }
   return {1, 1};
 }
-int tiles_of(Conv2dRung rung) {
-  return rung == Conv2dRung::direct || rung == Conv2dRung::tiled ? 1
-         : rung == Conv2dRung::wgmma                             ? 3
-                                                                 : 2;
+int tiles_of(Conv2dRung rung, Precision precision) {
+  if (rung == Conv2dRung::direct || rung == Conv2dRung::tiled) return 1;
+  return rung == Conv2dRung::wgmma && precision == Precision::bf16 ? 3 : 2;
 }
 
 /// Depthwise and nearly so: a tile of outputs would share nothing.
@@ -64,39 +69,57 @@ bool fits_bf16_operands(const Conv2dShape& s) {
          std::numeric_limits<int32_t>::max();
 }
 
-/// What tensor maps of windows can say, and backward input without stride only.
-bool fits_wgmma(Conv2dDirection direction, const Conv2dShape& s, int compute_capability) {
-  const bool strided = s.stride_h > 1 || s.stride_w > 1;
+int64_t summed_channels(Conv2dDirection direction, const Conv2dShape& s) {
+  return direction == Conv2dDirection::backward_input ? s.K : s.C;
+}
+
+/// What tensor maps of windows can say: in tf32 of the tensors as they lie, which wgmma cannot take
+/// across pixels.
+bool fits_wgmma(Conv2dDirection direction, const Conv2dShape& s, int compute_capability,
+                Precision precision) {
   if (compute_capability != 90 || s.groups > 1) return false;
-  if (direction == Conv2dDirection::backward_input && strided) return false;
-  const auto axis = [&](int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t dilation,
-                        int64_t pad) {
-    const int64_t reach = (kernel - 1) * dilation;
-    const bool mirrored = direction == Conv2dDirection::backward_input;
-    const int64_t lower = mirrored ? pad - reach : -pad;
-    const int64_t upper = mirrored ? lower + in - out : lower + (out - 1) * stride - (in - 1);
+  if (precision == Precision::bf16 ? !fits_bf16_operands(s)
+                                   : direction == Conv2dDirection::backward_weight ||
+                                         summed_channels(direction, s) % 4 != 0) {
+    return false;
+  }
+  // Windows from `lower` on, every `stride`, over `in` places.
+  const auto axis = [](int64_t in, int64_t windows, int64_t stride, int64_t reach, int64_t lower) {
+    const int64_t upper = lower + (windows - 1) * stride - (in - 1);
     return stride <= 8 && reach <= 255 && lower >= -128 && lower <= 127 && upper >= -128 &&
            upper <= 127;
   };
-  return axis(s.H, s.P, s.R, s.stride_h, s.dilation_h, s.pad_top) &&
-         axis(s.W, s.Q, s.S, s.stride_w, s.dilation_w, s.pad_left);
+  if (direction == Conv2dDirection::backward_input) {
+    const InputPhases phases(s);
+    return axis(s.P, phases.h.pixels, 1, phases.h.reach(), phases.h.first_output) &&
+           axis(s.Q, phases.w.pixels, 1, phases.w.reach(), phases.w.first_output);
+  }
+  return axis(s.H, s.P, s.stride_h, (s.R - 1) * s.dilation_h, -s.pad_top) &&
+         axis(s.W, s.Q, s.stride_w, (s.S - 1) * s.dilation_w, -s.pad_left);
 }
 
-/// Rung 6 sums over 64 channels at a time, or stores as many columns: how much of that is not zeros
-/// must be most of it.
-bool fills_wgmma(Conv2dDirection direction, const Conv2dShape& s) {
-  const int64_t channels = direction == Conv2dDirection::backward_input ? s.K : s.C;
-  return channels % 64 == 0 || channels > 192;
+/// The rungs from 2 on keep a table of the phases.
+bool fits_phases(Conv2dDirection direction, const Conv2dShape& s) {
+  return direction != Conv2dDirection::backward_input ||
+         std::max(s.stride_h, s.stride_w) <= max_phases;
+}
+
+/// Rung 6 sums over 64 channels of bf16 or 32 of tf32 at a time, or stores as many columns: how
+/// much of that is not zeros must be most of it.
+bool fills_wgmma(Conv2dDirection direction, const Conv2dShape& s, Precision precision) {
+  const int64_t channels = summed_channels(direction, s);
+  const int64_t step = precision == Precision::bf16 ? 64 : 32;
+  return channels % step == 0 || channels > 3 * step;
 }
 
 /// The rungs from 2 on count in 32 bits.
 bool fits_32_bits(const GemmExtents& e) {
-  return std::max({e.M, e.N, e.K}) < std::numeric_limits<int32_t>::max() - 1024;
+  return std::max({e.M * e.phases, e.N, e.K}) < std::numeric_limits<int32_t>::max() - 1024;
 }
 
 /// The grid's y and z end at 65535.
 bool fits_grid(const GemmExtents& e, int64_t groups, int64_t tile_n, int64_t splits) {
-  return (e.N + tile_n - 1) / tile_n <= 65535 && groups * splits <= 65535;
+  return (e.N + tile_n - 1) / tile_n <= 65535 && groups * e.phases * splits <= 65535;
 }
 
 std::atomic<Precision> precision_on_gpu{Precision::fp32};
@@ -116,31 +139,40 @@ Precision gpu_precision() {
 
 Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int compute_capability,
                        int multiprocessors, Precision precision) {
-  const GemmExtents e = extents(direction, shape);
   Conv2dPlan plan;
-  if (narrow(shape) || !fits_32_bits(e) || !fits_grid(e, shape.groups, 32, 1)) return plan;
+  if (narrow(shape) || !fits_phases(direction, shape)) return plan;
+  const GemmExtents e = extents(direction, shape);
+  if (!fits_32_bits(e) || !fits_grid(e, shape.groups, 32, 1)) return plan;
   const bool reduces_pixels = direction == Conv2dDirection::backward_weight;
   const int64_t taps_of_shape = shape.R * shape.S;
-  plan.rung = Conv2dRung::implicit_gemm;
-  if (precision != Precision::fp32 && compute_capability >= 80) {
-    plan.rung = Conv2dRung::tensor_core;
+  if (precision == Precision::bf16) {
+    if (compute_capability < 80 || !fits_bf16_operands(shape)) return plan;
+    const bool suits =
+        fills_wgmma(direction, shape, precision) || (taps_of_shape == 1 && reduces_pixels);
+    plan.rung = suits && fits_wgmma(direction, shape, compute_capability, precision)
+                    ? Conv2dRung::wgmma
+                    : Conv2dRung::multistage;
     plan.precision = precision;
-    if (precision == Precision::bf16 && fits_bf16_operands(shape)) {
-      const bool whole = shape.C / shape.groups % 8 == 0 && shape.K / shape.groups % 8 == 0;
-      const bool pointwise = taps_of_shape == 1;
-      const bool possible = fits_wgmma(direction, shape, compute_capability);
-      if (possible && (fills_wgmma(direction, shape) || (pointwise && reduces_pixels))) {
-        plan.rung = Conv2dRung::wgmma;
-      } else if (!pointwise || (whole && e.N > 32)) {  // many taps outweigh tiles half empty
-        plan.rung = Conv2dRung::multistage;
-      }
-    }
+  } else {
+    // In tf32 rung 6 is a prediction, not yet measured: wgmma is where the tensor cores reach their
+    // rate.
+    const bool tf32 = precision == Precision::tf32 && compute_capability >= 80;
+    const bool by_warpgroups = tf32 &&
+                               fits_wgmma(direction, shape, compute_capability, precision) &&
+                               fills_wgmma(direction, shape, precision);
+    plan.rung = by_warpgroups ? Conv2dRung::wgmma
+                : tf32        ? Conv2dRung::tensor_core
+                              : Conv2dRung::implicit_gemm;
+    plan.precision = tf32 ? Precision::tf32 : Precision::fp32;
   }
   const bool persistent = plan.rung == Conv2dRung::wgmma;
   const int64_t taps = persistent && reduces_pixels ? taps_of_shape : 1, columns = e.N / taps;
+  // Of phases, as many as the longest would make the same work. A prediction: strided backward
+  // input has not been measured since it goes by phases.
   const auto blocks_of = [&](int tile) {
     const TileExtents t = tile_extents(plan.rung, tile);
-    return ((e.M + t.M - 1) / t.M) * ((columns + t.N - 1) / t.N) * taps * shape.groups;
+    return ((e.M + t.M - 1) / t.M) * ((columns + t.N - 1) / t.N) * taps * shape.groups *
+           e.K_of_all / e.K;
   };
   const auto filled = [&](int tile) {  // the columns that its blocks compute
     const int64_t n = tile_extents(plan.rung, tile).N;
@@ -155,7 +187,7 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int 
     if (e.M >= 128 && columns >= 64) plan.tile = 1;  // splits make the blocks
   } else {
     // The larger tile, unless its last column is mostly empty or a quarter of the GPU would idle.
-    for (int tile = 1; tile < tiles_of(plan.rung); ++tile)
+    for (int tile = 1; tile < tiles_of(plan.rung, plan.precision); ++tile)
       if (columns > tile_extents(plan.rung, tile - 1).N && 5 * filled(tile) <= 6 * filled(0) &&
           4 * blocks_of(tile) >= 3 * multiprocessors)
         plan.tile = tile;
@@ -174,7 +206,7 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int 
   } else if (2 * blocks < multiprocessors) {
     wanted = (2 * multiprocessors + blocks - 1) / blocks;
   }
-  const int64_t possible = std::min(e.K / 256, 65535 / shape.groups);
+  const int64_t possible = std::min(e.K / 256, 65535 / (shape.groups * e.phases));
   plan.splits = static_cast<int>(std::clamp<int64_t>(std::min(wanted, possible), 1, 256));
   return plan;
 }
@@ -182,25 +214,28 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int 
 std::vector<Conv2dPlan> all_conv2d_plans(Conv2dDirection direction, const Conv2dShape& shape,
                                          int compute_capability) {
   std::vector<Conv2dPlan> plans = {{}};
+  if (!fits_phases(direction, shape)) return plans;
   const GemmExtents e = extents(direction, shape);
   if (!fits_32_bits(e) || !fits_grid(e, shape.groups, 16, 3)) return plans;
   for (const int splits : {1, 3}) {
     plans.push_back({Conv2dRung::tiled, Precision::fp32, 0, splits});
     for (const int tile : {0, 1}) {
       plans.push_back({Conv2dRung::implicit_gemm, Precision::fp32, tile, splits});
-      if (compute_capability < 80) continue;
-      for (const Precision precision : {Precision::tf32, Precision::bf16}) {
-        plans.push_back({Conv2dRung::tensor_core, precision, tile, splits});
-      }
+      if (compute_capability >= 80)
+        plans.push_back({Conv2dRung::tensor_core, Precision::tf32, tile, splits});
     }
   }
-  for (const Conv2dRung rung : {Conv2dRung::multistage, Conv2dRung::wgmma}) {
-    if (compute_capability < 80 || narrow(shape) || !fits_bf16_operands(shape)) continue;
-    if (rung == Conv2dRung::wgmma && !fits_wgmma(direction, shape, compute_capability)) continue;
-    for (int tile = 0; tile < tiles_of(rung); ++tile) {
-      plans.push_back({rung, Precision::bf16, tile, 1});
+  const auto add = [&](Conv2dRung rung, Precision precision) {
+    for (int tile = 0; tile < tiles_of(rung, precision); ++tile) {
+      plans.push_back({rung, precision, tile, 1});
     }
-    plans.push_back({rung, Precision::bf16, 0, 3});
+    plans.push_back({rung, precision, 0, 3});
+  };
+  if (compute_capability < 80 || narrow(shape)) return plans;
+  if (fits_bf16_operands(shape)) add(Conv2dRung::multistage, Precision::bf16);
+  for (const Precision precision : {Precision::tf32, Precision::bf16}) {
+    if (!fits_wgmma(direction, shape, compute_capability, precision)) continue;
+    add(Conv2dRung::wgmma, precision);
   }
   return plans;
 }

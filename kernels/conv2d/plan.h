@@ -15,19 +15,21 @@ namespace fettle {
 enum class Conv2dRung { direct, tiled, implicit_gemm, tensor_core, multistage, wgmma };
 enum class Conv2dDirection { forward, backward_input, backward_weight };
 
+/// Rungs 2 to 4 take activations of fp32, 5 and 6 of bf16; the first takes both.
 struct Conv2dPlan {
   Conv2dRung rung = Conv2dRung::direct;
   Precision precision = Precision::fp32;
   /// Outputs a block: 64x32 or 128x64 (rungs 3 and 4), 64x64 or 128x128 (rung 5); 128x64, 128x128
-  /// or 128x256 (rung 6).
+  /// or, of bf16, 128x256 (rung 6).
   int tile = 0;
   int splits = 1;  ///< parts into which the summed axis is cut, added in order afterwards
 };
 
 /// A pure function of its arguments. `compute_capability` is 90 for Hopper; tensor cores are used
-/// from 80 on, and for tf32 and bf16 only; rung 6 on 90 alone. The rules are what was quickest on
-/// an H200 for the convolutions of ResNet50 and Res-UNet with 32 pictures (bench/results). A table of
-/// other plans comes before it: see plan_table.h.
+/// from 80 on, and for tf32 and bf16 only; rung 6 on 90 alone. bf16 says that activations are bf16
+/// in memory, the others that they are fp32. The rules are what was quickest on an H200 for the
+/// convolutions of ResNet50 and Res-UNet with 32 pictures (bench/results), but where plan.cpp calls
+/// them predictions. A table of other plans comes before it: see plan_table.h.
 Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int compute_capability,
                        int multiprocessors, Precision precision = Precision::fp32);
 
@@ -38,16 +40,20 @@ std::string to_string(const Conv2dPlan& plan);
 std::vector<Conv2dPlan> all_conv2d_plans(Conv2dDirection direction, const Conv2dShape& shape,
                                          int compute_capability);
 
-/// What the functions without a plan multiply with on the GPU, for the whole process; fp32 at
-/// first.
+/// What the engine computes with on GPUs, for the whole process; fp32 at first. With bf16,
+/// activations are bf16 in memory, and what stays fp32 is multiplied in tf32.
 void set_gpu_precision(Precision precision);
 Precision gpu_precision();
 
-void conv2d_forward(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape, const float* x,
-                    const float* w, const float* bias, Epilogue epilogue, float* y);
-void conv2d_backward_input(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape, const float* dy,
-                           const float* w, float* dx);
-void conv2d_backward_weight(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape, const float* dy,
-                            const float* x, float* dw);
+/// By `plan`, which must suit T, float or bf16.
+template <class T>
+void conv2d_forward(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape, const T* x,
+                    const float* w, const float* bias, Epilogue epilogue, T* y);
+template <class T>
+void conv2d_backward_input(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape, const T* dy,
+                           const float* w, T* dx);
+template <class T>
+void conv2d_backward_weight(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape, const T* dy,
+                            const T* x, float* dw);
 
 }  // namespace fettle

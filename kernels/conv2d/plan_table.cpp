@@ -44,15 +44,23 @@ Table& table() {
   return instance;
 }
 
+/// Groups and phases of a stride share the grid's z with the splits.
 int most_splits(const Conv2dShape& s) {
-  return static_cast<int>(std::min<int64_t>(256, 65535 / s.groups));
+  const int64_t others = s.groups * s.stride_h * s.stride_w;
+  return static_cast<int>(std::clamp<int64_t>(65535 / others, 1, 256));
+}
+
+/// Whether the plan takes tensors as they lie in memory.
+bool suits(const Conv2dPlan& plan, Precision precision) {
+  return plan.rung == Conv2dRung::direct ||
+         (plan.precision == Precision::bf16) == (precision == Precision::bf16);
 }
 
 /// What plans can be asked about: positive, and no product beyond 64 bits.
 bool sensible(const Conv2dShape& s) {
   for (const int64_t extent : {s.N, s.H, s.W, s.C, s.K, s.R, s.S, s.P, s.Q, s.stride_h, s.stride_w,
                                s.dilation_h, s.dilation_w, s.groups})
-    if (extent < 1 || extent > 1 << 30) return false;
+    if (extent < 1 || extent > 1 << 24) return false;
   const auto product = [](auto... extents) { return (1.0 * ... * static_cast<double>(extents)); };
   const double most = 1e17;
   return std::abs(s.pad_top) <= 1 << 30 && std::abs(s.pad_left) <= 1 << 30 && s.C % s.groups == 0 &&
@@ -112,7 +120,7 @@ bool read_known_conv2d_plan(const std::string& line, int compute_capability) {
   const std::string text = line.substr(key.size());
   for (Conv2dPlan plan : all_conv2d_plans(*direction, s, compute_capability)) {
     plan.splits = 1;
-    if (!text.starts_with(to_string(plan))) continue;
+    if (!suits(plan, *precision) || !text.starts_with(to_string(plan))) continue;
     std::sscanf(text.c_str() + to_string(plan).size(), " in %d splits", &plan.splits);
     if (plan.splits < 1 || plan.splits > most_splits(s) || to_string(plan) != text) continue;
     set_known_conv2d_plan(*direction, s, *precision, plan);

@@ -2,6 +2,8 @@
 // memory; then the parts are added in their order, so that the result has the same bits each time.
 #pragma once
 
+#include <utility>
+
 #include "kernels/conv2d/operands.cuh"
 
 namespace fettle {
@@ -12,18 +14,18 @@ struct PartsLayout {
   int splits, channels, padded;
 };
 
-/// One thread: one output, the sum of its parts. Bytes an output: 4 for each part and 4 to write;
-/// limited by memory bandwidth.
-template <bool Padded>
+/// One thread: one output, the sum of its parts. Bytes an output: 4 for each part and 2 or 4 to
+/// write; limited by memory bandwidth.
+template <bool Padded, class T>
 __global__ void __launch_bounds__(256)
     conv2d_add_splits_kernel(int64_t n, PartsLayout layout, int K, const float* __restrict__ parts,
                              const float* __restrict__ bias, Epilogue epilogue,
-                             float* __restrict__ out) {
+                             T* __restrict__ out) {
   for (int64_t i = strided_first(); i < n; i += strided_step()) {
     float sum = bias ? bias[i % K] : 0.0f;
     const int64_t from = Padded ? i / layout.channels * layout.padded + i % layout.channels : i;
     for (int split = 0; split < layout.splits; ++split) sum += parts[split * layout.part + from];
-    out[i] = epilogue == Epilogue::relu && sum < 0 ? 0.0f : sum;
+    out[i] = from_float<T>(epilogue == Epilogue::relu && sum < 0 ? 0.0f : sum);
   }
 }
 
@@ -40,16 +42,20 @@ void in_splits(const char* name, int splits, int step, Cuda device, G gemm, int6
   if (gemm.splits == 1 && channels == padded) return compute(gemm);
 
   const int64_t part = channels == padded ? outputs : outputs / channels * padded;
-  gemm.out.first = scratch<float>(device, gemm.splits * part);
+  gemm.out =
+      GemmOutput::to(scratch<float>(device, gemm.splits * part), final.width, final.group_step);
   gemm.out.split_step = part;
-  gemm.out.bias = nullptr;
-  gemm.out.epilogue = Epilogue::linear;
   compute(gemm);
-  launch(name,
-         channels == padded ? conv2d_add_splits_kernel<false> : conv2d_add_splits_kernel<true>,
-         strided_blocks(outputs, 256), 256, 0, device, outputs,
-         PartsLayout{part, gemm.splits, channels, padded}, final.width, gemm.out.first, final.bias,
-         final.epilogue, final.first);
+  const auto add = [&](auto* to, auto whole, auto with_pads) {
+    launch(name, channels == padded ? whole : with_pads, strided_blocks(outputs, 256), 256, 0,
+           device, outputs, PartsLayout{part, gemm.splits, channels, padded}, final.width,
+           std::as_const(gemm.out.first), final.bias, final.epilogue, to);
+  };
+  if (final.rounded) {
+    add(final.rounded, conv2d_add_splits_kernel<false, bf16>, conv2d_add_splits_kernel<true, bf16>);
+  } else {
+    add(final.first, conv2d_add_splits_kernel<false, float>, conv2d_add_splits_kernel<true, float>);
+  }
 }
 
 }  // namespace fettle

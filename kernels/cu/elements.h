@@ -1,6 +1,8 @@
 // Elements of tensors: vectors of neighbours, bfloat16, binary16 and tf32. A part of kernels/cu.h.
 #pragma once
 
+#include "kernels/half.h"
+
 namespace fettle {
 
 /// N neighbours that one instruction moves; as large as its alignment.
@@ -17,16 +19,6 @@ __device__ __forceinline__ Vec<T, N> load_vec(const T* p);
 template <int N, class T>
 __device__ __forceinline__ void store_vec(T* p, const Vec<T, N>& value);
 
-/// bfloat16: the upper half of a float (8 bits of exponent, 7 of mantissa).
-struct bf16 {
-  uint16_t bits;
-};
-
-/// IEEE 754 binary16: 5 bits of exponent, 10 of mantissa; its largest number is 65504.
-struct fp16 {
-  uint16_t bits;
-};
-
 FETTLE_HOST_DEVICE inline float to_float(float x) {
   return x;
 }
@@ -36,6 +28,19 @@ FETTLE_HOST_DEVICE inline float to_float(fp16 x);
 /// Rounds to nearest, ties to even.
 template <class T>
 FETTLE_HOST_DEVICE T from_float(float x);
+
+/// Two floats rounded to bf16, in one register.
+__device__ __forceinline__ uint32_t bf16_pair(float low, float high);
+
+/// V neighbours, float or bf16 in memory, as floats, and back. p as for load_vec.
+template <int V, class T>
+__device__ __forceinline__ Vec<float, V> load_floats(const T* p);
+template <int V, class T>
+__device__ __forceinline__ void store_floats(T* p, const Vec<float, V>& value);
+
+/// Elements that 16 bytes hold.
+template <class T>
+inline constexpr int in_16_bytes = 16 / sizeof(T);
 
 /// The bits of x rounded to tf32, to nearest with ties away from zero.
 __device__ __forceinline__ uint32_t to_tf32(float x);
@@ -122,9 +127,24 @@ FETTLE_HOST_DEVICE inline float from_float<float>(float x) {
 }
 template <>
 FETTLE_HOST_DEVICE inline bf16 from_float<bf16>(float x) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  bf16 rounded;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(rounded.bits) : "f"(x));
+  return rounded;
+#else
   const uint32_t bits = bits_of(x);
-  if (x != x) return {static_cast<uint16_t>((bits >> 16) | 0x40u)};  // a NaN stays one
+  if (x != x) return {0x7FFF};
   return {static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16)};
+#endif
+}
+__device__ __forceinline__ uint32_t bf16_pair(float low, float high) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  uint32_t both;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+  return both;
+#else
+  return from_float<bf16>(low).bits | uint32_t{from_float<bf16>(high).bits} << 16;
+#endif
 }
 
 template <>
@@ -142,6 +162,26 @@ FETTLE_HOST_DEVICE inline fp16 from_float<fp16>(float x) {
     bits = bits_of(float_of(size) + 0.5f) - bits_of(0.5f);
   }
   return {static_cast<uint16_t>(sign | bits)};
+}
+
+template <int V, class T>
+__device__ __forceinline__ Vec<float, V> load_floats(const T* p) {
+  const auto raw = load_vec<V>(p);
+  Vec<float, V> value;
+  for (int k = 0; k < V; ++k) value[k] = to_float(raw[k]);
+  return value;
+}
+template <int V, class T>
+__device__ __forceinline__ void store_floats(T* p, const Vec<float, V>& value) {
+  if constexpr (sizeof(T) == 2 && V % 2 == 0) {
+    Vec<uint32_t, V / 2> pairs;
+    for (int k = 0; k < V; k += 2) pairs[k / 2] = bf16_pair(value[k], value[k + 1]);
+    store_vec(reinterpret_cast<uint32_t*>(p), pairs);
+  } else {
+    Vec<T, V> raw;
+    for (int k = 0; k < V; ++k) raw[k] = from_float<T>(value[k]);
+    store_vec(p, raw);
+  }
 }
 
 }  // namespace fettle

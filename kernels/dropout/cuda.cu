@@ -5,26 +5,32 @@ namespace fettle {
 namespace {
 
 /// Four neighbours share one Philox block, as on the CPU.
+template <class T>
 struct Dropout {
   float rate, scale;
   RandomKey key;
-  const float* x;
-  float* y;
+  const T* x;
+  T* y;
   template <int V>
   __device__ void at(int64_t i) const {
-    const Philox4 words = philox4x32(key, static_cast<uint64_t>(i) / 4);
-    auto value = load_vec<V>(x + i);
-    for (int k = 0; k < V; ++k) {
-      value[k] = unit_float(words.v[(i + k) % 4]) >= rate ? value[k] * scale : 0.0f;
+    auto value = load_floats<V>(x + i);
+    for (int first = 0; first < V; first += 4) {
+      const Philox4 words = philox4x32(key, static_cast<uint64_t>(i + first) / 4);
+      for (int k = first; k < V && k < first + 4; ++k) {
+        value[k] = unit_float(words.v[(i + k) % 4]) >= rate ? value[k] * scale : 0.0f;
+      }
     }
-    store_vec(y + i, value);
+    store_floats(y + i, value);
   }
 };
 
 }  // namespace
 
-void dropout(Cuda device, int64_t n, float rate, RandomKey key, const float* x, float* y) {
-  elementwise("dropout", device, n, Dropout{rate, 1.0f / (1.0f - rate), key, x, y}, x, y);
+template <class T>
+void dropout(Cuda device, int64_t n, float rate, RandomKey key, const T* x, T* y) {
+  elementwise("dropout", device, n, Dropout<T>{rate, 1.0f / (1.0f - rate), key, x, y}, x, y);
 }
+template void dropout(Cuda, int64_t, float, RandomKey, const float*, float*);
+template void dropout(Cuda, int64_t, float, RandomKey, const bf16*, bf16*);
 
 }  // namespace fettle

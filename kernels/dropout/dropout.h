@@ -12,9 +12,11 @@
 
 namespace fettle {
 
-/// Forward with x, backward with dy in its place: the map is the same. 0 <= rate < 1.
+/// Forward with x, backward with dy in its place: the map is the same. 0 <= rate < 1; T is float or
+/// bf16.
 void dropout(Cpu, int64_t n, float rate, RandomKey key, const float* x, float* y);
-void dropout(Cuda, int64_t n, float rate, RandomKey key, const float* x, float* y);
+template <class T>
+void dropout(Cuda, int64_t n, float rate, RandomKey key, const T* x, T* y);
 void dropout(Reference, int64_t n, float rate, RandomKey key, const float* x, float* y);
 
 }  // namespace fettle

@@ -53,6 +53,16 @@ struct Fill {
   }
 };
 
+template <class From, class To>
+struct Convert {
+  const From* x;
+  To* y;
+  template <int V>
+  __device__ void at(int64_t i) const {
+    store_floats(y + i, load_floats<V>(x + i));
+  }
+};
+
 struct Sum {
   __device__ float operator()(float a, float b) const { return a + b; }
 };
@@ -77,20 +87,39 @@ struct UnaryBackward {
 void fill(Cuda device, int64_t n, float value, float* y) {
   elementwise("fill", device, n, Fill{value, y}, y);
 }
-void add(Cuda device, int64_t n, const float* a, const float* b, float* y) {
+template <class T>
+void add(Cuda device, int64_t n, const T* a, const T* b, T* y) {
   map("add", device, n, Sum{}, a, b, y);
 }
-void multiply(Cuda device, int64_t n, const float* a, const float* b, float* y) {
+template <class T>
+void multiply(Cuda device, int64_t n, const T* a, const T* b, T* y) {
   map("multiply", device, n, Product{}, a, b, y);
 }
 void scale_offset(Cuda device, int64_t n, float scale, float offset, const float* x, float* y) {
   map("scale_offset", device, n, ScaleOffset{scale, offset}, x, y);
 }
-void unary_forward(Cuda device, Unary f, int64_t n, const float* x, float* y) {
+template <class T>
+void unary_forward(Cuda device, Unary f, int64_t n, const T* x, T* y) {
   map("unary_forward", device, n, UnaryForward{f}, x, y);
 }
-void unary_backward(Cuda device, Unary f, int64_t n, const float* x, const float* dy, float* dx) {
+template <class T>
+void unary_backward(Cuda device, Unary f, int64_t n, const T* x, const T* dy, T* dx) {
   map("unary_backward", device, n, UnaryBackward{f}, x, dy, dx);
 }
+void convert(Cuda device, int64_t n, const float* x, bf16* y) {
+  elementwise("convert", device, n, Convert<float, bf16>{x, y}, x, y);
+}
+void convert(Cuda device, int64_t n, const bf16* x, float* y) {
+  elementwise("convert", device, n, Convert<bf16, float>{x, y}, y, x);
+}
+
+#define FETTLE_ELEMENTWISE(T)                                      \
+  template void add(Cuda, int64_t, const T*, const T*, T*);        \
+  template void multiply(Cuda, int64_t, const T*, const T*, T*);   \
+  template void unary_forward(Cuda, Unary, int64_t, const T*, T*); \
+  template void unary_backward(Cuda, Unary, int64_t, const T*, const T*, T*)
+FETTLE_ELEMENTWISE(float);
+FETTLE_ELEMENTWISE(bf16);
+#undef FETTLE_ELEMENTWISE
 
 }  // namespace fettle

@@ -10,10 +10,12 @@ __device__ __forceinline__ float through(Epilogue epilogue, float dy, float y) {
   return epilogue == Epilogue::linear || y > 0.0f ? dy : 0.0f;
 }
 
+template <class T>
 struct Forward {
   Epilogue epilogue;
-  const float *z, *bias;
-  float* y;
+  const T* z;
+  const float* bias;
+  T* y;
 
   template <int V>
   __device__ Vec<float, V> columns(int k) const {
@@ -23,29 +25,32 @@ struct Forward {
   }
   template <int V>
   __device__ void at(int64_t i, const Vec<float, V>& mine) const {
-    auto value = load_vec<V>(z + i);
+    auto value = load_floats<V>(z + i);
     for (int k = 0; k < V; ++k) {
       value[k] += mine[k];
       if (epilogue == Epilogue::relu && value[k] < 0) value[k] = 0;
     }
-    store_vec(y + i, value);
+    store_floats(y + i, value);
   }
 };
 
-/// Of the reduction for dbias, which writes dz on its way.
-struct GradientOfSum {
+/// The reduction for dbias, which writes dz on its way.
+template <class T>
+struct BiasGradient {
   Epilogue epilogue;
-  int64_t K;
-  const float *dy, *y;
-  float* dz;
-  __device__ void operator()(int64_t, int64_t row, int column, float (&values)[1]) const {
-    const int64_t i = row * K + column;
-    values[0] = through(epilogue, dy[i], epilogue == Epilogue::linear ? 0.0f : y[i]);
-    if (dz) dz[i] = values[0];
-  }
-};
-struct WriteBias {
+  const T *dy, *y;
+  T* dz;
   float* dbias;
+
+  template <int V>
+  __device__ void at(int64_t i, NoNumbers, Vec<float, V> (&values)[1]) const {
+    values[0] = load_floats<V>(dy + i);
+    if (epilogue != Epilogue::linear) {
+      const auto out = load_floats<V>(y + i);
+      for (int k = 0; k < V; ++k) values[0][k] = through(epilogue, values[0][k], out[k]);
+    }
+    if (dz) store_floats(dz + i, values[0]);
+  }
   __device__ void operator()(int64_t, int column, const double (&sums)[1]) const {
     dbias[column] = static_cast<float>(sums[0]);
   }
@@ -59,21 +64,31 @@ struct GradientOnly {
 
 }  // namespace
 
-void epilogue_forward(Cuda device, int64_t rows, int64_t K, Epilogue epilogue, const float* z,
-                      const float* bias, float* y) {
-  channel_loop("epilogue_forward", device, rows, K, Forward{epilogue, z, bias, y}, z, y);
+template <class T>
+void epilogue_forward(Cuda device, int64_t rows, int64_t K, Epilogue epilogue, const T* z,
+                      const float* bias, T* y) {
+  channel_loop("epilogue_forward", device, rows, K, Forward<T>{epilogue, z, bias, y}, z, y);
 }
 
-void epilogue_backward(Cuda device, int64_t rows, int64_t K, Epilogue epilogue, const float* dy,
-                       const float* y, float* dz, float* dbias) {
+template <class T>
+void epilogue_backward(Cuda device, int64_t rows, int64_t K, Epilogue epilogue, const T* dy,
+                       const T* y, T* dz, float* dbias) {
   if (dbias) {
+    const BiasGradient<T> gradient = {epilogue, dy, y, dz, dbias};
     column_sums<1>("epilogue_backward", device, {.rows = rows, .columns = static_cast<int>(K)},
-                   GradientOfSum{epilogue, K, dy, y, dz}, WriteBias{dbias});
+                   gradient, gradient, dy, epilogue == Epilogue::linear ? dy : y, dz);
   } else if (dz) {
     // A linear epilogue does not look at y, which may be missing.
     map("epilogue_backward", device, rows * K, GradientOnly{epilogue}, dy,
         epilogue == Epilogue::linear ? dy : y, dz);
   }
 }
+
+#define FETTLE_EPILOGUE(T)                                                                      \
+  template void epilogue_forward(Cuda, int64_t, int64_t, Epilogue, const T*, const float*, T*); \
+  template void epilogue_backward(Cuda, int64_t, int64_t, Epilogue, const T*, const T*, T*, float*)
+FETTLE_EPILOGUE(float);
+FETTLE_EPILOGUE(bf16);
+#undef FETTLE_EPILOGUE
 
 }  // namespace fettle

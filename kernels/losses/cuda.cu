@@ -76,13 +76,11 @@ ColumnSumsShape sums_shape(const TverskyShape& s) {
 
 struct Overlap {
   const float *probabilities, *targets;
-  int64_t rows, columns;
-  __device__ void operator()(int64_t batch, int64_t row, int column, float (&values)[3]) const {
-    const int64_t i = (batch * rows + row) * columns + column;
-    const float p = probabilities[i], t = targets[i];
-    values[0] = p * t;
-    values[1] = p;
-    values[2] = t;
+  template <int V>
+  __device__ void at(int64_t i, NoNumbers, Vec<float, V> (&values)[3]) const {
+    values[1] = load_floats<V>(probabilities + i);
+    values[2] = load_floats<V>(targets + i);
+    for (int k = 0; k < V; ++k) values[0][k] = values[1][k] * values[2][k];
   }
 };
 
@@ -176,9 +174,8 @@ void tversky_forward(Cuda device, const TverskyShape& shape, const float* probab
                      const float* targets, float* sums, float* loss) {
   const ColumnSumsShape by_group = sums_shape(shape);
   double* losses = scratch<double>(device, shape.groups(), 1);  // column_sums() has slot 0
-  column_sums<3>("tversky_forward", device, by_group,
-                 Overlap{probabilities, targets, by_group.rows, by_group.columns},
-                 WriteGroup{shape, sums, losses});
+  column_sums<3, double>("tversky_forward", device, by_group, Overlap{probabilities, targets},
+                         WriteGroup{shape, sums, losses}, probabilities, targets);
   launch("tversky_forward", tversky_loss_kernel, 1, 32, 0, device, shape.groups(), losses, loss);
 }
 

@@ -77,43 +77,45 @@ struct Best {
 };
 
 // A thread goes over a window's pixels, neighbours over neighbouring channels, so that a warp reads
-// 128 bytes in a row. Bytes an output: 4 * R * S / (stride_h * stride_w) from memory, the rest from
-// the caches, and 4 to write; limited by memory bandwidth.
+// a row of 32. Each input is read once from memory and again from the caches, each output written
+// once; limited by memory bandwidth.
 
 /// One thread: one output. `best` may be nullptr, or receives the pixel of each maximum.
+template <class T>
 __global__ void __launch_bounds__(256)
-    max_pool2d_kernel(Geometry g, const float* __restrict__ x, float* __restrict__ y,
+    max_pool2d_kernel(Geometry g, const T* __restrict__ x, T* __restrict__ y,
                       int* __restrict__ best_pixel) {
   const int outputs = g.N * g.P * g.Q * g.C;
   for (int64_t i = strided_first(); i < outputs; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), g.by_C, g.by_Q, g.by_P);
     const Window window = window_of(g, at.row, at.column);
-    const float* picture = x + int64_t{at.n} * g.H * g.W * g.C + at.c;
+    const T* picture = x + int64_t{at.n} * g.H * g.W * g.C + at.c;
     Best best = {0, -1};
     for (int h = window.top; h < window.bottom; ++h) {
       for (int w = window.left; w < window.right; ++w) {
-        best.take(picture[(int64_t{h} * g.W + w) * g.C], h * g.W + w);
+        best.take(to_float(picture[(int64_t{h} * g.W + w) * g.C]), h * g.W + w);
       }
     }
-    if (y) y[i] = best.value;
+    if (y) y[i] = from_float<T>(best.value);
     if (best_pixel) best_pixel[i] = best.pixel;
   }
 }
 
+template <class T>
 __global__ void __launch_bounds__(256)
-    average_pool2d_kernel(Geometry g, const float* __restrict__ x, float* __restrict__ y) {
+    average_pool2d_kernel(Geometry g, const T* __restrict__ x, T* __restrict__ y) {
   const int outputs = g.N * g.P * g.Q * g.C;
   for (int64_t i = strided_first(); i < outputs; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), g.by_C, g.by_Q, g.by_P);
     const Window window = window_of(g, at.row, at.column);
-    const float* picture = x + int64_t{at.n} * g.H * g.W * g.C + at.c;
+    const T* picture = x + int64_t{at.n} * g.H * g.W * g.C + at.c;
     float sum = 0;
     for (int h = window.top; h < window.bottom; ++h) {
       for (int w = window.left; w < window.right; ++w) {
-        sum += picture[(int64_t{h} * g.W + w) * g.C];
+        sum += to_float(picture[(int64_t{h} * g.W + w) * g.C]);
       }
     }
-    y[i] = sum / static_cast<float>(window.pixels());
+    y[i] = from_float<T>(sum / static_cast<float>(window.pixels()));
   }
 }
 
@@ -127,9 +129,9 @@ struct LargeWindowShared {
 };
 
 /// One block: 32 channels of one output pixel.
-template <bool Max>
+template <bool Max, class T>
 __global__ void __launch_bounds__(256)
-    large_window_kernel(Geometry g, const float* __restrict__ x, float* __restrict__ y,
+    large_window_kernel(Geometry g, const T* __restrict__ x, T* __restrict__ y,
                         int* __restrict__ best_pixel) {
   LargeWindowShared& s = shared<LargeWindowShared>();
   const int tx = static_cast<int>(threadIdx.x), ty = static_cast<int>(threadIdx.y);
@@ -138,14 +140,14 @@ __global__ void __launch_bounds__(256)
   const int n = g.by_P.quotient(line);
   const Window window = window_of(g, g.by_P.remainder(line, n), g.by_Q.remainder(output, line));
   const int width = window.right - window.left;
-  const float* picture = x + int64_t{n} * g.H * g.W * g.C + c;
+  const T* picture = x + int64_t{n} * g.H * g.W * g.C + c;
 
   Best best = {0, -1};
   float sum = 0;
   if (c < g.C) {
     for (int i = ty; i < window.pixels(); i += 8) {
       const int pixel = (window.top + i / width) * g.W + window.left + i % width;
-      const float value = picture[int64_t{pixel} * g.C];
+      const float value = to_float(picture[int64_t{pixel} * g.C]);
       if (Max) {
         best.take(value, pixel);
       } else {
@@ -165,16 +167,17 @@ __global__ void __launch_bounds__(256)
         best.take(s.value[k][tx], s.pixel[k][tx]);
       }
     }
-    if (y) y[i] = Max ? best.value : sum / static_cast<float>(window.pixels());
+    if (y) y[i] = from_float<T>(Max ? best.value : sum / static_cast<float>(window.pixels()));
     if (best_pixel) best_pixel[i] = best.pixel;
   }
 }
 
-/// One thread: one input, which gathers from the windows that cover it in their order. Bytes an
-/// input: 4 to write, 8 / (stride_h * stride_w) to read; limited by memory bandwidth.
+/// One thread: one input, which gathers from the windows that cover it in their order; limited by
+/// memory bandwidth.
+template <class T>
 __global__ void __launch_bounds__(256)
     max_pool2d_backward_kernel(Geometry g, const int* __restrict__ best_pixel,
-                               const float* __restrict__ dy, float* __restrict__ dx) {
+                               const T* __restrict__ dy, T* __restrict__ dx) {
   const int inputs = g.N * g.H * g.W * g.C;
   for (int64_t i = strided_first(); i < inputs; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), g.by_C, g.by_W, g.by_H);
@@ -186,16 +189,16 @@ __global__ void __launch_bounds__(256)
 #pragma unroll 1
       for (int q = columns.first; q < columns.end; ++q) {
         const int64_t output = ((int64_t{at.n} * g.P + p) * g.Q + q) * g.C + at.c;
-        if (best_pixel[output] == pixel) sum += dy[output];
+        if (best_pixel[output] == pixel) sum += to_float(dy[output]);
       }
     }
-    dx[i] = sum;
+    dx[i] = from_float<T>(sum);
   }
 }
 
+template <class T>
 __global__ void __launch_bounds__(256)
-    average_pool2d_backward_kernel(Geometry g, const float* __restrict__ dy,
-                                   float* __restrict__ dx) {
+    average_pool2d_backward_kernel(Geometry g, const T* __restrict__ dy, T* __restrict__ dx) {
   const int inputs = g.N * g.H * g.W * g.C;
   for (int64_t i = strided_first(); i < inputs; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), g.by_C, g.by_W, g.by_H);
@@ -205,11 +208,11 @@ __global__ void __launch_bounds__(256)
     for (int p = rows.first; p < rows.end; ++p) {
 #pragma unroll 1
       for (int q = columns.first; q < columns.end; ++q) {
-        sum += dy[((int64_t{at.n} * g.P + p) * g.Q + q) * g.C + at.c] /
+        sum += to_float(dy[((int64_t{at.n} * g.P + p) * g.Q + q) * g.C + at.c]) /
                static_cast<float>(window_of(g, p, q).pixels());
       }
     }
-    dx[i] = sum;
+    dx[i] = from_float<T>(sum);
   }
 }
 
@@ -224,60 +227,73 @@ void for_each_part(const Pool2dShape& s, const F& f) {
 constexpr int64_t large_window = 64;
 
 /// y or the pixels of the maxima, or both.
-void maxima(const char* name, Cuda device, const Pool2dShape& s, const Geometry& g, const float* x,
-            float* y, int* best_pixel) {
+template <class T>
+void maxima(const char* name, Cuda device, const Pool2dShape& s, const Geometry& g, const T* x,
+            T* y, int* best_pixel) {
   const int64_t pixels = int64_t{g.N} * g.P * g.Q;
   if (s.R * s.S >= large_window) {
-    launch(name, large_window_kernel<true>, dim3(blocks_for(pixels, 1), blocks_for(g.C, 32)),
+    launch(name, large_window_kernel<true, T>, dim3(blocks_for(pixels, 1), blocks_for(g.C, 32)),
            dim3(32, 8), 0, device, g, x, y, best_pixel);
   } else {
-    launch(name, max_pool2d_kernel, strided_blocks(pixels * g.C, 256), 256, 0, device, g, x, y,
+    launch(name, max_pool2d_kernel<T>, strided_blocks(pixels * g.C, 256), 256, 0, device, g, x, y,
            best_pixel);
   }
 }
 
 }  // namespace
 
-void max_pool2d_forward(Cuda device, const Pool2dShape& s, const float* x, float* y) {
+template <class T>
+void max_pool2d_forward(Cuda device, const Pool2dShape& s, const T* x, T* y) {
   for_each_part(s, [&](const Geometry& g, int64_t n) {
     maxima("max_pool2d_forward", device, s, g, x + n * s.H * s.W * s.C, y + n * s.P * s.Q * s.C,
            nullptr);
   });
 }
 
-void max_pool2d_backward(Cuda device, const Pool2dShape& s, const float* x, const float* dy,
-                         float* dx) {
+template <class T>
+void max_pool2d_backward(Cuda device, const Pool2dShape& s, const T* x, const T* dy, T* dx) {
   for_each_part(s, [&](const Geometry& g, int64_t n) {
     const int64_t inputs = s.H * s.W * s.C, outputs = s.P * s.Q * s.C;
     int* best_pixel = scratch<int>(device, g.N * outputs);
-    maxima("max_pool2d_backward", device, s, g, x + n * inputs, nullptr, best_pixel);
-    launch("max_pool2d_backward", max_pool2d_backward_kernel, strided_blocks(g.N * inputs, 256),
+    maxima<T>("max_pool2d_backward", device, s, g, x + n * inputs, nullptr, best_pixel);
+    launch("max_pool2d_backward", max_pool2d_backward_kernel<T>, strided_blocks(g.N * inputs, 256),
            256, 0, device, g, best_pixel, dy + n * outputs, dx + n * inputs);
   });
 }
 
-void average_pool2d_forward(Cuda device, const Pool2dShape& s, const float* x, float* y) {
+template <class T>
+void average_pool2d_forward(Cuda device, const Pool2dShape& s, const T* x, T* y) {
   for_each_part(s, [&](const Geometry& g, int64_t n) {
-    const float* in = x + n * s.H * s.W * s.C;
-    float* out = y + n * s.P * s.Q * s.C;
+    const T* in = x + n * s.H * s.W * s.C;
+    T* out = y + n * s.P * s.Q * s.C;
     const int64_t pixels = int64_t{g.N} * g.P * g.Q;
     if (s.R * s.S >= large_window) {
-      launch("average_pool2d_forward", large_window_kernel<false>,
+      launch("average_pool2d_forward", large_window_kernel<false, T>,
              dim3(blocks_for(pixels, 1), blocks_for(g.C, 32)), dim3(32, 8), 0, device, g, in, out,
              nullptr);
     } else {
-      launch("average_pool2d_forward", average_pool2d_kernel, strided_blocks(pixels * g.C, 256),
+      launch("average_pool2d_forward", average_pool2d_kernel<T>, strided_blocks(pixels * g.C, 256),
              256, 0, device, g, in, out);
     }
   });
 }
 
-void average_pool2d_backward(Cuda device, const Pool2dShape& s, const float* dy, float* dx) {
+template <class T>
+void average_pool2d_backward(Cuda device, const Pool2dShape& s, const T* dy, T* dx) {
   for_each_part(s, [&](const Geometry& g, int64_t n) {
-    launch("average_pool2d_backward", average_pool2d_backward_kernel,
+    launch("average_pool2d_backward", average_pool2d_backward_kernel<T>,
            strided_blocks(g.N * s.H * s.W * s.C, 256), 256, 0, device, g, dy + n * s.P * s.Q * s.C,
            dx + n * s.H * s.W * s.C);
   });
 }
+
+#define FETTLE_POOL(T)                                                                 \
+  template void max_pool2d_forward(Cuda, const Pool2dShape&, const T*, T*);            \
+  template void max_pool2d_backward(Cuda, const Pool2dShape&, const T*, const T*, T*); \
+  template void average_pool2d_forward(Cuda, const Pool2dShape&, const T*, T*);        \
+  template void average_pool2d_backward(Cuda, const Pool2dShape&, const T*, T*)
+FETTLE_POOL(float);
+FETTLE_POOL(bf16);
+#undef FETTLE_POOL
 
 }  // namespace fettle

@@ -4,7 +4,7 @@
 //   average:  y[n,p,q,c] = their mean; pixels of the padding do not count (as in Keras)
 //
 // The window of (p,q) begins at (p*stride_h - pad_top, q*stride_w - pad_left). Layouts: x
-// [N,H,W,C], y [N,P,Q,C]. A window of the whole picture is global pooling.
+// [N,H,W,C], y [N,P,Q,C]. A window of the whole picture is global pooling. T is float or bf16.
 #pragma once
 
 #include <cstdint>
@@ -22,23 +22,26 @@ struct Pool2dShape {
 };
 
 void max_pool2d_forward(Cpu, const Pool2dShape& shape, const float* x, float* y);
-void max_pool2d_forward(Cuda, const Pool2dShape& shape, const float* x, float* y);
+template <class T>
+void max_pool2d_forward(Cuda, const Pool2dShape& shape, const T* x, T* y);
 void max_pool2d_forward(Reference, const Pool2dShape& shape, const float* x, float* y);
 
 /// dx [N,H,W,C]: dy goes to the first (row by row) of the window's maxima.
 void max_pool2d_backward(Cpu, const Pool2dShape& shape, const float* x, const float* dy, float* dx);
-void max_pool2d_backward(Cuda, const Pool2dShape& shape, const float* x, const float* dy,
-                         float* dx);
+template <class T>
+void max_pool2d_backward(Cuda, const Pool2dShape& shape, const T* x, const T* dy, T* dx);
 void max_pool2d_backward(Reference, const Pool2dShape& shape, const float* x, const float* dy,
                          float* dx);
 
 void average_pool2d_forward(Cpu, const Pool2dShape& shape, const float* x, float* y);
-void average_pool2d_forward(Cuda, const Pool2dShape& shape, const float* x, float* y);
+template <class T>
+void average_pool2d_forward(Cuda, const Pool2dShape& shape, const T* x, T* y);
 void average_pool2d_forward(Reference, const Pool2dShape& shape, const float* x, float* y);
 
 /// dx [N,H,W,C]: dy is shared evenly by the window's pixels.
 void average_pool2d_backward(Cpu, const Pool2dShape& shape, const float* dy, float* dx);
-void average_pool2d_backward(Cuda, const Pool2dShape& shape, const float* dy, float* dx);
+template <class T>
+void average_pool2d_backward(Cuda, const Pool2dShape& shape, const T* dy, T* dx);
 void average_pool2d_backward(Reference, const Pool2dShape& shape, const float* dy, float* dx);
 
 }  // namespace fettle

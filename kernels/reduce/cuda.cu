@@ -5,12 +5,6 @@
 namespace fettle {
 namespace {
 
-struct ElementOfArray {
-  const float* x;
-  __device__ void operator()(int64_t, int64_t row, int, float (&values)[1]) const {
-    values[0] = x[row];
-  }
-};
 struct WriteScaled {
   float scale;
   float* y;
@@ -34,7 +28,7 @@ struct Spread {
 }  // namespace
 
 void sum(Cuda device, int64_t n, float scale, const float* x, float* y) {
-  column_sums<1>("sum", device, {.rows = n}, ElementOfArray{x}, WriteScaled{scale, y});
+  column_sums<1>("sum", device, {.rows = n}, EachElement{x}, WriteScaled{scale, y}, x);
 }
 
 void spread(Cuda device, int64_t n, float scale, const float* x, float* y) {

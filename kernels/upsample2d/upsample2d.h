@@ -6,7 +6,7 @@
 //              align_corners=False)
 //
 // The backward gathers: every input pixel sums its own outputs in a fixed order, so that it is the
-// same bit by bit from run to run.
+// same bit by bit from run to run. T is float or bf16.
 #pragma once
 
 #include <cstdint>
@@ -24,16 +24,16 @@ struct Upsample2dShape {
 
 void upsample2d_forward(Cpu, const Upsample2dShape& shape, Upsampling how, const float* x,
                         float* y);
-void upsample2d_forward(Cuda, const Upsample2dShape& shape, Upsampling how, const float* x,
-                        float* y);
+template <class T>
+void upsample2d_forward(Cuda, const Upsample2dShape& shape, Upsampling how, const T* x, T* y);
 void upsample2d_forward(Reference, const Upsample2dShape& shape, Upsampling how, const float* x,
                         float* y);
 
 /// dx [N,H,W,C].
 void upsample2d_backward(Cpu, const Upsample2dShape& shape, Upsampling how, const float* dy,
                          float* dx);
-void upsample2d_backward(Cuda, const Upsample2dShape& shape, Upsampling how, const float* dy,
-                         float* dx);
+template <class T>
+void upsample2d_backward(Cuda, const Upsample2dShape& shape, Upsampling how, const T* dy, T* dx);
 void upsample2d_backward(Reference, const Upsample2dShape& shape, Upsampling how, const float* dy,
                          float* dx);
 

@@ -178,6 +178,25 @@ TEST_F(CommandLine, ConvolutionPlansAreTimedOnceAndKept) {
   refused(plans + "forward N1: direct\n", "no plan");
 }
 
+TEST_F(CommandLine, APrecisionIsForGpusAndKeptInTheRun) {
+  const std::string arguments =
+      "train --model tyre_cnn --data {}/data --image-size 16 --batch-size 4 --validation-split "
+      "0.25 --epochs 1 --precision bf16 --out {}/";
+  const Outcome there = fettle_with_gpu(arguments + "gpu --device cuda");
+  ASSERT_EQ(there.code, 0) << there.err;
+  EXPECT_NE(there.err.find("SIMT executor"), std::string::npos) << there.err;
+  EXPECT_NE(there.err.find(", bf16\n"), std::string::npos) << there.err;
+  expect_refused(fettle(arguments + "cpu --device cpu"), {"--precision bf16", "CPU"});
+  expect_refused(fettle("train --resume --out {}/gpu --epochs 2 --device cpu"),
+                 {"--precision bf16", "--precision fp32"});
+  const Outcome resumed =
+      fettle("train --resume --out {}/gpu --epochs 2 --device cpu --precision fp32");
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  const Outcome evaluated =
+      fettle_with_gpu("evaluate {}/gpu --data {}/data --device cuda --precision tf32");
+  EXPECT_EQ(evaluated.code, 0) << evaluated.err;
+}
+
 TEST_F(CommandLine, WrongArgumentsExitWith2) {
   for (const char* arguments :
        {"", "trian", "train --out {}/run --epoch 3", "train", "train --out {}/run --optimizer up",

@@ -62,6 +62,7 @@ TEST_F(PlanTable, WhatIsNoPlanIsRefused) {
       line + "implicit_gemm fp32 64x32 in 257 splits",
       line + "implicit_gemm fp32 64x32 ",
       " " + line + "direct",
+      line + "multistage bf16 64x64",  // takes other tensors
       of("sideways", extents, rest),
       of("forward", "N0 H8 W9", rest),
       of("forward", "N999999999 H999999999 W999999999", rest),
@@ -79,7 +80,7 @@ TEST_F(PlanTable, WhatIsTimedHasThePrecisionAndTheChosenPlanFirst) {
   const Conv2dPlan chosen = {Conv2dRung::multistage, Precision::bf16, 1, 8};
   const auto plans = conv2d_plans_to_time(backward_weight, s, Precision::bf16, chosen, 80);
   EXPECT_EQ(to_string(plans[0]), to_string(chosen));
-  EXPECT_GT(plans.size(), 10u);
+  EXPECT_GE(plans.size(), 8u);  // two tiles, several splits
   for (const Conv2dPlan& plan : plans) EXPECT_EQ(plan.precision, Precision::bf16);
 }
 

@@ -43,12 +43,14 @@ TEST(Conv2dPlans, HopperMultipliesByWarpgroups) {
   EXPECT_EQ(plan(forward, square(14, 256, 1024, 1, 1), 90), "wgmma bf16 128x64");
   EXPECT_EQ(plan(forward, square(56, 128, 128, 3, 2), 90), "wgmma bf16 128x64");
   EXPECT_EQ(plan(backward_input, square(56, 64, 64, 3, 1), 90), "wgmma bf16 128x64");
+  EXPECT_EQ(plan(backward_input, square(56, 128, 128, 3, 2), 90), "wgmma bf16 128x64");
+  EXPECT_EQ(plan(backward_input, square(28, 512, 1024, 1, 2), 90), "wgmma bf16 128x64");
+  EXPECT_EQ(plan(backward_input, square(56, 256, 256, 3, 2), 90), "wgmma bf16 128x128");
   EXPECT_EQ(plan(backward_weight, square(56, 64, 64, 3, 1), 90), "wgmma bf16 128x64 in 29 splits");
   EXPECT_EQ(plan(backward_weight, square(256, 16, 4, 1, 1), 90), "wgmma bf16 128x64 in 256 splits");
 }
 
 TEST(Conv2dPlans, WhatRung6CannotDoOrWouldFillWithZeros) {
-  EXPECT_EQ(plan(backward_input, square(56, 128, 128, 3, 2), 90), "multistage bf16 128x128");
   EXPECT_EQ(plan(forward, square(56, 16, 64, 3, 1), 90), "multistage bf16 64x64");
   EXPECT_EQ(plan(forward, square(224, 3, 64, 7, 2), 90), "multistage bf16 64x64");
   Conv2dShape grouped = square(56, 128, 128, 3, 1);
@@ -63,15 +65,21 @@ TEST(Conv2dPlans, OperandsOfMoreThan32Bits) {
   s.N = 20'000;
   EXPECT_EQ(plan(forward, s, 90), "wgmma bf16 128x64");
   s.N = 30'000;  // 3.0e9 eights of channels
-  EXPECT_EQ(plan(forward, s, 90), "tensor_core bf16 128x64");
+  EXPECT_EQ(plan(forward, s, 90), "direct");
 }
 
 TEST(Conv2dPlans, OtherGpusAndPrecisions) {
   const Conv2dShape s = square(56, 64, 64, 3, 1);
   EXPECT_EQ(plan(forward, s, 80), "multistage bf16 64x64");
   EXPECT_EQ(plan(forward, s, 100), "multistage bf16 64x64");
-  EXPECT_EQ(plan(forward, s, 75), "implicit_gemm fp32 128x64");
-  EXPECT_EQ(plan(forward, s, 90, Precision::tf32), "tensor_core tf32 128x64");
+  EXPECT_EQ(plan(forward, s, 75), "direct");
+  EXPECT_EQ(plan(forward, s, 75, Precision::tf32), "implicit_gemm fp32 128x64");
+  EXPECT_EQ(plan(forward, s, 90, Precision::tf32), "wgmma tf32 128x64");
+  EXPECT_EQ(plan(backward_input, s, 90, Precision::tf32), "wgmma tf32 128x64");
+  EXPECT_EQ(plan(backward_weight, s, 90, Precision::tf32), "tensor_core tf32 64x32 in 59 splits");
+  EXPECT_EQ(plan(forward, square(224, 3, 64, 7, 2), 90, Precision::tf32),
+            "tensor_core tf32 128x64");
+  EXPECT_EQ(plan(forward, s, 80, Precision::tf32), "tensor_core tf32 128x64");
   EXPECT_EQ(plan(forward, s, 90, Precision::fp32), "implicit_gemm fp32 128x64");
 }
 
@@ -79,13 +87,15 @@ TEST(Conv2dPlans, AllOfThemHoldTheChosenRung) {
   for (const Conv2dCase& c : conv2d_cases()) {
     for (const auto direction : {forward, backward_input, backward_weight}) {
       for (const int capability : {75, 80, 90}) {
-        const Conv2dPlan chosen = plan_conv2d(direction, c.shape, capability, 132, Precision::bf16);
-        bool found = false;
-        for (const Conv2dPlan& p : all_conv2d_plans(direction, c.shape, capability)) {
-          found = found || (p.rung == chosen.rung && p.tile == chosen.tile &&
-                            p.precision == chosen.precision);
+        for (const Precision precision : {Precision::tf32, Precision::bf16}) {
+          const Conv2dPlan chosen = plan_conv2d(direction, c.shape, capability, 132, precision);
+          bool found = false;
+          for (const Conv2dPlan& p : all_conv2d_plans(direction, c.shape, capability)) {
+            found = found || (p.rung == chosen.rung && p.tile == chosen.tile &&
+                              p.precision == chosen.precision);
+          }
+          EXPECT_TRUE(found) << c.name << ": " << to_string(chosen);
         }
-        EXPECT_TRUE(found) << c.name << ": " << to_string(chosen);
       }
     }
   }

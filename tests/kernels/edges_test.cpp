@@ -78,6 +78,7 @@ TEST(KernelEdges, EpilogueInPlaceAndInPart) {
         const Array<> y = random_values(R * K, 1), g = random_values(R * K, 2);
         expect_same(
             [&](auto d) {
+              float* const none = nullptr;
               Arrays out = {g, mode == 1 ? Array<>(K, 3.f) : unwritten(K)};
               if (mode == 0)
                 epilogue_backward(d, R, K, e, out[0].data(), y.data(), out[0].data(),
@@ -85,8 +86,7 @@ TEST(KernelEdges, EpilogueInPlaceAndInPart) {
               if (mode == 1)
                 epilogue_backward(d, R, K, e, g.data(), e == Epilogue::relu ? y.data() : nullptr,
                                   out[0].data(), nullptr);
-              if (mode == 2)
-                epilogue_backward(d, R, K, e, g.data(), nullptr, nullptr, out[1].data());
+              if (mode == 2) epilogue_backward(d, R, K, e, g.data(), none, none, out[1].data());
               if (mode == 3)
                 epilogue_backward(d, R, K, e, g.data(), e == Epilogue::relu ? y.data() : nullptr,
                                   out[0].data(), out[1].data());

@@ -102,7 +102,8 @@ TEST_F(Fuzzed, RowsAndColumns) {
           batch_norm_apply(device, s, sum, out[2].data());
           const BatchNormGradients gradients = {{out[7].data()}, out[8].data()};
           batch_norm_backward_parameters(device, s, sum, dy.data(), gradients);
-          batch_norm_backward_input(device, s, sum, dy.data(), gradients, out[3].data(), nullptr);
+          float* const none = nullptr;
+          batch_norm_backward_input(device, s, sum, dy.data(), gradients, out[3].data(), none);
           return out;
         },
         cat("rows ", rows, ", columns ", K), 1e-5);

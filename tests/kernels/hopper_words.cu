@@ -156,11 +156,14 @@ void word_wgmma_bf16(Cuda device, int N, bool a_along_k, bool b_along_k, bool ad
   const auto run = N == 64 ? launch_wgmma<64> : N == 128 ? launch_wgmma<128> : launch_wgmma<256>;
   run(device, a_along_k, b_along_k, add, a, b, d);
 }
-void word_wgmma_tf32(Cuda device, const float* a, const float* b, float* d) {
+void word_wgmma_tf32(Cuda device, int N, bool add, const float* a, const float* b, float* d) {
   const TensorMap map_a = tiled_map(TensorElement::tf32, a, {32, 64}, {32, 64}, Swizzle::bytes128);
-  const TensorMap map_b = tiled_map(TensorElement::tf32, b, {32, 64}, {32, 64}, Swizzle::bytes128);
-  launch("wgmma_tf32", wgmma_kernel<64, true, true, true>, 1, 128, panel_bytes * 2, device, map_a,
-         map_b, false, d);
+  const TensorMap map_b = tiled_map(TensorElement::tf32, b, {32, N}, {32, 64}, Swizzle::bytes128);
+  const auto kernel = N == 64    ? wgmma_kernel<64, true, true, true>
+                      : N == 128 ? wgmma_kernel<128, true, true, true>
+                                 : wgmma_kernel<256, true, true, true>;
+  launch("wgmma_tf32", kernel, 1, 128, static_cast<size_t>(panel_bytes * (1 + N / 64)), device,
+         map_a, map_b, add, d);
 }
 void word_ring(Cuda device, const float* x, float* y) {
   launch("ring", ring_kernel, 1, 64, 0, device, x, y);

@@ -21,8 +21,8 @@ void word_bulk_copy_windows(Cuda, const TensorMap& map, int bytes, WindowsCopy a
 /// transpose; b is [N,64] or its transpose.
 void word_wgmma_bf16(Cuda, int N, bool a_along_k, bool b_along_k, bool add, const uint16_t* a,
                      const uint16_t* b, float* d);
-/// The same of a[64,32] and b[64,32] in tf32.
-void word_wgmma_tf32(Cuda, const float* a, const float* b, float* d);
+/// The same of a[64,32] and b[N,32] in tf32.
+void word_wgmma_tf32(Cuda, int N, bool add, const float* a, const float* b, float* d);
 
 /// y[i] = the sum over 8 steps of x[step * 32 + lane] through a ring of two places that one warp
 /// fills and another empties, with mbarriers.

@@ -85,6 +85,7 @@ TEST(HopperWords, BulkCopyOfTf32IsRounded) {
     float got = 0;
     std::memcpy(&got, box.data() + i * 4, 4);
     EXPECT_NEAR(got, x[i], std::abs(x[i]) * 0x1p-11f);
+    EXPECT_EQ(std::bit_cast<uint32_t>(got) & 0x1FFFu, 0u) << x[i] << " still has all its bits";
   }
 }
 
@@ -168,14 +169,26 @@ TEST(HopperWords, WgmmaBf16) {
 
 TEST(HopperWords, WgmmaTf32) {
   SKIP_WITHOUT_HOPPER();
-  const Array<> a = random_values(64 * 32, 1), b = random_values(64 * 32, 2);
-  Array<> d = random_values(64 * 64, 3);
-  word_wgmma_tf32(Cuda{}, a.data(), b.data(), d.data());
-  for (int m = 0; m < 64; ++m) {
-    for (int n = 0; n < 64; ++n) {
-      double sum = 0;
-      for (int k = 0; k < 32; ++k) sum += double{a[m * 32 + k]} * b[n * 32 + k];
-      ASSERT_NEAR(d[m * 64 + n], sum, 1e-2) << m << ", " << n;
+  // Of 10 bits of mantissa already: the products are exact.
+  const auto tf32_values = [](int64_t n, int seed) {
+    Array<> values = random_values(n, seed);
+    for (float& v : values) v = std::bit_cast<float>(std::bit_cast<uint32_t>(v) & ~0x1FFFu);
+    return values;
+  };
+  for (const int N : {64, 128, 256}) {
+    const Array<> a = tf32_values(64 * 32, 1), b = tf32_values(N * 32, 2);
+    const Array<> before = random_values(64 * N, 3);
+    for (const bool add : {false, true}) {
+      Array<> d = before;
+      word_wgmma_tf32(Cuda{}, N, add, a.data(), b.data(), d.data());
+      for (int m = 0; m < 64; ++m) {
+        for (int n = 0; n < N; ++n) {
+          double sum = add ? before[m * N + n] : 0;
+          for (int k = 0; k < 32; ++k) sum += double{a[m * 32 + k]} * b[n * 32 + k];
+          ASSERT_NEAR(d[m * N + n], sum, 1e-4)
+              << N << (add ? ", added" : "") << ": " << m << ", " << n;
+        }
+      }
     }
   }
 }

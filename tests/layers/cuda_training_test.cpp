@@ -6,6 +6,7 @@
 #include "engine/ops/losses.h"
 #include "engine/train/device_batches.h"
 #include "engine/train/fit.h"
+#include "kernels/conv2d/plan.h"
 #include "layers/augmentation.h"
 #include "layers/batch_normalization.h"
 #include "layers/conv2d.h"
@@ -103,6 +104,31 @@ TEST(CudaTraining, FollowsTheCpuStepByStep) {
               1, tolerance);
   for (const NamedTensor& tensor : gpu.tensors_) {
     EXPECT_EQ(tensor.tensor.device(), Device::cuda()) << tensor.name;
+  }
+}
+
+/// What GPUs compute with, until the end of a test.
+struct GpuPrecision {
+  explicit GpuPrecision(Precision precision) { set_gpu_precision(precision); }
+  ~GpuPrecision() { set_gpu_precision(Precision::fp32); }
+};
+
+TEST(CudaTraining, InBf16FollowsWithThreeDigits) {
+  if (gpu_compute_capability() < 80) GTEST_SKIP() << "no GPU of sm_80";
+  SmallRun cpu(Device::cpu(), 3);
+  cpu.fit();
+  const GpuPrecision bf16(Precision::bf16);
+  SmallRun gpu(Device::cuda(), 3), again(Device::cuda(), 3);
+  gpu.fit();
+  again.fit();
+  EXPECT_EQ(gpu.losses_, again.losses_);
+  for (size_t i = 0; i < 6; ++i) {
+    // Adam carries a difference of the first step on.
+    EXPECT_NEAR(gpu.losses_[i] / cpu.losses_[i], 1, i == 0 ? 0.01 : 0.1) << "step " << i;
+    EXPECT_NE(gpu.losses_[i], cpu.losses_[i]);
+  }
+  for (const NamedTensor& tensor : gpu.tensors_) {
+    EXPECT_EQ(tensor.tensor.dtype(), DType::f32) << tensor.name;
   }
 }
 

@@ -48,7 +48,9 @@ void run(const std::vector<std::string>& rungs) {
   const Conv2dShape& s = shape;
   const Array<> x = random_values(s.N * s.H * s.W * s.C, 1), w = random_values(s.K * 9 * s.C, 2),
                 dy = random_values(s.N * s.P * s.Q * s.K, 3);
+  const Array<bf16> x16 = converted<bf16>(x), dy16 = converted<bf16>(dy);
   Array<> y(dy.size()), dx(x.size()), dw(w.size());
+  Array<bf16> y16(dy.size()), dx16(x.size());
   std::printf(
       "conv2d of [%lld,%lld,%lld,%lld] with 3x3 kernels to %lld channels. For a request of "
       "a warp:\nglobal: sectors of 32 bytes; shared: passes over the 32 banks.\n",
@@ -70,13 +72,22 @@ void run(const std::vector<std::string>& rungs) {
     }
   };
   each_plan("forward", Conv2dDirection::forward, [&](const Conv2dPlan& plan) {
-    conv2d_forward(Cuda{}, plan, s, x.data(), w.data(), nullptr, Epilogue::linear, y.data());
+    const auto forward = [&](const auto& in, auto& out) {
+      conv2d_forward(Cuda{}, plan, s, in.data(), w.data(), nullptr, Epilogue::linear, out.data());
+    };
+    plan.precision == Precision::bf16 ? forward(x16, y16) : forward(x, y);
   });
   each_plan("backward input", Conv2dDirection::backward_input, [&](const Conv2dPlan& plan) {
-    conv2d_backward_input(Cuda{}, plan, s, dy.data(), w.data(), dx.data());
+    const auto backward = [&](const auto& in, auto& out) {
+      conv2d_backward_input(Cuda{}, plan, s, in.data(), w.data(), out.data());
+    };
+    plan.precision == Precision::bf16 ? backward(dy16, dx16) : backward(dy, dx);
   });
   each_plan("backward weight", Conv2dDirection::backward_weight, [&](const Conv2dPlan& plan) {
-    conv2d_backward_weight(Cuda{}, plan, s, dy.data(), x.data(), dw.data());
+    const auto backward = [&](const auto& out, const auto& in) {
+      conv2d_backward_weight(Cuda{}, plan, s, out.data(), in.data(), dw.data());
+    };
+    plan.precision == Precision::bf16 ? backward(dy16, x16) : backward(dy, x);
   });
 }
 

@@ -82,6 +82,7 @@ void look_up_places(const std::vector<const void*>& pcs) {
 }
 
 const std::string& place_of(const void* pc) {
+  const InExecutor inside;
   look_up_places({pc});
   return known()[pc];
 }

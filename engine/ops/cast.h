@@ -1,0 +1,20 @@
+// Between the types of activations.
+#pragma once
+
+#include "engine/tensor.h"
+
+namespace fettle {
+
+/// x in `dtype`, f32 or bf16, on the tape; x itself where it has that type.
+Tensor cast(const Tensor& x, DType dtype);
+
+/// x in the type that convolutions compute with on its device: bf16 on a GPU if gpu_precision()
+/// says so, else f32.
+Tensor as_activation(const Tensor& x);
+
+/// x in f32, for what wants more than the three digits of bf16: losses, probabilities, sums.
+inline Tensor as_f32(const Tensor& x) {
+  return cast(x, DType::f32);
+}
+
+}  // namespace fettle
