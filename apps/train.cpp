@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "apps/commands.h"
+#include "apps/conv_plans.h"
 #include "apps/objective.h"
 #include "apps/progress.h"
 #include "apps/train_options.h"
@@ -130,6 +131,7 @@ void train(TrainOptions o) {
   require(task == Task::segmentation || o.crop.height == 0,
           "--crop is for models that draw masks; ", o.model, " looks at whole pictures");
   const Device device = choose_device(o.compute);
+  ConvPlans conv_plans(o.conv_plans, device);
   Training t{task, {}, {}};
   std::tie(t.train, t.validation) = read_data(o, task);
   print_data(o, t);
@@ -180,6 +182,7 @@ void train(TrainOptions o) {
             write_config(run, config);  // only now: without a checkpoint there is no run to resume
             write_checkpoint(run.checkpoint(), state);
             write_history(run.history(), trainer->history());
+            conv_plans.save();
           },
       .interrupted = [] { return stop_requested != 0; }};
   add_measures(o, t, fit_options);

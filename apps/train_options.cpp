@@ -149,6 +149,9 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
   add_transfer_options(command, o.transfer);
   add_threads(command);
   add_device(command, o.compute);
+  command.add_option("--conv-plans", o.conv_plans,
+                     "On a GPU: time the ways to compute each convolution when it is first met, "
+                     "take the quickest, and keep the choices in this file for other runs");
 }
 
 void take_from_run(TrainOptions& o, const RunConfig& config) {

@@ -33,6 +33,7 @@ struct TrainOptions {
   int64_t early_stopping = 5;
   uint64_t seed = 123;
   DeviceOptions compute;
+  std::string conv_plans;
   bool cache = false, skip_broken = false, resume = false;
   bool epochs_given = false;  // so that they count in a resumed run, too
 

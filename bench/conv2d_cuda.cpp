@@ -4,55 +4,36 @@
 //   cmake --preset gpu-machine && cmake --build --preset gpu-machine
 //   build/gpu-machine/bench/bench_conv2d_cuda --batch 32 --out conv2d_cuda.json
 //
-// Times are those of CUDA events around some launches, up to 21 times: median, minimum and maximum.
-// Buffers rotate, so that no launch finds its operands in the second-level cache. A multiply and an
-// add count as two operations. The plan that plan_conv2d() chooses for each precision is marked.
-// Backward-weight is tried with several numbers of splits. bench/conv2d_torch.py times cuDNN on the
-// same shapes. No library of benchmarks: Debian has none to link statically.
-#include <cuda_runtime_api.h>
-
+// Times are those of CUDA events around some launches, up to 21 times: median, minimum and maximum;
+// with --graph around the replay of a CUDA graph, for batches so small that starting a kernel would
+// count. Buffers rotate, so that no launch finds its operands in the second-level cache. A multiply
+// and an add count as two operations. Plans of bf16 take activations in bf16. The plan that
+// plan_conv2d() chooses for each precision is marked. Backward-weight is tried with several numbers
+// of splits. bench/conv2d_torch.py times cuDNN on the same shapes. No library of benchmarks: Debian
+// has none to link statically.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
+#include <bit>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <memory>
-#include <nlohmann/json.hpp>
-#include <random>
 #include <string>
 
+#include "bench/gpu.h"
 #include "bench/problems.h"
+#include "bench/turns.h"
 #include "kernels/conv2d/plan.h"
 #include "kernels/cuda_error.h"
+#include "kernels/elementwise/elementwise.h"
+#include "kernels/half.h"
 
 namespace fettle {
 namespace {
 
-void check(cudaError_t error, const char* call) {
-  if (error == cudaSuccess) return;
-  std::fprintf(stderr, "bench_conv2d_cuda: %s failed: %s\n", call, cudaGetErrorString(error));
-  std::exit(1);
-}
-#define CHECK(call) check(call, #call)
-
-using GpuArray = std::shared_ptr<float>;
-
-GpuArray gpu_array(int64_t count) {
-  void* p = nullptr;
-  CHECK(cudaMalloc(&p, static_cast<size_t>(count) * sizeof(float)));
-  return {static_cast<float*>(p), [](float* q) { cudaFree(q); }};
-}
-
 /// Random numbers, made once and copied on the GPU: the host would need longer than all kernels.
 GpuArray random_array(int64_t count) {
-  constexpr int64_t pool_size = int64_t{1} << 24;
+  constexpr int64_t pool_size = more_than_cache / 16;
   static const GpuArray pool = [] {
-    std::mt19937 engine(1);
-    std::uniform_real_distribution<float> uniform(-1, 1);
-    std::vector<float> values(pool_size);
-    for (float& value : values) value = uniform(engine);
+    const std::vector<float> values = random_values(pool_size);
     GpuArray array = gpu_array(pool_size);
     CHECK(cudaMemcpy(array.get(), values.data(), values.size() * sizeof(float),
                      cudaMemcpyHostToDevice));
@@ -66,28 +47,51 @@ GpuArray random_array(int64_t count) {
   return array;
 }
 
+/// Activations lie there as fp32 and as bf16; weights and their gradients are fp32 in every plan.
 struct Buffers {
   explicit Buffers(const Conv2dShape& s)
       : sizes{s.N * s.H * s.W * s.C, s.K * s.R * s.S * s.C, s.N * s.P * s.Q * s.K},
         x(random_array(sizes[0])),
         w(random_array(sizes[1])),
         dy(random_array(sizes[2])),
+        x_bf16(rounded(x, sizes[0])),
+        dy_bf16(rounded(dy, sizes[2])),
         out(gpu_array(std::max({sizes[0], sizes[1], sizes[2]}))) {}
+
+  static GpuArray rounded(const GpuArray& array, int64_t count) {
+    GpuArray result = gpu_array((count + 1) / 2);
+    convert(gpu(), count, array.get(), reinterpret_cast<bf16*>(result.get()));
+    return result;
+  }
+  template <class T>
+  const T* activation(const GpuArray& fp32, const GpuArray& in_bf16) const {
+    if constexpr (std::is_same_v<T, float>) return fp32.get();
+    return reinterpret_cast<const T*>(in_bf16.get());
+  }
+
   int64_t sizes[3];
-  GpuArray x, w, dy, out;
+  GpuArray x, w, dy, x_bf16, dy_bf16, out;
 };
 
-void compute(Conv2dDirection direction, const Conv2dPlan& plan, const Conv2dShape& s,
-             const Buffers& b) {
+template <class T>
+void compute_on(Cuda device, Conv2dDirection direction, const Conv2dPlan& plan,
+                const Conv2dShape& s, const Buffers& b) {
+  const T *x = b.activation<T>(b.x, b.x_bf16), *dy = b.activation<T>(b.dy, b.dy_bf16);
+  T* out = reinterpret_cast<T*>(b.out.get());
   switch (direction) {
     case Conv2dDirection::forward:
-      return conv2d_forward(Cuda{}, plan, s, b.x.get(), b.w.get(), nullptr, Epilogue::linear,
-                            b.out.get());
+      return conv2d_forward(device, plan, s, x, b.w.get(), nullptr, Epilogue::linear, out);
     case Conv2dDirection::backward_input:
-      return conv2d_backward_input(Cuda{}, plan, s, b.dy.get(), b.w.get(), b.out.get());
+      return conv2d_backward_input(device, plan, s, dy, b.w.get(), out);
     case Conv2dDirection::backward_weight:
-      return conv2d_backward_weight(Cuda{}, plan, s, b.dy.get(), b.x.get(), b.out.get());
+      return conv2d_backward_weight(device, plan, s, dy, x, b.out.get());
   }
+}
+
+void compute(Cuda device, Conv2dDirection direction, const Conv2dPlan& plan, const Conv2dShape& s,
+             const Buffers& b) {
+  if (plan.precision == Precision::bf16) return compute_on<bf16>(device, direction, plan, s, b);
+  compute_on<float>(device, direction, plan, s, b);
 }
 
 int64_t output_size(Conv2dDirection direction, const Buffers& b) {
@@ -96,96 +100,74 @@ int64_t output_size(Conv2dDirection direction, const Buffers& b) {
                                                                 : 1];
 }
 
+/// `count` results from `first` on, of floats or bf16.
+template <class T>
+void append(std::vector<float>& values, const Buffers& b, int64_t first, int64_t count) {
+  std::vector<T> part(static_cast<size_t>(count));
+  CHECK(cudaMemcpy(part.data(), reinterpret_cast<const T*>(b.out.get()) + first,
+                   part.size() * sizeof(T), cudaMemcpyDeviceToHost));
+  for (const T& value : part) {
+    if constexpr (std::is_same_v<T, float>)
+      values.push_back(value);
+    else
+      values.push_back(std::bit_cast<float>(uint32_t{value.bits} << 16));
+  }
+}
+
 /// Of a large result the beginning and the end, which are enough to see whether a plan is right.
 std::vector<float> result(Conv2dDirection direction, const Conv2dPlan& plan, const Conv2dShape& s,
                           const Buffers& b) {
   constexpr int64_t most = 4 << 20;
   const int64_t size = output_size(direction, b), head = std::min(size, most);
   const int64_t tail = std::min(size - head, most);
-  std::vector<float> values(static_cast<size_t>(head + tail));
-  CHECK(cudaMemset(b.out.get(), 0xFF, static_cast<size_t>(size) * sizeof(float)));  // NaN
-  compute(direction, plan, s, b);
-  const auto copy = [&](int64_t to, int64_t from, int64_t count) {
-    CHECK(cudaMemcpy(values.data() + to, b.out.get() + from,
-                     static_cast<size_t>(count) * sizeof(float), cudaMemcpyDeviceToHost));
-  };
-  copy(0, 0, head);
-  copy(head, size - tail, tail);
-  return values;
-}
-
-double relative_error(const std::vector<float>& a, const std::vector<float>& b) {
-  double difference = 0, norm = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    difference += (double{a[i]} - b[i]) * (double{a[i]} - b[i]);
-    norm += double{b[i]} * b[i];
+  const bool in_bf16 =
+      plan.precision == Precision::bf16 && direction != Conv2dDirection::backward_weight;
+  CHECK(cudaMemsetAsync(b.out.get(), 0xFF, static_cast<size_t>(size) * sizeof(float)));  // NaN
+  compute(gpu(), direction, plan, s, b);
+  std::vector<float> values;
+  for (const auto& [first, count] : {std::pair{int64_t{0}, head}, std::pair{size - tail, tail}}) {
+    if (in_bf16)
+      append<bf16>(values, b, first, count);
+    else
+      append<float>(values, b, first, count);
   }
-  return std::sqrt(difference / norm);
+  return values;
 }
 
 /// Buffers of one shape, enough of them to exceed any second-level cache.
 std::vector<Buffers> rotating(const Conv2dShape& s) {
-  constexpr int64_t more_than_cache = int64_t{256} << 20;
   std::vector<Buffers> all;
   int64_t bytes = 0;
   do {
     all.emplace_back(s);
     bytes += 4 * (all[0].sizes[0] + all[0].sizes[1] + all[0].sizes[2]);
-  } while (bytes < more_than_cache && all.size() < 64);
+  } while (bytes < more_than_cache && all.size() < 512);
   return all;
 }
 
-/// Seconds a launch: median, minimum, maximum.
-struct Times {
-  double median, least, most;
+/// Rung 1 adds fp32 one after another, and rounds the more the longer the sum is.
+double tolerance(Precision precision, int64_t summands) {
+  const double multiplying = precision == Precision::fp32   ? 1e-5
+                             : precision == Precision::tf32 ? 1e-3
+                                                            : 1e-2;
+  return std::max(multiplying, 3e-8 * std::sqrt(static_cast<double>(summands)));
+}
+
+struct Options {
+  std::vector<int64_t> batches = {32};
+  std::string filter, out;
+  int least_rung = 3;
+  bool quick = false, graph = false;
 };
-
-Times time_plan(Conv2dDirection direction, const Conv2dPlan& plan, const Conv2dShape& s,
-                const std::vector<Buffers>& buffers) {
-  compute(direction, plan, s, buffers[0]);
-  CHECK(cudaDeviceSynchronize());
-  const auto one = [&] {  // a launch, to choose how many there will be
-    const auto begin = std::chrono::steady_clock::now();
-    compute(direction, plan, s, buffers[0]);
-    CHECK(cudaDeviceSynchronize());
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  }();
-  constexpr double budget = 0.03;
-  const int launches = std::clamp(static_cast<int>(0.001 / one), 1, 8);
-  const int repeats = std::clamp(static_cast<int>(budget / (one * launches)), 3, 21);
-  cudaEvent_t begin, end;
-  CHECK(cudaEventCreate(&begin));
-  CHECK(cudaEventCreate(&end));
-  std::vector<double> seconds;
-  size_t next = 0;
-  for (int repeat = -2; repeat < repeats; ++repeat) {  // two to warm up
-    CHECK(cudaEventRecord(begin));
-    for (int i = 0; i < launches; ++i) {
-      compute(direction, plan, s, buffers[next++ % buffers.size()]);
-    }
-    CHECK(cudaEventRecord(end));
-    CHECK(cudaEventSynchronize(end));
-    float milliseconds = 0;
-    CHECK(cudaEventElapsedTime(&milliseconds, begin, end));
-    if (repeat >= 0) seconds.push_back(milliseconds / 1000 / launches);
-  }
-  CHECK(cudaEventDestroy(begin));
-  CHECK(cudaEventDestroy(end));
-  std::sort(seconds.begin(), seconds.end());
-  return {seconds[seconds.size() / 2], seconds.front(), seconds.back()};
-}
-
-double tolerance(Precision precision) {
-  return precision == Precision::fp32 ? 1e-5 : precision == Precision::tf32 ? 1e-3 : 1e-2;
-}
 
 /// The plans to time: those of the rungs asked for, backward-weight in several splits.
 std::vector<Conv2dPlan> plans_of(Conv2dDirection direction, const Conv2dShape& s,
-                                 const std::vector<Conv2dPlan>& chosen, int least_rung,
+                                 const std::vector<Conv2dPlan>& chosen, const Options& options,
                                  int compute_capability) {
   std::vector<Conv2dPlan> plans = chosen;
   for (Conv2dPlan plan : all_conv2d_plans(direction, s, compute_capability)) {
-    if (plan.splits > 1 || static_cast<int>(plan.rung) + 1 < least_rung) continue;
+    if (options.quick || plan.splits > 1 || static_cast<int>(plan.rung) + 1 < options.least_rung)
+      continue;
     const bool split = direction == Conv2dDirection::backward_weight &&
                        plan.rung != Conv2dRung::direct && plan.rung != Conv2dRung::tiled;
     for (const int splits : split ? std::vector{4, 16, 64, 256} : std::vector{1}) {
@@ -201,106 +183,119 @@ std::vector<Conv2dPlan> plans_of(Conv2dDirection direction, const Conv2dShape& s
   return distinct;
 }
 
-/// Times every plan of every problem whose name holds `filter`.
-nlohmann::ordered_json run_all(int64_t batch, const std::string& filter, int least_rung,
-                               int compute_capability, int multiprocessors) {
+/// Whether the buffers fit, with a tenth left for scratch memory.
+bool fits_memory(const Conv2dShape& s) {
+  size_t free = 0, total = 0;
+  CHECK(cudaMemGetInfo(&free, &total));
+  const int64_t x = s.N * s.H * s.W * s.C, y = s.N * s.P * s.Q * s.K;
+  return 4 * (x + y + std::max(x, y)) + 2 * (x + y) < static_cast<int64_t>(total / 10 * 9);
+}
+
+/// Times every plan of the direction and appends a row for each.
+void run_direction(const Problem& problem, Conv2dDirection direction, const Options& options,
+                   int compute_capability, int multiprocessors, nlohmann::ordered_json& rows) {
   constexpr const char* words[] = {"fp32", "tf32", "bf16"};
   constexpr const char* directions[] = {"forward", "backward_input", "backward_weight"};
-  auto all = nlohmann::ordered_json::array();
-  std::printf("%-58s %-34s %10s %10s %10s %9s\n", "convolution", "plan", "median us", "min", "max",
-              "TFLOP/s");
-  for (const Problem& problem : problems(batch)) {
-    const Conv2dShape& s = problem.shape;
-    for (const auto direction : {Conv2dDirection::forward, Conv2dDirection::backward_input,
-                                 Conv2dDirection::backward_weight}) {
-      const std::string name = std::string(problem.network) + "/" +
-                               directions[static_cast<int>(direction)] + "/" + std::to_string(s.H) +
-                               "x" + std::to_string(s.C) + "_" + std::to_string(s.K) + "_" +
-                               std::to_string(s.R) + "_stride" + std::to_string(s.stride_h);
-      if (name.find(filter) == std::string::npos) continue;
-      const std::vector<Buffers> buffers = rotating(s);
-      const std::vector<float> expected = result(direction, Conv2dPlan{}, s, buffers[0]);
-      std::vector<Conv2dPlan> chosen;
-      for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16})
-        chosen.push_back(plan_conv2d(direction, s, compute_capability, multiprocessors, precision));
-      for (const Conv2dPlan& plan :
-           plans_of(direction, s, chosen, least_rung, compute_capability)) {
-        const double error = relative_error(result(direction, plan, s, buffers[0]), expected);
-        nlohmann::ordered_json row = {{"convolution", name},
-                                      {"network", problem.network},
-                                      {"direction", directions[static_cast<int>(direction)]},
-                                      {"N", s.N},
-                                      {"H", s.H},
-                                      {"C", s.C},
-                                      {"K", s.K},
-                                      {"R", s.R},
-                                      {"stride", s.stride_h},
-                                      {"precision", words[static_cast<int>(plan.precision)]},
-                                      {"plan", to_string(plan)},
-                                      {"error", error}};
-        for (const Conv2dPlan& choice : chosen)
-          if (to_string(choice) == to_string(plan)) row["chosen"] = true;
-        if (!(error < tolerance(plan.precision))) {
-          std::printf("%-58s %-34s wrong: error %g\n", name.c_str(), to_string(plan).c_str(),
-                      error);
-          row["wrong"] = true;
-          all.push_back(row);
-          continue;
-        }
-        const Times times = time_plan(direction, plan, s, buffers);
-        const double flops = 2.0 * static_cast<double>(s.N * s.P * s.Q * s.K) *
-                             static_cast<double>(s.R * s.S * s.C / s.groups);
-        row["median_seconds"] = times.median;
-        row["min_seconds"] = times.least;
-        row["max_seconds"] = times.most;
-        row["flops_per_second"] = flops / times.median;
-        std::printf("%-58s %-34s %10.1f %10.1f %10.1f %9.2f\n", name.c_str(),
-                    to_string(plan).c_str(), times.median * 1e6, times.least * 1e6,
-                    times.most * 1e6, flops / times.median / 1e12);
-        all.push_back(row);
-      }
-    }
+  const Conv2dShape& s = problem.shape;
+  const std::string extent = std::to_string(s.H) + (s.W == s.H ? "" : "x" + std::to_string(s.W));
+  const std::string name = std::string(problem.network) + "/" +
+                           directions[static_cast<int>(direction)] + "/" + extent + "x" +
+                           std::to_string(s.C) + "_" + std::to_string(s.K) + "_" +
+                           std::to_string(s.R) + "_stride" + std::to_string(s.stride_h);
+  if (name.find(options.filter) == std::string::npos) return;
+  if (!fits_memory(s)) {
+    std::printf("%4ld %-54s needs more memory than the GPU has\n", s.N, name.c_str());
+    return;
   }
-  return all;
+  const std::vector<Buffers> buffers = rotating(s);
+  const std::vector<float> expected = result(direction, Conv2dPlan{}, s, buffers[0]);
+  std::vector<Conv2dPlan> chosen;
+  for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16})
+    chosen.push_back(plan_conv2d(direction, s, compute_capability, multiprocessors, precision));
+  const bool weight = direction == Conv2dDirection::backward_weight;
+  const int64_t summands = weight ? s.N * s.P * s.Q : s.R * s.S * std::max(s.C, s.K);
+  for (const Conv2dPlan& plan : plans_of(direction, s, chosen, options, compute_capability)) {
+    const double error = relative_error(result(direction, plan, s, buffers[0]), expected);
+    nlohmann::ordered_json row = {{"convolution", name},
+                                  {"network", problem.network},
+                                  {"direction", directions[static_cast<int>(direction)]},
+                                  {"N", s.N},
+                                  {"H", s.H},
+                                  {"W", s.W},
+                                  {"C", s.C},
+                                  {"K", s.K},
+                                  {"R", s.R},
+                                  {"stride", s.stride_h},
+                                  {"precision", words[static_cast<int>(plan.precision)]},
+                                  {"plan", to_string(plan)},
+                                  {"error", error}};
+    for (const Conv2dPlan& choice : chosen)
+      if (to_string(choice) == to_string(plan)) row["chosen"] = true;
+    std::printf("%4ld %-54s %-34s", s.N, name.c_str(), to_string(plan).c_str());
+    if (error < tolerance(plan.precision, summands)) {
+      const Times times = time_launches(
+          buffers.size(),
+          [&](Cuda device, size_t turn) { compute(device, direction, plan, s, buffers[turn]); },
+          options.graph);
+      const double flops = 2.0 * static_cast<double>(s.N * s.P * s.Q * s.K) *
+                           static_cast<double>(s.R * s.S * s.C / s.groups);
+      row["median_seconds"] = times.median;
+      row["min_seconds"] = times.least;
+      row["max_seconds"] = times.most;
+      row["flops_per_second"] = flops / times.median;
+      std::printf(" %10.1f %10.1f %10.1f %9.2f\n", times.median * 1e6, times.least * 1e6,
+                  times.most * 1e6, flops / times.median / 1e12);
+    } else {
+      row["wrong"] = true;
+      std::printf(" wrong: error %g\n", error);
+    }
+    rows.push_back(row);
+  }
+}
+
+/// Times every plan of every problem whose name holds the filter.
+nlohmann::ordered_json run_all(const Options& options, int compute_capability,
+                               int multiprocessors) {
+  auto rows = nlohmann::ordered_json::array();
+  std::printf("%4s %-54s %-34s %10s %10s %10s %9s\n", "N", "convolution", "plan", "median us",
+              "min", "max", "TFLOP/s");
+  for (const int64_t batch : options.batches) {
+    std::vector<Problem> all = problems(batch);
+    if (!options.quick) add_res_unet(all, "res_unet_256x1600", batch, 1600);
+    for (const Problem& problem : all)
+      for (const auto direction : {Conv2dDirection::forward, Conv2dDirection::backward_input,
+                                   Conv2dDirection::backward_weight})
+        run_direction(problem, direction, options, compute_capability, multiprocessors, rows);
+  }
+  return rows;
 }
 
 }  // namespace
 }  // namespace fettle
 
 int main(int argc, char** argv) {
-  int64_t batch = 32;
-  std::string out, filter;
-  int least_rung = 3;
+  fettle::Options options;
   CLI::App program("Times every rung of the convolutions on a GPU");
-  program.add_option("--batch", batch, "Pictures")
+  program.add_option("--batch", options.batches, "Pictures; several batches one after another")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
-  program.add_option("--filter", filter, "Only convolutions whose name holds this text");
-  program.add_option("--least-rung", least_rung, "The lowest rung of the ladder that is timed")
+  program.add_option("--filter", options.filter, "Only convolutions whose name holds this text");
+  program
+      .add_option("--least-rung", options.least_rung, "The lowest rung of the ladder that is timed")
       ->check(CLI::Range(1, 6))
       ->capture_default_str();
-  program.add_option("--out", out, "JSON file to write");
+  program.add_flag("--quick", options.quick,
+                   "Only square pictures, and the plans that plan_conv2d() chooses");
+  program.add_flag("--graph", options.graph, "Time the replay of CUDA graphs");
+  program.add_option("--out", options.out, "JSON file to write");
   CLI11_PARSE(program, argc, argv);
-  cudaDeviceProp properties;
-  int count = 0, driver = 0;
-  if (cudaGetDeviceCount(&count) != cudaSuccess || count == 0) {
-    std::fprintf(stderr, "bench_conv2d_cuda: there is no GPU here, so there is nothing to time\n");
-    return 1;
-  }
-  fettle::check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
-  cudaDriverGetVersion(&driver);
   try {
-    nlohmann::ordered_json report = {{"gpu", properties.name},
-                                     {"cuda_driver", driver},
-                                     {"multiprocessors", properties.multiProcessorCount},
-                                     {"batch", batch}};
+    nlohmann::ordered_json report = fettle::gpu_report("bench_conv2d_cuda");
+    report["graph"] = options.graph;
     report["convolutions"] =
-        fettle::run_all(batch, filter, least_rung, properties.major * 10 + properties.minor,
-                        properties.multiProcessorCount);
-    if (!out.empty() && !(std::ofstream(out) << report.dump(1) << "\n")) {
-      std::fprintf(stderr, "bench_conv2d_cuda: '%s' cannot be written\n", out.c_str());
+        fettle::run_all(options, report["compute_capability"], report["multiprocessors"]);
+    if (!options.out.empty() && !fettle::write_report("bench_conv2d_cuda", options.out, report))
       return 1;
-    }
   } catch (const fettle::CudaError& error) {
     std::fprintf(stderr, "bench_conv2d_cuda: %s\n", error.what());
     return 1;

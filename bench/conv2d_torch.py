@@ -1,28 +1,33 @@
 """Times cuDNN, through PyTorch, on the convolutions that bench_conv2d_cuda timed, on the same GPU,
-and prints both: channels_last, cuDNN's own search (benchmark mode), fp32, tf32 and bf16.
+and prints both: channels_last, fp32, tf32 and bf16. cuDNN's own search (benchmark mode) measures
+what its heuristics propose, the first of them included, and takes the quickest. The plain 1x1
+convolutions are also products of two matrices: these are timed by cuBLASLt, too.
 
     bench_conv2d_cuda --batch 32 --out ours.json
     python3 bench/conv2d_torch.py ours.json --out cudnn.json
 
-The ratio is cuDNN's median time over that of our quickest plan of the same precision: above 1,
-fettle is faster; `chosen` is the same for the plan that plan_conv2d() picks. In bf16 ours reads and writes
-fp32 and rounds on the way, within the time; cuDNN's tensors are bf16 already. Buffers rotate through
-more than the second-level cache in both. The limits are measured at the end: a copy on the GPU, and
-a product of two matrices of 8192x8192.
+The ratio is the median time of the quicker of both libraries over that of our quickest plan of the
+same precision: above 1, fettle is faster; `chosen` is the same for the plan that plan_conv2d()
+picks. In bf16 activations are bf16 in both; ours has weights and their gradients in fp32 and rounds
+them within the time. Buffers rotate through more than the second-level cache in both, and where ours
+replayed CUDA graphs (--graph), so does this. The limits are measured at the end: a copy on the GPU,
+and a product of two matrices of 8192x8192.
 """
 import argparse
 import collections
 import json
 import math
 import statistics
+import time
 
 import torch
 
 BUDGET = 0.03  # seconds a case
 
 
-def time_calls(calls):
-    """Seconds of a call: the calls take turns, timed by CUDA events; the median."""
+def time_calls(calls, graph=False):
+    """Seconds of a call: the calls take turns, timed by CUDA events; median, least, most. A graph
+    has each of them once."""
     for call in calls[:3]:
         call()
     torch.cuda.synchronize()
@@ -33,39 +38,84 @@ def time_calls(calls):
     torch.cuda.synchronize()
     one = begin.elapsed_time(end) / 1000
     launches = max(1, min(8, int(0.001 / one)))
+    if graph:
+        captured, launches = torch.cuda.CUDAGraph(), len(calls)
+        with torch.cuda.graph(captured):
+            for call in calls:
+                call()
     repeats = max(3, min(21, int(BUDGET / (one * launches))))
     seconds, turn = [], 0
-    for _ in range(repeats):
+    for repeat in range(-2, repeats):  # two to warm up
         begin.record()
-        for _ in range(launches):
-            calls[turn % len(calls)]()
-            turn += 1
+        if graph:
+            captured.replay()
+        else:
+            for _ in range(launches):
+                calls[turn % len(calls)]()
+                turn += 1
         end.record()
         torch.cuda.synchronize()
-        seconds.append(begin.elapsed_time(end) / 1000 / launches)
-    return statistics.median(seconds)
+        if repeat >= 0:
+            seconds.append(begin.elapsed_time(end) / 1000 / launches)
+    return statistics.median(seconds), min(seconds), max(seconds)
+
+
+def use(precision):
+    """The type of the tensors; tf32 multiplies fp32."""
+    allowed = precision != "fp32"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
+    return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+def extents(row):
+    """n, h, w, c, k, r, stride, and the output's p, q."""
+    n, h, c, k, r, stride = (row[key] for key in ("N", "H", "C", "K", "R", "stride"))
+    w = row.get("W", h)
+    p, q = ((extent + 2 * (r // 2) - r) // stride + 1 for extent in (h, w))
+    return n, h, w, c, k, r, stride, p, q
+
+
+def sets(row, dtype):
+    """How many buffers exceed the second-level cache."""
+    n, h, w, c, k, r, _, p, q = extents(row)
+    size = dtype.itemsize * (n * h * w * c + n * p * q * k + k * r * r * c)
+    return range(max(1, min(512, (256 << 20) // size + 1)))
 
 
 def convolution(row, precision):
     """Functions that compute the row's convolution, each on buffers of its own."""
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "fp32"
-    n, h, c, k, r, stride = (row[key] for key in ("N", "H", "C", "K", "R", "stride"))
-    pad = r // 2
-    p = (h + 2 * pad - r) // stride + 1
-    last = torch.channels_last
-    size = dtype.itemsize * (n * h * h * c + n * p * p * k + k * r * r * c)
-    calls = []
-    for _ in range(max(1, min(64, (256 << 20) // size + 1))):
-        x = torch.randn(n, c, h, h, device="cuda", dtype=dtype).to(memory_format=last)
-        w = torch.randn(k, c, r, r, device="cuda", dtype=dtype).to(memory_format=last)
-        y = torch.randn(n, k, p, p, device="cuda", dtype=dtype).to(memory_format=last)
+    dtype, last = use(precision), torch.channels_last
+    n, h, w, c, k, r, stride, p, q = extents(row)
+    pad, calls = r // 2, []
+    for _ in sets(row, dtype):
+        x = torch.randn(n, c, h, w, device="cuda", dtype=dtype).to(memory_format=last)
+        f = torch.randn(k, c, r, r, device="cuda", dtype=dtype).to(memory_format=last)
         if row["direction"] == "forward":
-            calls.append(lambda x=x, w=w: torch.conv2d(x, w, None, stride, pad))
+            calls.append(lambda x=x, f=f: torch.conv2d(x, f, None, stride, pad))
+            continue
+        y = torch.randn(n, k, p, q, device="cuda", dtype=dtype).to(memory_format=last)
+        wanted = [row["direction"] == word for word in ("backward_input", "backward_weight", "")]
+        calls.append(lambda x=x, f=f, y=y: torch.ops.aten.convolution_backward(
+            y, x, f, None, [stride] * 2, [pad] * 2, [1, 1], False, [0, 0], 1, wanted))
+    return calls
+
+
+def product(row, precision):
+    """The same for a 1x1 convolution as a product of matrices; pixels are rows."""
+    dtype = use(precision)
+    n, h, w, c, k, *_ = extents(row)
+    calls = []
+    for _ in sets(row, dtype):
+        x = torch.randn(n * h * w, c, device="cuda", dtype=dtype)
+        f = torch.randn(k, c, device="cuda", dtype=dtype)
+        if row["direction"] == "forward":
+            calls.append(lambda x=x, f=f: x @ f.t())
+            continue
+        y = torch.randn(n * h * w, k, device="cuda", dtype=dtype)
+        if row["direction"] == "backward_input":
+            calls.append(lambda f=f, y=y: y @ f)
         else:
-            wanted = [row["direction"] == word for word in ("backward_input", "backward_weight", "")]
-            calls.append(lambda x=x, w=w, y=y: torch.ops.aten.convolution_backward(
-                y, x, w, None, [stride] * 2, [pad] * 2, [1, 1], False, [0, 0], 1, wanted))
+            calls.append(lambda x=x, y=y: y.t() @ x)
     return calls
 
 
@@ -73,12 +123,12 @@ def limits():
     found = {}
     a = torch.empty(1 << 28, device="cuda")
     b = torch.randn(1 << 28, device="cuda")
-    found["copy_bytes_per_second"] = 2 * a.numel() * 4 / time_calls([lambda: a.copy_(b)])
+    found["copy_bytes_per_second"] = 2 * a.numel() * 4 / time_calls([lambda: a.copy_(b)])[0]
     for precision in ("fp32", "tf32", "bf16"):
-        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        torch.backends.cuda.matmul.allow_tf32 = precision != "fp32"
+        dtype = use(precision)
         x, y = (torch.randn(8192, 8192, device="cuda", dtype=dtype) for _ in range(2))
-        found[f"matmul_{precision}_flops_per_second"] = 2 * 8192 ** 3 / time_calls([lambda: x @ y])
+        seconds = time_calls([lambda: x @ y])[0]
+        found[f"matmul_{precision}_flops_per_second"] = 2 * 8192 ** 3 / seconds
     return found
 
 
@@ -90,42 +140,62 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("ours", help="JSON of bench_conv2d_cuda")
 parser.add_argument("--out", help="JSON file to write")
 parser.add_argument("--precisions", nargs="+", default=["fp32", "tf32", "bf16"])
+parser.add_argument("--search", type=int, default=10,
+                    help="how many of the heuristics' proposals cuDNN's search measures; 0: all")
 arguments = parser.parse_args()
 torch.backends.cudnn.benchmark = True
+torch.backends.cudnn.benchmark_limit = arguments.search
+torch.backends.cuda.preferred_blas_library("cublaslt")
 with open(arguments.ours) as file:
     report = json.load(file)
 by_case = collections.defaultdict(list)
 for row in report["convolutions"]:
     if not row.get("wrong"):
-        by_case[row["convolution"]].append(row)
-result = {"gpu": torch.cuda.get_device_name(0), "torch": torch.__version__,
-          "cudnn": torch.backends.cudnn.version(), "batch": report["batch"], "limits": limits(),
+        by_case[row["convolution"], row["N"]].append(row)
+graph = report.get("graph", False)
+result = {"gpu": torch.cuda.get_device_name(0), "driver": report.get("driver"),
+          "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "torch": torch.__version__,
+          "cudnn": torch.backends.cudnn.version(), "graph": graph, "limits": limits(),
           "convolutions": []}
-print(f"{'convolution':52} precision  cudnn us  ours us  ratio chosen  plan")
+print(f"{'N':>4} {'convolution':52} precision  cudnn us cublaslt  ours us  ratio chosen  plan")
 ratios = collections.defaultdict(list)
-for name, rows in by_case.items():
+for (name, n), rows in by_case.items():
     for precision in arguments.precisions:
         mine = [row for row in rows if row["precision"] == precision]
         if not mine:
             continue
-        theirs = time_calls(convolution(mine[0], precision))
         best = min(mine, key=lambda row: row["median_seconds"])
         chosen = next((row for row in mine if row.get("chosen")), None)
-        ratio = theirs / best["median_seconds"]
-        chosen_ratio = theirs / chosen["median_seconds"] if chosen else math.nan
-        network, direction = best["network"], best["direction"]
-        ratios[network, direction, precision].append((ratio, chosen_ratio))
-        result["convolutions"].append({"convolution": name, "precision": precision,
-                                       "cudnn_seconds": theirs, "ratio": ratio,
-                                       "best_plan": best["plan"], "chosen_ratio": chosen_ratio})
-        print(f"{name:52} {precision:9} {theirs * 1e6:9.1f} {best['median_seconds'] * 1e6:8.1f} "
-              f"{ratio:6.2f} {chosen_ratio:6.2f}  {best['plan']}")
-print(f"{'network':10} {'direction':16} precision cases  ratio: geomean    min    max"
+        case = {"convolution": name, "N": n, "precision": precision}
+        theirs, column = [], f"{'':8}"
+        try:
+            for library, calls in (("cudnn", convolution), ("cublaslt", product)):
+                if library == "cublaslt" and (best["R"] > 1 or best["stride"] > 1):
+                    continue
+                median, least, most = time_calls(calls(best, precision), graph)
+                theirs.append(median)
+                case[library + "_seconds"] = median
+                case[library + "_min_seconds"], case[library + "_max_seconds"] = least, most
+                if library == "cublaslt":
+                    column = f"{median * 1e6:8.1f}"
+        except torch.cuda.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            print(f"{n:4} {name:52} {precision:9} needs more memory than the GPU has")
+            continue
+        ratio = min(theirs) / best["median_seconds"]
+        chosen_ratio = min(theirs) / chosen["median_seconds"] if chosen else math.nan
+        ratios[best["network"], best["direction"], n, precision].append((ratio, chosen_ratio))
+        case.update(ratio=ratio, best_plan=best["plan"], chosen_ratio=chosen_ratio)
+        result["convolutions"].append(case)
+        print(f"{n:4} {name:52} {precision:9} {theirs[0] * 1e6:9.1f} {column} "
+              f"{best['median_seconds'] * 1e6:8.1f} {ratio:6.2f} {chosen_ratio:6.2f}  "
+              f"{best['plan']}")
+print(f"{'network':16} {'direction':16} {'N':>4} precision cases  ratio: geomean    min    max"
       "   chosen: geomean")
-for (network, direction, precision), pairs in ratios.items():
+for (network, direction, n, precision), pairs in ratios.items():
     best = [ratio for ratio, _ in pairs]
     picked = [ratio for _, ratio in pairs if not math.isnan(ratio)]
-    print(f"{network:10} {direction:16} {precision:9} {len(pairs):5} {geomean(best):15.2f} "
+    print(f"{network:16} {direction:16} {n:4} {precision:9} {len(pairs):5} {geomean(best):15.2f} "
           f"{min(best):6.2f} {max(best):6.2f} {geomean(picked):17.2f}")
 for name, value in result["limits"].items():
     print(f"{name} {value / 1e12:.2f}e12")

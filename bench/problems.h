@@ -1,5 +1,5 @@
 // The convolutions that every benchmark goes through: those of ResNet50 (224x224) and Res-UNet
-// (256x256x1).
+// (256x256x1, and on a GPU 256x1600x1).
 #pragma once
 
 #include <array>
@@ -15,67 +15,85 @@ struct Problem {
   Conv2dShape shape;
 };
 
-/// A square convolution with PyTorch's padding of half the kernel.
-inline Conv2dShape square(int64_t n, int64_t extent, int64_t C, int64_t K, int64_t kernel,
-                          int64_t stride) {
-  const int64_t pad = kernel / 2, out = (extent + 2 * pad - kernel) / stride + 1;
+/// A convolution by a square kernel with PyTorch's padding of half of it.
+inline Conv2dShape padded(int64_t n, int64_t height, int64_t width, int64_t C, int64_t K,
+                          int64_t kernel, int64_t stride) {
+  const int64_t pad = kernel / 2;
+  const auto out = [&](int64_t extent) { return (extent + 2 * pad - kernel) / stride + 1; };
   return {.N = n,
-          .H = extent,
-          .W = extent,
+          .H = height,
+          .W = width,
           .C = C,
           .K = K,
           .R = kernel,
           .S = kernel,
-          .P = out,
-          .Q = out,
+          .P = out(height),
+          .Q = out(width),
           .stride_h = stride,
           .stride_w = stride,
           .pad_top = pad,
           .pad_left = pad};
 }
 
-/// Every distinct convolution of both networks at that batch size.
-inline std::vector<Problem> problems(int64_t n) {
-  std::vector<Problem> all;
-  const auto add = [&](const char* network, const Conv2dShape& s) {
-    const auto numbers = [](const Conv2dShape& t) {
-      return std::array{t.H, t.C, t.K, t.R, t.stride_h};
-    };
-    for (const Problem& other : all)
-      if (network == std::string_view(other.network) && numbers(other.shape) == numbers(s)) return;
-    all.push_back({network, s});
+/// Appends a network's convolution unless an equal one is there.
+inline void add_problem(std::vector<Problem>& all, const char* network, const Conv2dShape& s) {
+  const auto numbers = [](const Conv2dShape& t) {
+    return std::array{t.H, t.W, t.C, t.K, t.R, t.stride_h};
   };
-  add("resnet50", square(n, 224, 3, 64, 7, 2));
+  for (const Problem& other : all)
+    if (network == std::string_view(other.network) && numbers(other.shape) == numbers(s)) return;
+  all.push_back({network, s});
+}
+
+/// Every distinct convolution of ResNet50 with n pictures.
+inline void add_resnet50(std::vector<Problem>& all, int64_t n) {
+  const auto add = [&](int64_t extent, int64_t C, int64_t K, int64_t kernel, int64_t stride) {
+    add_problem(all, "resnet50", padded(n, extent, extent, C, K, kernel, stride));
+  };
+  add(224, 3, 64, 7, 2);
   int64_t in = 64, extent = 56;
   for (int64_t width : {64, 128, 256, 512}) {
     const int64_t stride = width == 64 ? 1 : 2, down = extent / stride;
-    add("resnet50", square(n, extent, in, width, 1, 1));
-    add("resnet50", square(n, extent, width, width, 3, stride));
-    add("resnet50", square(n, down, width, 4 * width, 1, 1));
-    add("resnet50", square(n, extent, in, 4 * width, 1, stride));
-    add("resnet50", square(n, down, 4 * width, width, 1, 1));
-    if (stride == 2) add("resnet50", square(n, down, width, width, 3, 1));
+    add(extent, in, width, 1, 1);
+    add(extent, width, width, 3, stride);
+    add(down, width, 4 * width, 1, 1);
+    add(extent, in, 4 * width, 1, stride);
+    add(down, 4 * width, width, 1, 1);
+    if (stride == 2) add(down, width, width, 3, 1);
     in = 4 * width;
     extent = down;
   }
-  add("res_unet", square(n, 256, 1, 16, 3, 1));
-  add("res_unet", square(n, 256, 16, 16, 3, 1));
-  in = 16;
-  extent = 128;
+}
+
+/// Every distinct convolution of Res-UNet with n pictures of 256 rows.
+inline void add_res_unet(std::vector<Problem>& all, const char* network, int64_t n,
+                         int64_t columns) {
+  const auto add = [&](int64_t height, int64_t C, int64_t K, int64_t kernel) {
+    add_problem(all, network, padded(n, height, columns * height / 256, C, K, kernel, 1));
+  };
+  add(256, 1, 16, 3);
+  add(256, 16, 16, 3);
+  int64_t in = 16, extent = 128;
   for (int64_t width : {32, 64, 128, 256}) {  // down
-    add("res_unet", square(n, extent, in, width, 1, 1));
-    add("res_unet", square(n, extent, width, width, 3, 1));
+    add(extent, in, width, 1);
+    add(extent, width, width, 3);
     in = width;
     extent /= 2;
   }
   extent = 32;
   for (int64_t width : {128, 64, 32, 16}) {  // up: the skip has as many channels as the block
-    const int64_t joined = 2 * width + width;
-    add("res_unet", square(n, extent, joined, width, 1, 1));
-    add("res_unet", square(n, extent, width, width, 3, 1));
+    add(extent, 3 * width, width, 1);
+    add(extent, width, width, 3);
     extent *= 2;
   }
-  add("res_unet", square(n, 256, 16, 4, 1, 1));
+  add(256, 16, 4, 1);
+}
+
+/// Every distinct convolution of both networks at that batch size.
+inline std::vector<Problem> problems(int64_t n) {
+  std::vector<Problem> all;
+  add_resnet50(all, n);
+  add_res_unet(all, "res_unet", n, 256);
   return all;
 }
 

@@ -55,14 +55,14 @@ std::string load_average() {
   return text;
 }
 
+}  // namespace
+
 std::string now() {
   char text[32];
   const std::time_t time = std::time(nullptr);
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&time));
   return text;
 }
-
-}  // namespace
 
 BenchOptions bench_options(const std::string& about, int argc, char** argv) {
   BenchOptions o;
@@ -144,13 +144,16 @@ void Report::add(const std::string& group, const std::string& name, double work,
 }
 
 int Report::finish() const {
-  if (options_.out.empty()) return 0;
-  const std::string part = options_.out + ".part";
-  if (std::ofstream(part) << json_.dump(1) << "\n" &&
-      !std::rename(part.c_str(), options_.out.c_str()))
-    return 0;
-  std::fprintf(stderr, "%s: '%s' cannot be written\n", program_.c_str(), options_.out.c_str());
-  return 1;
+  return options_.out.empty() || write_report(program_, options_.out, json_) ? 0 : 1;
+}
+
+bool write_report(const std::string& program, const std::string& path,
+                  const nlohmann::ordered_json& report) {
+  const std::string part = path + ".part";
+  if (std::ofstream(part) << report.dump(1) << "\n" && !std::rename(part.c_str(), path.c_str()))
+    return true;
+  std::fprintf(stderr, "%s: '%s' cannot be written\n", program.c_str(), path.c_str());
+  return false;
 }
 
 double relative_error(std::span<const float> a, std::span<const float> b) {
@@ -171,10 +174,10 @@ void require_equal(const std::string& name, std::span<const float> result,
   std::exit(1);
 }
 
-std::vector<float> random_values(int64_t count, float low, float high) {
+std::vector<float> random_values(int64_t count, float low, float high, uint64_t seed) {
   std::vector<float> values(static_cast<size_t>(count));
   for (size_t i = 0; i < values.size(); i += 4) {
-    const Philox4 words = philox4x32({.seed = 1}, i / 4);
+    const Philox4 words = philox4x32({.seed = seed}, i / 4);
     for (size_t j = i; j < std::min(i + 4, values.size()); ++j)
       values[j] = low + (high - low) * unit_float(words.v[j - i]);
   }

@@ -63,7 +63,15 @@ double relative_error(std::span<const float> a, std::span<const float> b);
 void require_equal(const std::string& name, std::span<const float> result,
                    std::span<const float> expected, double limit);
 
-/// `count` numbers in [low, high), always the same.
-std::vector<float> random_values(int64_t count, float low = -1, float high = 1);
+/// `count` numbers in [low, high), always the same for a seed.
+std::vector<float> random_values(int64_t count, float low = -1, float high = 1, uint64_t seed = 1);
+
+/// The time in UTC, "2026-11-26T01:38:03Z".
+std::string now();
+
+/// Writes a report; the file is there whole or not at all. Says so and returns false when it cannot
+/// be written.
+bool write_report(const std::string& program, const std::string& path,
+                  const nlohmann::ordered_json& report);
 
 }  // namespace fettle

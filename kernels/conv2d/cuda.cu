@@ -7,6 +7,8 @@
 #include "kernels/conv2d/cuda_bf16.h"
 #include "kernels/conv2d/cuda_wgmma.h"
 #include "kernels/conv2d/filters_transposed.cuh"
+#include "kernels/conv2d/plan_table.h"
+#include "kernels/conv2d/quickest_plan.cuh"
 #include "kernels/conv2d/splits.cuh"
 
 namespace fettle {
@@ -65,14 +67,25 @@ bool by_tensor_maps(const Conv2dPlan& plan, const float* a, const float* b) {
   return plan.rung == Conv2dRung::wgmma && in_vectors(a, b);
 }
 
-/// fp32 in memory is multiplied as such or in tf32; bf16 asks for bf16.
-template <class T>
-Conv2dPlan planned(Conv2dDirection direction, const Conv2dShape& shape) {
-  const GpuInfo gpu = gpu_info();
+/// The plan of the table, or plan_conv2d's; with tuning on, the quickest of those that run(plan)
+/// computes the convolution with. fp32 in memory is multiplied as such or in tf32; bf16 asks for
+/// bf16.
+template <class T, class Run>
+Conv2dPlan planned(Conv2dDirection direction, const Conv2dShape& shape, Cuda device,
+                   const Run& run) {
   const Precision precision = std::is_same_v<T, bf16>              ? Precision::bf16
                               : gpu_precision() == Precision::fp32 ? Precision::fp32
                                                                    : Precision::tf32;
-  return plan_conv2d(direction, shape, gpu.compute_capability, gpu.multiprocessors, precision);
+  if (const auto known = known_conv2d_plan(direction, shape, precision)) return *known;
+  const GpuInfo gpu = gpu_info();
+  const Conv2dPlan chosen =
+      plan_conv2d(direction, shape, gpu.compute_capability, gpu.multiprocessors, precision);
+  if (!conv2d_tuning()) return chosen;
+  const Conv2dPlan best = quickest_plan(
+      conv2d_plans_to_time(direction, shape, precision, chosen, gpu.compute_capability), device,
+      run);
+  set_known_conv2d_plan(direction, shape, precision, best);
+  return best;
 }
 
 }  // namespace
@@ -163,20 +176,26 @@ void conv2d_backward_weight(Cuda device, const Conv2dPlan& plan, const Conv2dSha
 template <class T>
 void conv2d_forward(Cuda device, const Conv2dShape& shape, const T* x, const float* w,
                     const float* bias, Epilogue epilogue, T* y) {
-  conv2d_forward(device, planned<T>(Conv2dDirection::forward, shape), shape, x, w, bias, epilogue,
-                 y);
+  const auto run = [&](const Conv2dPlan& plan) {
+    conv2d_forward(device, plan, shape, x, w, bias, epilogue, y);
+  };
+  run(planned<T>(Conv2dDirection::forward, shape, device, run));
 }
 template <class T>
 void conv2d_backward_input(Cuda device, const Conv2dShape& shape, const T* dy, const float* w,
                            T* dx) {
-  conv2d_backward_input(device, planned<T>(Conv2dDirection::backward_input, shape), shape, dy, w,
-                        dx);
+  const auto run = [&](const Conv2dPlan& plan) {
+    conv2d_backward_input(device, plan, shape, dy, w, dx);
+  };
+  run(planned<T>(Conv2dDirection::backward_input, shape, device, run));
 }
 template <class T>
 void conv2d_backward_weight(Cuda device, const Conv2dShape& shape, const T* dy, const T* x,
                             float* dw) {
-  conv2d_backward_weight(device, planned<T>(Conv2dDirection::backward_weight, shape), shape, dy, x,
-                         dw);
+  const auto run = [&](const Conv2dPlan& plan) {
+    conv2d_backward_weight(device, plan, shape, dy, x, dw);
+  };
+  run(planned<T>(Conv2dDirection::backward_weight, shape, device, run));
 }
 
 #define FETTLE_CONV2D(T)                                                                       \

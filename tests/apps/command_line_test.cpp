@@ -156,6 +156,28 @@ TEST_F(CommandLine, AGpuChangesNothingButTheDevice) {
   expect_refused(fettle_with_gpu("evaluate {}/gpu --data {}/data --device gpu"), {"cuda:N"});
 }
 
+TEST_F(CommandLine, ConvolutionPlansAreTimedOnceAndKept) {
+  const std::string arguments =
+      "train --model tyre_cnn --data {}/data --image-size 8 --batch-size 4 --validation-split 0.5 "
+      "--epochs 1 --conv-plans {}/plans.txt --device ";
+  expect_refused(fettle(arguments + "cpu --out {}/a"), {"--conv-plans", "--device cuda"});
+  const Outcome first = fettle_with_gpu(arguments + "cuda --out {}/b");
+  ASSERT_EQ(first.code, 0) << first.err;
+  const std::string plans = content(path("plans.txt"));
+  EXPECT_TRUE(plans.starts_with("fettle convolution plans, SIMT executor\nbackward_")) << plans;
+  // Whatever was quickest, the next run does the same with it, and times nothing anew.
+  ASSERT_EQ(fettle_with_gpu(arguments + "cuda --out {}/c").code, 0);
+  EXPECT_EQ(content(path("plans.txt")), plans);
+
+  const auto refused = [&](const std::string& text, const std::string& why) {
+    std::ofstream(path("plans.txt")) << text;
+    expect_refused(fettle_with_gpu(arguments + "cuda --out {}/d"), {path("plans.txt"), why});
+  };
+  refused("", "another GPU");
+  refused("fettle convolution plans, NVIDIA H200\n", "another GPU");
+  refused(plans + "forward N1: direct\n", "no plan");
+}
+
 TEST_F(CommandLine, APrecisionIsForGpusAndKeptInTheRun) {
   const std::string arguments =
       "train --model tyre_cnn --data {}/data --image-size 16 --batch-size 4 --validation-split "

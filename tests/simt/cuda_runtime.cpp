@@ -3,6 +3,7 @@
 // beside a GPU.
 #include <sys/mman.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -91,10 +92,15 @@ cudaError_t failed(cudaError_t error) {
   return last_error = error;
 }
 
-// A stream and an event need an address and nothing else, as all work is done at once.
-char handles[2];
+// A stream needs an address and nothing else, as all work is done at once.
+char stream_handle;
 
 }  // namespace
+
+/// When it was recorded.
+struct CUevent_st {
+  std::chrono::steady_clock::time_point time;
+};
 
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = 1;
@@ -186,7 +192,7 @@ cudaError_t cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t) {
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = reinterpret_cast<cudaStream_t>(&handles[0]);
+  *stream = reinterpret_cast<cudaStream_t>(&stream_handle);
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t) {
@@ -199,10 +205,11 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
   return cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  *event = reinterpret_cast<cudaEvent_t>(&handles[1]);
+  *event = new CUevent_st;
   return cudaSuccess;
 }
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) {
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+  event->time = std::chrono::steady_clock::now();
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t) {
@@ -211,7 +218,12 @@ cudaError_t cudaEventSynchronize(cudaEvent_t) {
 cudaError_t cudaEventQuery(cudaEvent_t) {
   return cudaSuccess;
 }
-cudaError_t cudaEventDestroy(cudaEvent_t) {
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
+  *milliseconds = std::chrono::duration<float, std::milli>(end->time - begin->time).count();
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
   return cudaSuccess;
 }
 
