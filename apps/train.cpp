@@ -130,6 +130,8 @@ void train(TrainOptions o) {
   require(task == Task::segmentation || o.crop.height == 0,
           "--crop is for models that draw masks; ", o.model, " looks at whole pictures");
   const Device device = choose_device(o.device);
+  require(!o.cuda_graph || device.is_cuda(), "--cuda-graph is for a GPU, not for ",
+          to_string(device));
   Training t{task, {}, {}};
   std::tie(t.train, t.validation) = read_data(o, task);
   print_data(o, t);
@@ -181,7 +183,8 @@ void train(TrainOptions o) {
             write_checkpoint(run.checkpoint(), state);
             write_history(run.history(), trainer->history());
           },
-      .interrupted = [] { return stop_requested != 0; }};
+      .interrupted = [] { return stop_requested != 0; },
+      .cuda_graph = o.cuda_graph};
   add_measures(o, t, fit_options);
   trainer.emplace(model.function(), tensors, loss_of(o, t), *optimizer,
                   callbacks(o, t.validates(), *optimizer, tensors, *model.layer), fit_options);

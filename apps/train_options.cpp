@@ -149,6 +149,9 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
   add_transfer_options(command, o.transfer);
   add_threads(command);
   add_device(command, o.device);
+  command.add_flag("--cuda-graph", o.cuda_graph,
+                   "On a GPU: start each training step as a whole instead of kernel by kernel; the "
+                   "same bits");
 }
 
 void take_from_run(TrainOptions& o, const RunConfig& config) {

@@ -33,7 +33,7 @@ struct TrainOptions {
   int64_t early_stopping = 5;
   uint64_t seed = 123;
   std::string device = "auto";
-  bool cache = false, skip_broken = false, resume = false;
+  bool cache = false, skip_broken = false, resume = false, cuda_graph = false;
   bool epochs_given = false;  // so that they count in a resumed run, too
 
   /// Calls f(name, value) for each option that a resumed run takes from its run folder.

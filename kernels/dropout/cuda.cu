@@ -8,11 +8,14 @@ namespace {
 struct Dropout {
   float rate, scale;
   RandomKey key;
+  const int32_t* step;
   const float* x;
   float* y;
   template <int V>
   __device__ void at(int64_t i) const {
-    const Philox4 words = philox4x32(key, static_cast<uint64_t>(i) / 4);
+    RandomKey now = key;
+    if (step) now.step = static_cast<uint32_t>(*step);
+    const Philox4 words = philox4x32(now, static_cast<uint64_t>(i) / 4);
     auto value = load_vec<V>(x + i);
     for (int k = 0; k < V; ++k) {
       value[k] = unit_float(words.v[(i + k) % 4]) >= rate ? value[k] * scale : 0.0f;
@@ -23,8 +26,9 @@ struct Dropout {
 
 }  // namespace
 
-void dropout(Cuda device, int64_t n, float rate, RandomKey key, const float* x, float* y) {
-  elementwise("dropout", device, n, Dropout{rate, 1.0f / (1.0f - rate), key, x, y}, x, y);
+void dropout(Cuda device, int64_t n, float rate, RandomKey key, const float* x, float* y,
+             const int32_t* step) {
+  elementwise("dropout", device, n, Dropout{rate, 1.0f / (1.0f - rate), key, step, x, y}, x, y);
 }
 
 }  // namespace fettle

@@ -12,9 +12,13 @@
 
 namespace fettle {
 
-/// Forward with x, backward with dy in its place: the map is the same. 0 <= rate < 1.
-void dropout(Cpu, int64_t n, float rate, RandomKey key, const float* x, float* y);
-void dropout(Cuda, int64_t n, float rate, RandomKey key, const float* x, float* y);
-void dropout(Reference, int64_t n, float rate, RandomKey key, const float* x, float* y);
+/// Forward with x, backward with dy in its place: the map is the same. 0 <= rate < 1. Where `step`
+/// is not nullptr, the key's step is read from there (a CUDA graph stays, its steps go on).
+void dropout(Cpu, int64_t n, float rate, RandomKey key, const float* x, float* y,
+             const int32_t* step = nullptr);
+void dropout(Cuda, int64_t n, float rate, RandomKey key, const float* x, float* y,
+             const int32_t* step = nullptr);
+void dropout(Reference, int64_t n, float rate, RandomKey key, const float* x, float* y,
+             const int32_t* step = nullptr);
 
 }  // namespace fettle

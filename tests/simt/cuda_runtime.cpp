@@ -5,8 +5,11 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <vector>
 
 #include "tests/simt/cuda_runtime_api.h"
 #include "tests/simt/state.h"
@@ -91,10 +94,40 @@ cudaError_t failed(cudaError_t error) {
   return last_error = error;
 }
 
-// A stream and an event need an address and nothing else, as all work is done at once.
-char handles[2];
+// An event needs an address and nothing else, as all work is done at once.
+char event;
+
+int captures = 0;  // under way
 
 }  // namespace
+
+struct CUgraph_st {
+  std::vector<std::function<void()>> work;
+};
+struct CUgraphExec_st : CUgraph_st {};
+
+struct CUstream_st {
+  std::optional<CUgraph_st> captured;
+  bool valid = true;  // the capture
+};
+
+namespace {
+
+/// What a captured stream cannot do.
+cudaError_t not_captured(cudaStream_t stream) {
+  if (!stream || !stream->captured) return cudaSuccess;
+  stream->valid = false;
+  return failed(cudaErrorStreamCaptureUnsupported);
+}
+
+}  // namespace
+
+bool simt::keep(void* stream, const std::function<void()>& work) {
+  auto* s = static_cast<cudaStream_t>(stream);
+  if (!s || !s->captured) return false;
+  s->captured->work.push_back(work);
+  return true;
+}
 
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = 1;
@@ -141,6 +174,7 @@ cudaError_t cudaMalloc(void** p, size_t bytes) {
   return cudaSuccess;
 }
 cudaError_t cudaFree(void* p) {
+  if (captures > 0) return failed(cudaErrorStreamCaptureUnsupported);
   if (!p) return cudaSuccess;
   const std::scoped_lock lock(simt::heap().mutex);
   if (!simt::heap().give(static_cast<std::byte*>(p))) {
@@ -175,35 +209,77 @@ cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind)
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
-                            cudaStream_t) {
-  return cudaMemcpy(to, from, bytes, kind);
+                            cudaStream_t stream) {
+  const auto copy = [=] { cudaMemcpy(to, from, bytes, kind); };
+  if (!simt::keep(stream, copy)) copy();
+  return cudaSuccess;
 }
-cudaError_t cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t) {
-  const simt::DeviceMemoryOpen open;
-  std::memset(p, value, bytes);
-  simt::mark_memory(p, bytes, true);
+cudaError_t cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t stream) {
+  const auto set = [=] {
+    const simt::DeviceMemoryOpen open;
+    std::memset(p, value, bytes);
+    simt::mark_memory(p, bytes, true);
+  };
+  if (!simt::keep(stream, set)) set();
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = reinterpret_cast<cudaStream_t>(&handles[0]);
+  *stream = new CUstream_st;
   return cudaSuccess;
 }
-cudaError_t cudaStreamDestroy(cudaStream_t) {
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  delete stream;
   return cudaSuccess;
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t) {
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  return not_captured(stream);
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t, unsigned) {
+  return not_captured(stream);
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (!stream || stream->captured) return failed(cudaErrorStreamCaptureUnsupported);
+  stream->captured.emplace();
+  stream->valid = true;
+  ++captures;
   return cudaSuccess;
 }
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  *graph = nullptr;
+  if (!stream->captured) return failed(cudaErrorInvalidValue);
+  --captures;
+  const CUgraph_st captured = *std::exchange(stream->captured, std::nullopt);
+  if (!stream->valid) return failed(cudaErrorStreamCaptureInvalidated);
+  *graph = new CUgraph_st(captured);
   return cudaSuccess;
 }
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  *event = reinterpret_cast<cudaEvent_t>(&handles[1]);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+  *exec = new CUgraphExec_st{*graph};
   return cudaSuccess;
 }
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) {
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  for (const auto& work : exec->work) {
+    if (!simt::keep(stream, work)) work();
+  }
   return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  delete exec;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* created, unsigned) {
+  *created = reinterpret_cast<cudaEvent_t>(&event);
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t stream) {
+  return not_captured(stream);
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t) {
   return cudaSuccess;
@@ -226,6 +302,10 @@ const char* cudaGetErrorName(cudaError_t error) {
       return "cudaErrorMemoryAllocation";
     case cudaErrorInvalidDevice:
       return "cudaErrorInvalidDevice";
+    case cudaErrorStreamCaptureUnsupported:
+      return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorStreamCaptureInvalidated:
+      return "cudaErrorStreamCaptureInvalidated";
     default:
       return "cudaErrorInvalidValue";
   }
@@ -238,6 +318,10 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "out of memory";
     case cudaErrorInvalidDevice:
       return "invalid device ordinal";
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated:
+      return "operation failed due to a previous error during capture";
     default:
       return "invalid argument";
   }
