@@ -99,7 +99,7 @@ class Uploader {
   Uploader& operator=(const Uploader&) = delete;
 
   /// Starts a copy to `to`, which kernels queued until now may still use. `from` can be reused at
-  /// once. The third copy under way makes the host wait for the first.
+  /// once. The fourth copy under way makes the host wait for the first.
   void start(std::byte* to, const void* from, size_t bytes);
   /// Kernels queued from now on wait for all copies that were started.
   void finish();
@@ -107,7 +107,7 @@ class Uploader {
  private:
   int index_;
   size_t started_ = 0;
-  std::array<std::unique_ptr<Staging>, 2> staging_;
+  std::array<std::unique_ptr<Staging>, 3> staging_;
 };
 
 }  // namespace fettle::cuda

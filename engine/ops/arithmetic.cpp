@@ -2,6 +2,7 @@
 
 #include "engine/autograd.h"
 #include "engine/graph.h"
+#include "engine/ops/augment.h"
 #include "engine/ops/batch_norm_fusion.h"
 #include "kernels/elementwise/elementwise.h"
 
@@ -46,9 +47,12 @@ Tensor operator*(const Tensor& a, const Tensor& b) {
 }
 
 Tensor rescale(const Tensor& x, float scale, float offset) {
-  Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
-  on(x.device(),
-     [&](auto device) { scale_offset(device, x.size(), scale, offset, x.data(), y.data()); });
+  Tensor y = fused_rescale(x, scale, offset);
+  if (!y.defined()) {
+    y = Tensor::empty(x.shape(), DType::f32, x.device());
+    on(x.device(),
+       [&](auto device) { scale_offset(device, x.size(), scale, offset, x.data(), y.data()); });
+  }
   trace(graph::Rescale{scale, offset}, {x}, y);
   return record(std::move(y), {x}, [scale](const Tensor& dy, Grads& grads) {
     on(dy.device(),

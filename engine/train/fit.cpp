@@ -122,7 +122,8 @@ FitEnd Trainer::fit(BatchSource& train, BatchSource* validation) {
   return stopped_ ? FitEnd::stopped_early : FitEnd::all_epochs;
 }
 
-StepResult Trainer::forward(Batch batch) const {
+StepResult Trainer::forward(const Batch& given) const {
+  Batch batch = as_floats(given);
   if (options_.augment) options_.augment(batch);
   const Tensor logits = model_(batch.x);
   return {logits, batch.y, loss_(logits, batch.y)};
@@ -142,8 +143,8 @@ bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
     {
       const TrainingScope training(options_.seed, static_cast<uint32_t>(step_));
       if (options_.cuda_graph && !graph && before == batch->x.shape()) {
-        graph.emplace(tensors_.front().tensor.device(), *batch, [this](Batch like) {
-          StepResult result = forward(std::move(like));
+        graph.emplace(tensors_.front().tensor.device(), *batch, [this](const Batch& like) {
+          StepResult result = forward(like);
           backward(result.loss);
           optimizer_.step();
           return result;
@@ -151,8 +152,8 @@ bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
       }
       before = batch->x.shape();
       const bool captured = graph && graph->fits(*batch);
-      const StepResult result =
-          captured ? graph->run(*batch) : forward(*std::exchange(batch, std::nullopt));
+      const StepResult result = captured ? graph->run(*batch) : forward(*batch);
+      batch.reset();  // what augmentation has replaced
       loss_value = result.loss.item();
       require(std::isfinite(loss_value), "the loss became ", loss_value, " in epoch ",
               epochs_done_ + 1, ", batch ", batches + 1, smaller_steps);
@@ -268,9 +269,10 @@ void evaluate(const ModelFunction& model, const LossFunction& loss, BatchSource&
   const NoGrad no_grad;
   int64_t batches = 0;
   source.start_epoch(0);
-  while (const std::optional<Batch> batch = source.next()) {
-    const Tensor logits = model(batch->x);
-    counter.add(logits, batch->y, loss(logits, batch->y).item());
+  while (const std::optional<Batch> given = source.next()) {
+    const Batch batch = as_floats(*given);
+    const Tensor logits = model(batch.x);
+    counter.add(logits, batch.y, loss(logits, batch.y).item());
     ++batches;
     if (on_batch) on_batch(batches);
   }

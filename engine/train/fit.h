@@ -71,7 +71,7 @@ class Trainer {
 
  private:
   bool train_epoch(BatchSource& source, MetricsCounter& metrics);
-  StepResult forward(Batch batch) const;
+  StepResult forward(const Batch& given) const;
   NamedTensors state_tensors() const;
 
   ModelFunction model_;

@@ -4,6 +4,7 @@ namespace fettle {
 namespace {
 
 Tensor place_for(const Tensor& like, Device device) {
+  if (!like.defined()) return {};
   return Tensor::empty(like.shape(), like.dtype(),
                        like.dtype() == DType::i32 ? like.device() : device);
 }
@@ -11,9 +12,13 @@ Tensor place_for(const Tensor& like, Device device) {
 }  // namespace
 
 StepGraph::StepGraph(Device device, const Batch& like, const Step& step)
-    : batch_{place_for(like.x, device), place_for(like.y, device)}, graph_(device) {
+    : batch_{place_for(like.x, device), place_for(like.y, device), place_for(like.scaling, device)},
+      graph_(device) {
   try {
-    graph_.capture([&] { result_ = step(batch_); });
+    graph_.capture([&] {
+      result_ = step(batch_);
+      for (const Tensor* t : {&result_.logits, &result_.targets, &result_.loss}) t->compute();
+    });
   } catch (const Error& error) {
     throw Error("the training step cannot be captured as a CUDA graph: ", error.what(),
                 "; train without --cuda-graph");
@@ -22,13 +27,13 @@ StepGraph::StepGraph(Device device, const Batch& like, const Step& step)
 }
 
 bool StepGraph::fits(const Batch& batch) const {
-  return batch.x.shape() == batch_.x.shape() && batch.y.shape() == batch_.y.shape() &&
-         batch.y.dtype() == batch_.y.dtype();
+  return batch.x.shape() == batch_.x.shape() && batch.y.shape() == batch_.y.shape();
 }
 
 const StepResult& StepGraph::run(const Batch& batch) {
   batch_.x.copy_from(batch.x);
   batch_.y.copy_from(batch.y);
+  if (batch_.scaling.defined()) batch_.scaling.copy_from(batch.scaling);
   graph_.launch();
   return result_;
 }

@@ -20,7 +20,7 @@ struct StepResult {
 /// trained alike.
 class StepGraph {
  public:
-  using Step = std::function<StepResult(Batch batch)>;
+  using Step = std::function<StepResult(const Batch& batch)>;
 
   /// Captures `step`, which must work on the device and has run before with such a batch; nothing
   /// is computed. Class numbers stay on the host. Throws Error saying why it cannot be captured.

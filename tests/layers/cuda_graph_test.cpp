@@ -25,10 +25,11 @@
 namespace fettle {
 namespace {
 
-/// Batches of 4, 4, 4, 3, 4, 4 and 2 noisy pictures of 8x10, in an order of their own each epoch.
+/// Batches of 4, 4, 4, 3, 4, 4 and 2 noisy pictures of 8x10, others in each epoch; those with masks
+/// as bytes.
 class Noise : public BatchSource {
  public:
-  enum Targets { classes, numbers, masks };  ///< of [N,2], [N,1] and [N,8,10,1]
+  enum Targets { classes, numbers, masks };  ///< for logits [N,2], [N,1] or [N,8,10,1]
   explicit Noise(Targets targets) : targets_(targets) {}
 
   void start_epoch(uint32_t epoch) override {
@@ -45,10 +46,13 @@ class Noise : public BatchSource {
     for (const float value : noise) x.push_back(100 + 20 * value);
     std::vector<int32_t> labels;
     for (int64_t i = 0; i < n; ++i) labels.push_back((static_cast<int32_t>(seed) >> i) & 1);
-    std::vector<float> mask;
-    for (size_t i = 0; i < x.size(); i += 3) mask.push_back(x[i] > 100 ? 1.0f : 0.0f);
-    return Batch{Tensor::from({n, 8, 10, 3}, x),
-                 targets_ == masks ? Tensor::from({n, 8, 10, 1}, mask) : Tensor::from({n}, labels)};
+    if (targets_ != masks) return Batch{Tensor::from({n, 8, 10, 3}, x), Tensor::from({n}, labels)};
+    std::vector<uint8_t> mask;
+    for (size_t i = 0; i < x.size(); i += 3) mask.push_back(x[i] > 100);
+    std::vector<float> scaling;
+    for (int64_t i = 0; i < n; ++i) scaling.insert(scaling.end(), {100.0f + x[i], 0.7f});
+    return Batch{Tensor::from({n, 8, 10, 3}, std::vector<uint8_t>(x.begin(), x.end())),
+                 Tensor::from({n, 8, 10, 1}, mask), Tensor::from({n, 2}, scaling)};
   }
   int64_t batches() const override { return 7; }
   int64_t examples() const override { return 25; }
