@@ -68,7 +68,8 @@ std::vector<std::unique_ptr<Callback>> callbacks(const TrainOptions& o, bool val
 }
 
 /// Validation looks at whole pictures where they have one size, else at crops that stay the same.
-PictureSourceOptions source_options(const TrainOptions& o, const RunConfig& config, bool training) {
+PictureSourceOptions source_options(const TrainOptions& o, const RunConfig& config, bool training,
+                                    Device device) {
   const int64_t multiple = model_entry(config.model).multiple;
   const bool whole = !training && config.height > 0 && config.width > 0 &&
                      config.height % multiple == 0 && config.width % multiple == 0;
@@ -79,6 +80,7 @@ PictureSourceOptions source_options(const TrainOptions& o, const RunConfig& conf
           .crop_height = whole ? 0 : config.crop_height,
           .crop_width = whole ? 0 : config.crop_width,
           .standardize = model_entry(config.model).standardize,
+          .as_bytes = device.is_cuda(),
           .shuffle = training,
           .seed = o.seed,
           .cache = o.cache,
@@ -95,8 +97,8 @@ OptimizerOptions optimizer_options(const TrainOptions& o) {
 }
 
 PictureSource source(const TrainOptions& o, const RunConfig& config, const Data& data, Task task,
-                     bool training) {
-  const PictureSourceOptions options = source_options(o, config, training);
+                     bool training, Device device) {
+  const PictureSourceOptions options = source_options(o, config, training, device);
   if (task == Task::segmentation) return {data.masks, options};
   return {data.examples, options};
 }
@@ -131,6 +133,8 @@ void train(TrainOptions o) {
   require(task == Task::segmentation || o.crop.height == 0,
           "--crop is for models that draw masks; ", o.model, " looks at whole pictures");
   const Device device = choose_device(o.compute);
+  require(!o.cuda_graph || device.is_cuda(), "--cuda-graph is for a GPU, not for ",
+          to_string(device));
   ConvPlans conv_plans(o.conv_plans, device);
   Training t{task, {}, {}};
   std::tie(t.train, t.validation) = read_data(o, task);
@@ -161,9 +165,10 @@ void train(TrainOptions o) {
   const auto optimizer = make_optimizer(optimizer_options(o), tensors);
   if (freed_later) freeze(o.transfer, *model.layer);
 
-  PictureSource train_source = source(o, config, t.train, task, true);
+  PictureSource train_source = source(o, config, t.train, task, true, device);
   std::optional<PictureSource> validation_source;
-  if (t.validates()) validation_source.emplace(source(o, config, t.validation, task, false));
+  if (t.validates())
+    validation_source.emplace(source(o, config, t.validation, task, false, device));
 
   DeviceBatches train_batches(train_source, device);
   std::optional<DeviceBatches> validation_batches;
@@ -184,7 +189,8 @@ void train(TrainOptions o) {
             write_history(run.history(), trainer->history());
             conv_plans.save();
           },
-      .interrupted = [] { return stop_requested != 0; }};
+      .interrupted = [] { return stop_requested != 0; },
+      .cuda_graph = o.cuda_graph};
   add_measures(o, t, fit_options);
   trainer.emplace(model.function(), tensors, loss_of(o, t), *optimizer,
                   callbacks(o, t.validates(), *optimizer, tensors, *model.layer), fit_options);

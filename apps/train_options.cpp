@@ -152,6 +152,9 @@ void add_train_options(CLI::App& command, TrainOptions& o) {
   command.add_option("--conv-plans", o.conv_plans,
                      "On a GPU: time the ways to compute each convolution when it is first met, "
                      "take the quickest, and keep the choices in this file for other runs");
+  command.add_flag("--cuda-graph", o.cuda_graph,
+                   "On a GPU: start each training step as a whole instead of kernel by kernel; the "
+                   "same bits");
 }
 
 void take_from_run(TrainOptions& o, const RunConfig& config) {

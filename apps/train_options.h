@@ -34,7 +34,7 @@ struct TrainOptions {
   uint64_t seed = 123;
   DeviceOptions compute;
   std::string conv_plans;
-  bool cache = false, skip_broken = false, resume = false;
+  bool cache = false, skip_broken = false, resume = false, cuda_graph = false;
   bool epochs_given = false;  // so that they count in a resumed run, too
 
   /// Calls f(name, value) for each option that a resumed run takes from its run folder.

@@ -10,12 +10,14 @@
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <random>
 
 #include "engine/autograd.h"
 #include "engine/ops/losses.h"
 #include "engine/random.h"
 #include "engine/train/optimizer.h"
+#include "engine/train/step_graph.h"
 #include "kernels/conv2d/plan.h"
 #include "models/mask_loss.h"
 #include "models/model.h"
@@ -53,7 +55,8 @@ nlohmann::ordered_json time_steps(const F& step) {
           {"steps", milliseconds.size()}};
 }
 
-nlohmann::ordered_json run(const std::string& name, int64_t batch, const std::string& precision) {
+nlohmann::ordered_json run(const std::string& name, int64_t batch, const std::string& precision,
+                           bool cuda_graph) {
   set_gpu_precision(precision == "bf16"   ? Precision::bf16
                     : precision == "tf32" ? Precision::tf32
                                           : Precision::fp32);
@@ -74,14 +77,21 @@ nlohmann::ordered_json run(const std::string& name, int64_t batch, const std::st
         return sparse_categorical_cross_entropy(logits, labels);
       };
   const auto optimizer = make_optimizer({}, named_tensors(*model));
-  uint32_t step = 0;
-  nlohmann::ordered_json report = {{"model", name}, {"batch", batch}, {"precision", precision}};
-  report["train"] = time_steps([&] {
-    const TrainingScope training(1, step++);
-    const Tensor value = loss((*model)(x), y);
+  const auto train = [&](const Batch& pictures) -> StepResult {
+    const Tensor logits = (*model)(pictures.x), value = loss(logits, pictures.y);
     backward(value);
     optimizer->step();
-    value.item();
+    return {logits, pictures.y, value};
+  };
+  uint32_t step = 0;
+  std::optional<StepGraph> graph;
+  nlohmann::ordered_json report = {
+      {"model", name}, {"batch", batch}, {"precision", precision}, {"cuda_graph", cuda_graph}};
+  report["train"] = time_steps([&] {
+    const TrainingScope training(1, step++);
+    const Batch pictures{x, y};
+    if (cuda_graph && step == 2) graph.emplace(gpu, pictures, train);
+    (graph ? graph->run(pictures) : train(pictures)).loss.item();
   });
   report["train"]["peak_MiB"] = static_cast<double>(memory_stats(gpu).peak) / (1 << 20);
   report["predict"] = time_steps([&] {
@@ -102,9 +112,11 @@ int main(int argc, char** argv) {
   program.add_option("--batch", batch, "Pictures")->check(CLI::Range(1, 4096));
   program.add_option("--precision", precision, "Of convolutions")
       ->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
+  bool cuda_graph = false;
+  program.add_flag("--cuda-graph", cuda_graph, "Start a training step as one CUDA graph");
   CLI11_PARSE(program, argc, argv);
   try {
-    std::printf("%s\n", fettle::run(model, batch, precision).dump().c_str());
+    std::printf("%s\n", fettle::run(model, batch, precision, cuda_graph).dump().c_str());
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench_training_step_cuda: %s\n", error.what());
     return 1;

@@ -129,6 +129,13 @@ Queue& queue(int index) {
   return *mine;
 }
 
+/// The graph that this thread's work goes into.
+thread_local Graph* capturing = nullptr;
+
+void require_none_captured(const char* what) {
+  require(!capturing, what, " cannot be part of a CUDA graph, which starts again without the host");
+}
+
 }  // namespace
 
 std::vector<Gpu> gpus() {
@@ -178,6 +185,7 @@ Cuda use(int index) {
 }
 
 void synchronize(int index) {
+  require_none_captured("waiting for the GPU");
   FETTLE_CHECK(cudaStreamSynchronize(queue(index).compute));
 }
 
@@ -206,6 +214,10 @@ MemoryInfo memory_info(int index) {
 }
 
 void copy_to_gpu(int index, std::byte* to, const std::byte* from, size_t bytes) {
+  if (capturing) {
+    std::memcpy(capturing->copy_at_each_launch(to, bytes), from, bytes);
+    return;
+  }
   Queue& q = queue(index);
   if (bytes <= (1 << 20)) {
     q.send(to, from, bytes);
@@ -215,6 +227,7 @@ void copy_to_gpu(int index, std::byte* to, const std::byte* from, size_t bytes) 
   FETTLE_CHECK(cudaStreamSynchronize(q.compute));
 }
 void copy_to_host(int index, std::byte* to, const std::byte* from, size_t bytes) {
+  require_none_captured("reading a tensor on the host");
   const cudaStream_t stream = queue(index).compute;
   FETTLE_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream));
   FETTLE_CHECK(cudaStreamSynchronize(stream));
@@ -224,6 +237,74 @@ void copy_on_gpu(int index, std::byte* to, const std::byte* from, size_t bytes) 
 }
 void set_bytes(int index, std::byte* p, int value, size_t bytes) {
   FETTLE_CHECK(cudaMemsetAsync(p, value, bytes, queue(index).compute));
+}
+
+struct Graph::Parts {
+  cudaStream_t stream = nullptr;
+  cudaGraphExec_t graph = nullptr;
+  cudaEvent_t done = nullptr;
+  std::vector<void*> pinned;
+
+  ~Parts() {
+    cudaEventSynchronize(done);
+    if (graph) cudaGraphExecDestroy(graph);
+    cudaEventDestroy(done);
+    for (void* p : pinned) cudaFreeHost(p);
+  }
+};
+
+Graph::Graph(int index) : index_(index), parts_(std::make_unique<Parts>()) {
+  parts_->stream = queue(index).compute;
+  FETTLE_CHECK(cudaEventCreateWithFlags(&parts_->done, cudaEventDisableTiming));
+}
+Graph::~Graph() {
+  cudaSetDevice(index_);
+  if (capturing == this) cancel();
+}
+
+void Graph::begin() {
+  require(!capturing, "a CUDA graph cannot be made within another");
+  make_current(index_);
+  keep_scratch({parts_->stream});
+  // Relaxed: what the work allocates for the first time is allocated at once.
+  FETTLE_CHECK(cudaStreamBeginCapture(parts_->stream, cudaStreamCaptureModeRelaxed));
+  capturing = this;
+}
+
+void Graph::end() {
+  capturing = nullptr;
+  cudaGraph_t captured = nullptr;
+  FETTLE_CHECK(cudaStreamEndCapture(parts_->stream, &captured));
+  const cudaError_t error = cudaGraphInstantiate(&parts_->graph, captured, 0);
+  cudaGraphDestroy(captured);
+  check(error, "cudaGraphInstantiate");
+}
+
+void Graph::cancel() {
+  if (capturing != this) return;
+  capturing = nullptr;
+  cudaGraph_t captured = nullptr;
+  cudaStreamEndCapture(parts_->stream, &captured);
+  if (captured) cudaGraphDestroy(captured);
+  cudaGetLastError();  // the work's own error was told
+}
+
+std::byte* Graph::copy_at_each_launch(std::byte* to, size_t bytes) {
+  void* pinned = nullptr;
+  FETTLE_CHECK(cudaMallocHost(&pinned, bytes));
+  parts_->pinned.push_back(pinned);
+  FETTLE_CHECK(cudaMemcpyAsync(to, pinned, bytes, cudaMemcpyHostToDevice, parts_->stream));
+  return static_cast<std::byte*>(pinned);
+}
+
+void Graph::wait() {
+  FETTLE_CHECK(cudaEventSynchronize(parts_->done));
+}
+
+void Graph::launch() {
+  make_current(index_);
+  FETTLE_CHECK(cudaGraphLaunch(parts_->graph, parts_->stream));
+  FETTLE_CHECK(cudaEventRecord(parts_->done, parts_->stream));
 }
 
 Uploader::Uploader(int index) : index_(index) {
@@ -294,6 +375,28 @@ void copy_on_gpu(int, std::byte*, const std::byte*, size_t) {
   none();
 }
 void set_bytes(int, std::byte*, int, size_t) {
+  none();
+}
+
+struct Graph::Parts {};
+Graph::Graph(int index) : index_(index) {
+  none();
+}
+Graph::~Graph() = default;
+void Graph::begin() {
+  none();
+}
+void Graph::end() {
+  none();
+}
+void Graph::cancel() {}
+std::byte* Graph::copy_at_each_launch(std::byte*, size_t) {
+  none();
+}
+void Graph::wait() {
+  none();
+}
+void Graph::launch() {
   none();
 }
 

@@ -46,7 +46,8 @@ struct MemoryInfo {
 MemoryInfo memory_info(int index);
 
 /// Ordered with the kernels of the compute stream. `from` can be reused at once; up to 1 MiB
-/// travels through pinned memory, so that the host does not wait for the kernels before it.
+/// travels through pinned memory, so that the host does not wait for the kernels before it. A Graph
+/// keeps the bytes themselves, so that each launch copies those of now.
 void copy_to_gpu(int index, std::byte* to, const std::byte* from, size_t bytes);
 /// Ordered with the kernels of the compute stream; the host waits for the bytes.
 void copy_to_host(int index, std::byte* to, const std::byte* from, size_t bytes);
@@ -54,6 +55,36 @@ void copy_to_host(int index, std::byte* to, const std::byte* from, size_t bytes)
 void copy_on_gpu(int index, std::byte* to, const std::byte* from, size_t bytes);
 /// Sets every byte, ordered with the kernels of the compute stream.
 void set_bytes(int index, std::byte* p, int value, size_t bytes);
+
+/// What was queued on the compute stream between begin() and end(), kept as one CUDA graph instead
+/// of being done, and done as often as it is launched. Meanwhile the host can wait for nothing
+/// there: synchronize() and copy_to_host() throw Error.
+class Graph {
+ public:
+  explicit Graph(int index);
+  /// Waits for the last launch.
+  ~Graph();
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  /// From now on the calling thread's work is kept. One graph at a time in a thread.
+  void begin();
+  /// Ends that, and makes the graph.
+  void end();
+  /// Ends that without a graph. Does nothing after end().
+  void cancel();
+  /// Between begin() and end(): keeps a copy to `to` of bytes that each launch reads anew; until
+  /// they are written there, the caller's to fill. They are pinned memory of the graph.
+  std::byte* copy_at_each_launch(std::byte* to, size_t bytes);
+  /// Waits until the last launch is done with that memory.
+  void wait();
+  void launch();
+
+ private:
+  struct Parts;
+  int index_;
+  std::unique_ptr<Parts> parts_;
+};
 
 /// Pinned memory on the way to a GPU.
 class Staging;
@@ -68,7 +99,7 @@ class Uploader {
   Uploader& operator=(const Uploader&) = delete;
 
   /// Starts a copy to `to`, which kernels queued until now may still use. `from` can be reused at
-  /// once. The third copy under way makes the host wait for the first.
+  /// once. The fourth copy under way makes the host wait for the first.
   void start(std::byte* to, const void* from, size_t bytes);
   /// Kernels queued from now on wait for all copies that were started.
   void finish();
@@ -76,7 +107,7 @@ class Uploader {
  private:
   int index_;
   size_t started_ = 0;
-  std::array<std::unique_ptr<Staging>, 2> staging_;
+  std::array<std::unique_ptr<Staging>, 3> staging_;
 };
 
 }  // namespace fettle::cuda

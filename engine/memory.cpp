@@ -11,7 +11,18 @@
 #include <vector>
 
 namespace fettle {
+
+/// Those that nobody holds, by size.
+struct ReservedMemory::Blocks {
+  Device device;
+  std::map<size_t, std::vector<std::byte*>> free = {};
+  bool open = true;
+};
+
 namespace {
+
+using Reserve = std::shared_ptr<ReservedMemory::Blocks>;
+thread_local const Reserve* in_use = nullptr;  // of the Use that lives
 
 std::atomic<bool> poison_all = false;
 
@@ -27,19 +38,24 @@ std::string mebibytes(size_t bytes) {
   return cat((bytes + (size_t{1} << 19)) >> 20, " MiB");
 }
 
+std::byte* pop(std::vector<std::byte*>& blocks) {
+  if (blocks.empty()) return nullptr;
+  std::byte* block = blocks.back();
+  blocks.pop_back();
+  return block;
+}
+
 class Pool {
  public:
   explicit Pool(Device device) : device_(device) {}
 
-  std::byte* take(size_t bytes) {
+  /// Of the reserve first, if there is one.
+  std::byte* take(size_t bytes, ReservedMemory::Blocks* reserve) {
     const std::scoped_lock lock(mutex_);
-    auto& free = free_[bytes];
-    std::byte* block = nullptr;
-    if (!free.empty()) {
-      block = free.back();
-      free.pop_back();
-    } else {
-      block = from_system(bytes);
+    std::byte* block = reserve ? pop(reserve->free[bytes]) : nullptr;
+    if (!block) block = pop(free_[bytes]);
+    if (!block) {
+      block = from_system(bytes, reserve != nullptr);
       stats_.reserved += static_cast<int64_t>(bytes);
     }
     stats_.current += static_cast<int64_t>(bytes);
@@ -48,10 +64,18 @@ class Pool {
     return block;
   }
 
-  void give(std::byte* block, size_t bytes) {
+  void give(std::byte* block, size_t bytes, ReservedMemory::Blocks* reserve) {
     const std::scoped_lock lock(mutex_);
-    free_[bytes].push_back(block);
+    (reserve && reserve->open ? reserve->free : free_)[bytes].push_back(block);
     stats_.current -= static_cast<int64_t>(bytes);
+  }
+
+  void close(ReservedMemory::Blocks& reserve) {
+    const std::scoped_lock lock(mutex_);
+    reserve.open = false;
+    for (const auto& [bytes, blocks] : reserve.free) {
+      free_[bytes].insert(free_[bytes].end(), blocks.begin(), blocks.end());
+    }
   }
 
   MemoryStats stats() {
@@ -72,9 +96,10 @@ class Pool {
     if (device_.is_cuda()) return cuda::allocate(device_.index, bytes);
     return static_cast<std::byte*>(std::aligned_alloc(64, bytes));
   }
-  std::byte* from_system(size_t bytes) {
+  std::byte* from_system(size_t bytes, bool for_graph) {
     std::byte* block = try_system(bytes);
-    if (!block) {  // what is cached in other sizes may be enough
+    // Nothing can be freed while a graph is being captured.
+    if (!block && !for_graph) {  // what is cached in other sizes may be enough
       release_locked();
       block = try_system(bytes);
     }
@@ -122,6 +147,11 @@ Pool& pool(Device device) {
   return *mine;
 }
 
+/// The reserve that this thread's memory belongs to; nullptr: the pool's.
+Reserve reserve_of(Device device) {
+  return in_use && (*in_use)->device == device ? *in_use : nullptr;
+}
+
 }  // namespace
 
 MemoryStats memory_stats(Device device) {
@@ -141,8 +171,23 @@ std::shared_ptr<std::byte> allocate(size_t bytes, Device device) {
   if (device.is_meta()) return nullptr;
   const size_t rounded = size_class(bytes);
   Pool& mine = pool(device);
-  std::byte* block = mine.take(rounded);
-  return {block, [rounded, &mine](std::byte* p) { mine.give(p, rounded); }};
+  const Reserve reserve = reserve_of(device);
+  std::byte* block = mine.take(rounded, reserve.get());
+  return {block, [rounded, device, &mine, reserve](std::byte* p) {
+            const Reserve now = reserve_of(device);
+            mine.give(p, rounded, (now ? now : reserve).get());
+          }};
+}
+
+ReservedMemory::ReservedMemory(Device device) : blocks_(std::make_shared<Blocks>(Blocks{device})) {}
+ReservedMemory::~ReservedMemory() {
+  pool(blocks_->device).close(*blocks_);
+}
+ReservedMemory::Use::Use(const ReservedMemory& memory) {
+  in_use = &memory.blocks_;
+}
+ReservedMemory::Use::~Use() {
+  in_use = nullptr;
 }
 
 void copy_memory(std::byte* to, Device to_device, const std::byte* from, Device from_device,

@@ -28,6 +28,30 @@ void release_cached_memory(Device device = Device::cpu());
 /// When on, fresh memory holds NaN, so that a kernel that leaves an output unwritten shows.
 void set_memory_poison(bool on);
 
+/// Memory of a GPU that a CUDA graph computes in, set aside for its later launches.
+class ReservedMemory {
+ public:
+  explicit ReservedMemory(Device device);
+  /// Blocks that nobody holds go back to the pool now, the others when their last owner lets go.
+  ~ReservedMemory();
+  ReservedMemory(const ReservedMemory&) = delete;
+  ReservedMemory& operator=(const ReservedMemory&) = delete;
+
+  struct Blocks;
+  /// While it lives, what this thread takes of the device's memory or gives back belongs to the
+  /// reserve, and is only taken again while another Use lives. One at a time in a thread.
+  class Use {
+   public:
+    explicit Use(const ReservedMemory& memory);
+    ~Use();
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+  };
+
+ private:
+  std::shared_ptr<Blocks> blocks_;
+};
+
 /// A block of the pool, 64-byte aligned; goes back to the pool when the last owner lets go.
 /// Throws Error with the figures when the device has no more memory. nullptr on meta.
 std::shared_ptr<std::byte> allocate(size_t bytes, Device device);

@@ -21,6 +21,11 @@ RandomKey next_random_key() {
   return drawn;
 }
 
+RandomKey in_this_step(RandomKey key) {
+  if (innermost) key.step = innermost->key_.step;
+  return key;
+}
+
 TrainingScope::TrainingScope(uint64_t seed, uint32_t step)
     : random_(seed, step), before_(training) {
   training = true;

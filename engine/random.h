@@ -17,12 +17,16 @@ class RandomScope {
 
  private:
   friend RandomKey next_random_key();
+  friend RandomKey in_this_step(RandomKey key);
   RandomKey key_;
   RandomScope* outer_;
 };
 
 /// The key of the next random operation. Without a scope: seed 0 and a stream that counts up.
 RandomKey next_random_key();
+
+/// A key of an earlier step, or of this one, as this thread's scope would have given it now.
+RandomKey in_this_step(RandomKey key);
 
 /// While it lives, layers on this thread behave as in training: dropout drops, augmentation
 /// augments, batch-norm uses the batch. Without it they predict.

@@ -154,25 +154,29 @@ class PictureSource::Loader {
   // A batch under way.
   struct Slot {
     int64_t begin = 0;  // its first example's place in order_
-    Tensor x, y;
+    Batch batch;
     std::vector<std::exception_ptr> errors;  // one a row, empty for a good picture
     int64_t unfinished = 0;
   };
 
   const Example& example_at(int64_t position) const { return examples_[order_[position]]; }
 
-  Tensor empty_targets(int64_t count) const {
-    if (data_) return Tensor::empty({count, height_, width_, kinds_});
-    return labels_ > 0 ? Tensor::empty({count, labels_}) : Tensor::empty({count}, DType::i32);
+  Batch empty_batch(int64_t count) const {
+    const DType type = options_.as_bytes ? DType::u8 : DType::f32;
+    Batch batch{Tensor::empty({count, height_, width_, options_.channels}, type), {}};
+    batch.y = data_         ? Tensor::empty({count, height_, width_, kinds_}, type)
+              : labels_ > 0 ? Tensor::empty({count, labels_})
+                            : Tensor::empty({count}, DType::i32);
+    if (options_.as_bytes && options_.standardize) batch.scaling = Tensor::empty({count, 2});
+    return batch;
   }
 
   // Lets the threads begin one more batch, if the epoch has one.
   void open_slot() {
     const int64_t begin = opened_, count = std::min(options_.batch_size, examples() - begin);
     if (count == 0) return;
-    Slot slot{begin, Tensor::empty({count, height_, width_, options_.channels}),
-              empty_targets(count), std::vector<std::exception_ptr>(static_cast<size_t>(count)),
-              count};
+    Slot slot{begin, empty_batch(count),
+              std::vector<std::exception_ptr>(static_cast<size_t>(count)), count};
     const std::scoped_lock lock(mutex_);
     slots_.push_back(std::move(slot));
     opened_ += count;
@@ -197,11 +201,11 @@ class PictureSource::Loader {
       const int64_t position = taken_++;
       Slot& slot = slots_[(position - slots_.front().begin) / options_.batch_size];
       const int64_t row = position - slot.begin;
-      const Tensor x = slot.x, y = slot.y;
+      const Batch batch = slot.batch;
       lock.unlock();
       std::exception_ptr error;
       try {
-        load(order_[position], row, x, y);
+        load(order_[position], row, batch);
       } catch (...) {
         error = std::current_exception();
       }
@@ -225,8 +229,20 @@ class PictureSource::Loader {
     return decoded;
   }
 
+  // Writes a window of [H,W,K] values, whose rows have `width` pixels, to row `row` of a batch.
+  template <class T, class F>
+  static void cut(const std::vector<uint8_t>& values, int64_t width, const Window& window,
+                  int64_t row, Tensor& batch, const F& f) {
+    const int64_t K = batch.shape()[3];
+    T* out = batch.data<T>() + row * window.height * window.width * K;
+    for (int64_t i = window.top; i < window.top + window.height; ++i) {
+      const uint8_t* in = values.data() + (i * width + window.left) * K;
+      out = std::transform(in, in + window.width * K, out, f);
+    }
+  }
+
   // Fills one row of a batch.
-  void load(int64_t index, int64_t row, Tensor x, Tensor y) {
+  void load(int64_t index, int64_t row, Batch batch) {
     Decoded fresh;
     Decoded& decoded = options_.cache ? cache_[index] : fresh;
     if (decoded.picture.pixels.empty()) decoded = decode(index);
@@ -235,20 +251,22 @@ class PictureSource::Loader {
         cropped_ ? draw_window(decoded, height_, width_, crop_key_, index, options_.shuffle)
                  : Window{0, 0, height_, width_};
     const Scaling scaling = options_.standardize ? standardization(picture) : Scaling{};
-    const int64_t channels = options_.channels;
-    float* out = x.data() + row * height_ * width_ * channels;
-    float* mask_out = data_ ? y.data() + row * height_ * width_ * kinds_ : nullptr;
-    for (int64_t i = window.top; i < window.top + window.height; ++i) {
-      const int64_t first = i * picture.width + window.left;
-      const uint8_t* in = picture.pixels.data() + first * channels;
-      for (int64_t j = 0; j < window.width * channels; ++j)
-        *out++ = (static_cast<float>(in[j]) - scaling.mean) * scaling.factor;
-      if (data_) {
-        const uint8_t* mask = decoded.masks.data() + first * kinds_;
-        mask_out = std::copy(mask, mask + window.width * kinds_, mask_out);
-      }
+    if (batch.scaling.defined()) {
+      batch.scaling.data()[2 * row] = scaling.mean;
+      batch.scaling.data()[2 * row + 1] = scaling.factor;
+    }
+    const auto same = [](uint8_t value) { return value; };
+    if (options_.as_bytes) {
+      cut<uint8_t>(picture.pixels, picture.width, window, row, batch.x, same);
+      if (data_) cut<uint8_t>(decoded.masks, picture.width, window, row, batch.y, same);
+    } else {
+      cut<float>(picture.pixels, picture.width, window, row, batch.x, [&](uint8_t pixel) {
+        return (static_cast<float>(pixel) - scaling.mean) * scaling.factor;
+      });
+      if (data_) cut<float>(decoded.masks, picture.width, window, row, batch.y, same);
     }
     if (data_) return;
+    Tensor& y = batch.y;
     const Example& example = examples_[index];
     if (labels_ > 0) {
       std::copy(example.labels.begin(), example.labels.end(), y.data() + row * labels_);
@@ -260,28 +278,27 @@ class PictureSource::Loader {
   // The rows of the good pictures. Undefined when there is none.
   Batch to_batch(const Slot& slot) {
     std::vector<int64_t> good;
-    for (int64_t row = 0; row < slot.x.shape()[0]; ++row) {
+    for (size_t row = 0; row < slot.errors.size(); ++row) {
       if (slot.errors[row]) {
-        note_broken(example_at(slot.begin + row), slot.errors[row]);
+        note_broken(example_at(slot.begin + static_cast<int64_t>(row)), slot.errors[row]);
       } else {
-        good.push_back(row);
+        good.push_back(static_cast<int64_t>(row));
       }
     }
     if (good.empty()) return {};
-    if (std::ssize(good) == slot.x.shape()[0]) return {slot.x, slot.y};
-    return {rows_of<float>(slot.x, good), slot.y.dtype() == DType::f32
-                                              ? rows_of<float>(slot.y, good)
-                                              : rows_of<int32_t>(slot.y, good)};
+    if (good.size() == slot.errors.size()) return slot.batch;
+    return {rows_of(slot.batch.x, good), rows_of(slot.batch.y, good),
+            rows_of(slot.batch.scaling, good)};
   }
 
-  template <class T>
   static Tensor rows_of(const Tensor& all, const std::vector<int64_t>& rows) {
+    if (!all.defined()) return {};
     Shape shape = all.shape();
-    const int64_t size = all.size() / shape[0];
+    const auto bytes = static_cast<int64_t>(all.bytes()) / shape[0];
     shape[0] = std::ssize(rows);
     Tensor some = Tensor::empty(shape, all.dtype());
-    for (size_t i = 0; i < rows.size(); ++i)
-      std::copy_n(all.data<T>() + rows[i] * size, size, some.data<T>() + i * size);
+    std::byte* to = some.raw();
+    for (const int64_t row : rows) to = std::copy_n(all.raw() + row * bytes, bytes, to);
     return some;
   }
 

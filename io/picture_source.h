@@ -21,6 +21,7 @@ struct PictureSourceOptions {
   /// crops of a picture with defects are laid around one of their pixels.
   int64_t crop_height = 0, crop_width = 0;
   bool standardize = false;  ///< pixels minus their picture's mean, by its standard deviation
+  bool as_bytes = false;     ///< pictures and masks as u8, a quarter of the way to a GPU
   bool shuffle = false;      ///< a new order each epoch, given by (seed, epoch) alone
   uint64_t seed = 0;
   bool cache = false;        ///< keep the resized pictures (8 bits a channel) for later epochs
@@ -32,7 +33,8 @@ struct PictureSourceOptions {
 /// Reads, decodes and resizes pictures in threads of its own while the batches before are used; at
 /// most `prefetch` batches are in memory, unless cached. Batches hold x f32 [N,H,W,C], from 0 to
 /// 255 or standardised, and y, class numbers i32 [N], or labels f32 [N,labels] or masks f32
-/// [N,H,W,kinds] of 0 and 1; the same whatever the number of threads.
+/// [N,H,W,kinds] of 0 and 1; the same whatever the number of threads. With as_bytes, pictures and
+/// masks are u8, and what standardises pictures lies beside them (Batch::scaling).
 ///
 /// A picture that cannot be read makes next() throw its Error when its batch is due or, with
 /// skip_broken, is left out of its batch, which becomes smaller.

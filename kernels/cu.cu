@@ -3,7 +3,7 @@
 #include <map>
 #include <mutex>
 #include <string>
-#include <tuple>
+#include <utility>
 
 namespace fettle {
 namespace {
@@ -14,10 +14,26 @@ void check(cudaError_t error, const char* what) {
   throw CudaError(std::string(what) + " failed: " + cudaGetErrorString(error));
 }
 
-struct Block {
-  void* begin = nullptr;
-  size_t bytes = 0;
+/// Of a stream.
+struct Scratch {
+  struct Block {
+    void* begin = nullptr;
+    size_t bytes = 0;
+  };
+  std::map<int, Block> slots;
+  bool kept = false;
 };
+
+/// Calls f with the stream's scratch memory, which no other thread has meanwhile.
+template <class F>
+void with_scratch(Cuda device, const F& f) {
+  static std::mutex mutex;
+  static std::map<std::pair<int, void*>, Scratch> all;
+  int index = 0;
+  check(cudaGetDevice(&index), "asking for the current GPU");
+  const std::scoped_lock lock(mutex);
+  f(all[{index, device.stream}]);
+}
 
 }  // namespace
 
@@ -38,27 +54,32 @@ GpuInfo gpu_info() {
   return known[device] = {multiprocessors, major * 10 + minor};
 }
 
+void keep_scratch(Cuda device) {
+  with_scratch(device, [](Scratch& scratch) { scratch.kept = true; });
+}
+
 void* scratch_bytes(Cuda device, size_t bytes, int slot) {
-  static std::mutex mutex;
-  static std::map<std::tuple<int, void*, int>, Block> blocks;
-  int index = 0;
-  check(cudaGetDevice(&index), "asking for the current GPU");
-  const std::scoped_lock lock(mutex);
-  Block& block = blocks[{index, device.stream, slot}];
-  if (block.bytes < bytes) {
-    // cudaFree waits for the kernels that still use the old block.
-    check(cudaFree(block.begin), "freeing scratch memory on the GPU");
-    block = {};
-    void* fresh = nullptr;
-    const std::string what = "allocating " + std::to_string(bytes >> 20) +
-                             " MiB of scratch memory on the GPU (take a smaller batch)";
-    check(cudaMalloc(&fresh, bytes), what.c_str());
-    block = {fresh, bytes};
-  }
+  void* begin = nullptr;
+  with_scratch(device, [&](Scratch& scratch) {
+    auto& block = scratch.slots[slot];
+    if (block.bytes < bytes) {
+      if (!scratch.kept) {
+        // cudaFree waits for the kernels that still use the old block.
+        check(cudaFree(block.begin), "freeing scratch memory on the GPU");
+      }
+      block = {};
+      void* fresh = nullptr;
+      const std::string what = "allocating " + std::to_string(bytes >> 20) +
+                               " MiB of scratch memory on the GPU (take a smaller batch)";
+      check(cudaMalloc(&fresh, bytes), what.c_str());
+      block = {fresh, bytes};
+    }
 #if !defined(__CUDACC__)
-  simt::forget(block.begin, block.bytes);
+    simt::forget(block.begin, block.bytes);
 #endif
-  return block.begin;
+    begin = block.begin;
+  });
+  return begin;
 }
 
 }  // namespace fettle

@@ -50,8 +50,8 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 blo
             size_t dynamic_shared_bytes, Cuda device, Arguments... arguments);
 
 /// Memory for intermediate sums: valid until the next scratch() of the same slot on the same
-/// stream, and ordered with that stream's kernels. column_sums.cuh uses slot 0. Throws CudaError
-/// when there is none.
+/// stream (see also keep_scratch()), and ordered with that stream's kernels. column_sums.cuh uses
+/// slot 0. Throws CudaError when there is none.
 void* scratch_bytes(Cuda device, size_t bytes, int slot);
 template <class T>
 T* scratch(Cuda device, int64_t count, int slot = 0) {
@@ -165,9 +165,12 @@ __device__ __forceinline__ T* dynamic_shared() {
 
 template <class... Parameters, class... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
-            size_t dynamic_shared_bytes, Cuda, Arguments... arguments) {
-  const auto body = [&] { kernel(static_cast<Parameters>(arguments)...); };
-  simt::run(name, grid, block, dynamic_shared_bytes, simt::Body(body));
+            size_t dynamic_shared_bytes, Cuda device, Arguments... arguments) {
+  const auto run = [=] {
+    const auto body = [=] { kernel(static_cast<Parameters>(arguments)...); };  // on this stack
+    simt::run(name, grid, block, dynamic_shared_bytes, simt::Body(body));
+  };
+  if (!simt::keep(device.stream, run)) run();
 }
 
 template <class T>

@@ -22,6 +22,10 @@ struct Cuda {
   void* stream = nullptr;
 };
 
+/// From now on what kernels on this stream were given for intermediate results is never freed, not
+/// even when they need more: a CUDA graph may hold its address.
+void keep_scratch(Cuda device);
+
 /// The plain double-precision definition that every test compares with; never used by the engine.
 struct Reference {};
 

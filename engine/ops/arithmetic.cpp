@@ -2,6 +2,7 @@
 
 #include "engine/autograd.h"
 #include "engine/graph.h"
+#include "engine/ops/augment.h"
 #include "engine/ops/batch_norm_fusion.h"
 #include "engine/ops/cast.h"
 #include "kernels/elementwise/elementwise.h"
@@ -56,9 +57,12 @@ Tensor operator*(const Tensor& a, const Tensor& given_b) {
 
 Tensor rescale(const Tensor& given_x, float scale, float offset) {
   const Tensor x = as_f32(given_x);
-  Tensor y = Tensor::empty(x.shape(), DType::f32, x.device());
-  on(x.device(),
-     [&](auto device) { scale_offset(device, x.size(), scale, offset, x.data(), y.data()); });
+  Tensor y = fused_rescale(x, scale, offset);
+  if (!y.defined()) {
+    y = Tensor::empty(x.shape(), DType::f32, x.device());
+    on(x.device(),
+       [&](auto device) { scale_offset(device, x.size(), scale, offset, x.data(), y.data()); });
+  }
   trace(graph::Rescale{scale, offset}, {x}, y);
   return record(std::move(y), {x}, [scale](const Tensor& dy, Grads& grads) {
     on(dy.device(),

@@ -4,27 +4,34 @@
 #include <utility>
 
 #include "engine/autograd.h"
+#include "engine/cuda_graph.h"
 #include "engine/ops/reduce.h"
 
 namespace fettle {
 namespace {
 
-/// Labels that are on the host are looked at; those on a GPU are trusted, since reading them back
-/// would stop it at every step.
-void check_labels(const Tensor& labels, int64_t classes) {
-  if (labels.device().is_cuda()) return;
-  for (const int32_t label : labels.to_vector<int32_t>()) {
-    require(label >= 0 && label < classes, "sparse_categorical_cross_entropy: the label ", label,
-            " is not one of the ", classes, " classes");
-  }
+/// i32 labels on `device`. Those that are on the host are looked at; those on a GPU are trusted,
+/// since reading them back would stop it at every step.
+Tensor as_labels(const Tensor& given, int64_t classes, Device device) {
+  if (given.device().is_cuda()) return given.to(device);
+  const auto checked = [given, classes] {
+    const std::vector<int32_t> labels = given.to_vector<int32_t>();
+    for (const int32_t label : labels) {
+      require(label >= 0 && label < classes, "sparse_categorical_cross_entropy: the label ", label,
+              " is not one of the ", classes, " classes");
+    }
+    return labels;
+  };
+  return host_made<int32_t>(given.shape(), device, checked);
 }
 
 /// i32 labels as f32 numbers of the logits' shape, on their device.
 Tensor as_targets(const Tensor& targets, const Tensor& logits) {
   if (targets.dtype() == DType::f32) return targets.to(logits.device());
-  const std::vector<int32_t> labels = targets.to_vector<int32_t>();
-  return Tensor::from(logits.shape(), std::vector<float>(labels.begin(), labels.end()),
-                      logits.device());
+  return host_made<float>(logits.shape(), logits.device(), [targets] {
+    const std::vector<int32_t> labels = targets.to_vector<int32_t>();
+    return std::vector<float>(labels.begin(), labels.end());
+  });
 }
 
 /// The mean of per-element losses, whose gradient by `logits` is one kernel.
@@ -47,10 +54,9 @@ Tensor sparse_categorical_cross_entropy(const Tensor& logits, const Tensor& give
   require(class_weights.empty() || static_cast<int64_t>(class_weights.size()) == s.K,
           "sparse_categorical_cross_entropy: ", class_weights.size(), " class weights for ", s.K,
           " classes");
-  check_labels(given_labels, s.K);
   Tensor weights;
   if (!class_weights.empty()) weights = Tensor::from({s.K}, class_weights, logits.device());
-  const Tensor labels = given_labels.to(logits.device());
+  const Tensor labels = as_labels(given_labels, s.K, logits.device());
   const Tensor z = logits.detach();
   Tensor losses = Tensor::empty({s.N}, DType::f32, z.device());
   on(z.device(), [&](auto device) {

@@ -9,9 +9,14 @@
 namespace fettle {
 
 struct Batch {
-  Tensor x;  ///< pictures, f32 [N,H,W,C], 0 to 255
-  Tensor y;  ///< targets: i32 [N] class numbers, or f32 labels [N,K] or masks [N,H,W,K], 0 and 1
+  Tensor x;  ///< pictures [N,H,W,C], 0 to 255 or standardised, f32, or u8 as they are stored
+  Tensor y;  ///< targets: i32 [N] class numbers, or labels f32 [N,K] or masks [N,H,W,K], f32 or u8,
+             ///< of 0 and 1
+  Tensor scaling = {};  ///< of u8 pictures that are to be standardised, f32 [N,2]; see pictures()
 };
+
+/// The batch with pictures and masks as f32, those of u8 pending (engine/ops/augment.h).
+Batch as_floats(const Batch& batch);
 
 /// Hands out the batches of a data set, epoch by epoch.
 class BatchSource {

@@ -1,6 +1,7 @@
 #include "engine/train/device_batches.h"
 
 #include <utility>
+#include <vector>
 
 namespace fettle {
 
@@ -10,19 +11,21 @@ DeviceBatches::DeviceBatches(BatchSource& source, Device device)
 }
 
 void DeviceBatches::start_next() {
-  std::optional<Batch> batch = source_.next();
+  const std::optional<Batch> batch = source_.next();
   if (!batch) return;
-  const auto travels = [](const Tensor& t) {
-    return t.dtype() == DType::f32 && t.device() == Device::cpu();
-  };
-  // Both tensors are made before a copy starts, and kept until it has ended whatever happens.
-  const Batch here = *batch;
-  for (Tensor* t : {&batch->x, &batch->y}) {
-    if (travels(*t)) *t = Tensor::empty(t->shape(), t->dtype(), device_);
+  // All tensors are made before a copy starts, and kept until it has ended whatever happens.
+  std::vector<std::pair<const Tensor*, Tensor*>> journeys;
+  travelling_.emplace();
+  for (Tensor Batch::*member : {&Batch::scaling, &Batch::x, &Batch::y}) {
+    const Tensor& from = (*batch).*member;
+    Tensor& to = (*travelling_).*member;
+    to = from;
+    const bool stays = !from.defined() || from.dtype() == DType::i32;
+    if (stays || from.device() != Device::cpu()) continue;
+    to = Tensor::empty(from.shape(), from.dtype(), device_);
+    journeys.emplace_back(&from, &to);
   }
-  travelling_ = std::move(batch);
-  if (travels(here.x)) uploader_->start(travelling_->x.raw(), here.x.raw(), here.x.bytes());
-  if (travels(here.y)) uploader_->start(travelling_->y.raw(), here.y.raw(), here.y.bytes());
+  for (const auto& [from, to] : journeys) uploader_->start(to->raw(), from->raw(), from->bytes());
 }
 
 void DeviceBatches::start_epoch(uint32_t epoch) {

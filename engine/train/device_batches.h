@@ -7,9 +7,10 @@
 
 namespace fettle {
 
-/// Hands out the batches of another source with their pictures and masks on `device`; class numbers
-/// stay on the host, where losses and metrics check them. To a GPU, batch n+1 is copied through
-/// pinned memory while the kernels of batch n run. On the CPU the batches pass as they are.
+/// Hands out the batches of another source with their pictures and masks, of whatever type, on
+/// `device`; class numbers stay on the host, where losses and metrics check them. To a GPU, batch
+/// n+1 is copied through pinned memory while the kernels of batch n run. On the CPU the batches
+/// pass as they are.
 ///
 /// Throws Error when the GPU has no memory for a batch, and whatever the source throws: to a GPU,
 /// one batch before it is due. After an Error only start_epoch() may follow.

@@ -4,8 +4,10 @@
 #include <chrono>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "engine/autograd.h"
 #include "engine/random.h"
@@ -120,32 +122,52 @@ FitEnd Trainer::fit(BatchSource& train, BatchSource* validation) {
   return stopped_ ? FitEnd::stopped_early : FitEnd::all_epochs;
 }
 
+StepResult Trainer::forward(const Batch& given) const {
+  Batch batch = as_floats(given);
+  if (options_.augment) options_.augment(batch);
+  const Tensor logits = model_(batch.x);
+  return {logits, batch.y, loss_(logits, batch.y)};
+}
+
 bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
   const Clock clock;
   source.start_epoch(static_cast<uint32_t>(epochs_done_));
   int64_t batches = 0, pictures = 0;
   double loss_sum = 0;
+  std::optional<StepGraph> graph;
+  std::optional<Shape> before;  // of the last batch
   while (std::optional<Batch> batch = source.next()) {
     double loss_value = 0;
     std::pair<std::string, double> headline;
+    const int64_t size = batch->x.shape()[0];
     {
       const TrainingScope training(options_.seed, static_cast<uint32_t>(step_));
-      if (options_.augment) options_.augment(*batch);
-      const Tensor logits = model_(batch->x);
-      const Tensor loss = loss_(logits, batch->y);
-      loss_value = loss.item();
+      if (options_.cuda_graph && !graph && before == batch->x.shape()) {
+        graph.emplace(tensors_.front().tensor.device(), *batch, [this](const Batch& like) {
+          StepResult result = forward(like);
+          backward(result.loss);
+          optimizer_.step();
+          return result;
+        });
+      }
+      before = batch->x.shape();
+      const bool captured = graph && graph->fits(*batch);
+      const StepResult result = captured ? graph->run(*batch) : forward(*batch);
+      batch.reset();  // what augmentation has replaced
+      loss_value = result.loss.item();
       require(std::isfinite(loss_value), "the loss became ", loss_value, " in epoch ",
               epochs_done_ + 1, ", batch ", batches + 1, smaller_steps);
       // Counted while the device has nothing queued yet, so that the next batch is prepared while
       // it works on the gradients.
-      metrics.add(logits, batch->y, loss_value);
+      metrics.add(result.logits, result.targets, loss_value);
       if (options_.on_batch) headline = metrics.headline();
-      backward(loss);
-      optimizer_.step();
+      if (!captured) {
+        backward(result.loss);
+        optimizer_.step();
+      }
     }
     ++step_;
     ++batches;
-    const int64_t size = batch->x.shape()[0];
     pictures += size;
     loss_sum += loss_value * static_cast<double>(size);
     if (options_.on_batch) {
@@ -247,9 +269,10 @@ void evaluate(const ModelFunction& model, const LossFunction& loss, BatchSource&
   const NoGrad no_grad;
   int64_t batches = 0;
   source.start_epoch(0);
-  while (const std::optional<Batch> batch = source.next()) {
-    const Tensor logits = model(batch->x);
-    counter.add(logits, batch->y, loss(logits, batch->y).item());
+  while (const std::optional<Batch> given = source.next()) {
+    const Batch batch = as_floats(*given);
+    const Tensor logits = model(batch.x);
+    counter.add(logits, batch.y, loss(logits, batch.y).item());
     ++batches;
     if (on_batch) on_batch(batches);
   }

@@ -13,6 +13,7 @@
 #include "engine/train/batch.h"
 #include "engine/train/callbacks.h"
 #include "engine/train/metrics.h"
+#include "engine/train/step_graph.h"
 #include "engine/train/training_state.h"
 
 namespace fettle {
@@ -42,6 +43,9 @@ struct FitOptions {
       on_epoch;                                          ///< after every epoch, which counts from 1
   std::function<void(const TrainingState&)> checkpoint;  ///< after every epoch, before on_epoch
   std::function<bool()> interrupted;                     ///< asked after every batch
+  /// On a GPU: steps with batches of one shape are one CUDA graph, captured in each epoch anew at
+  /// the second such batch; the results have the same bits.
+  bool cuda_graph = false;
 };
 
 enum class FitEnd { all_epochs, stopped_early, interrupted };
@@ -67,6 +71,7 @@ class Trainer {
 
  private:
   bool train_epoch(BatchSource& source, MetricsCounter& metrics);
+  StepResult forward(const Batch& given) const;
   NamedTensors state_tensors() const;
 
   ModelFunction model_;

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <map>
 
+#include "engine/cuda_graph.h"
+
 namespace fettle {
 namespace {
 
@@ -10,20 +12,20 @@ class Sgd : public Optimizer {
  public:
   Sgd(const NamedTensors& tensors, const OptimizerOptions& o)
       : Optimizer(tensors, o.learning_rate.value_or(0.01f), slots_of(o)),
-        momentum_(o.momentum),
-        nesterov_(o.nesterov) {}
+        step_{.momentum = o.momentum, .nesterov = o.nesterov} {}
 
  private:
   static std::vector<std::string> slots_of(const OptimizerOptions& o) {
     return o.momentum > 0 ? std::vector<std::string>{"momentum"} : std::vector<std::string>{};
   }
+  void begin_step() override { step_.learning_rate = learning_rate(); }
   void update(Device where, OptimizerTensors tensors) override {
-    const SgdStep step{learning_rate(), momentum_, nesterov_};
+    Tensor memory;
+    const SgdStep step = numbers(step_, where, memory);
     on(where, [&](auto device) { sgd_step(device, tensors, step); });
   }
 
-  float momentum_;
-  bool nesterov_;
+  SgdStep step_;
 };
 
 /// Adam, AdamW and Nadam differ in the numbers of a step alone.
@@ -68,7 +70,9 @@ class Adam : public Optimizer {
   }
 
   void update(Device where, OptimizerTensors tensors) override {
-    on(where, [&](auto device) { adam_step(device, tensors, step_); });
+    Tensor memory;
+    const AdamStep step = numbers(step_, where, memory);
+    on(where, [&](auto device) { adam_step(device, tensors, step); });
   }
 
   bool nesterov_;
@@ -93,9 +97,27 @@ Optimizer::Optimizer(const NamedTensors& tensors, float learning_rate,
   }
 }
 
-void Optimizer::step() {
+void Optimizer::begin() {
   ++steps_;
   begin_step();
+}
+
+template <class Step>
+Step Optimizer::numbers(const Step& step, Device device, Tensor& memory) {
+  if (!is_capturing()) return step;
+  memory = host_made<uint8_t>({sizeof(Step)}, device, [this, &step] {
+    begin();
+    std::vector<uint8_t> bytes(sizeof(Step));
+    std::memcpy(bytes.data(), &step, sizeof(Step));
+    return bytes;
+  });
+  Step there = step;
+  there.now = reinterpret_cast<const Step*>(memory.raw());
+  return there;
+}
+
+void Optimizer::step() {
+  if (!is_capturing()) begin();
   std::vector<OptimizerTensor> tensors;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     Tensor& w = parameters_[i].tensor;

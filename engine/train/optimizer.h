@@ -51,13 +51,20 @@ class Optimizer {
   Optimizer(const NamedTensors& tensors, float learning_rate,
             const std::vector<std::string>& slots);
 
-  /// Called once a step, before any parameter.
-  virtual void begin_step() {}
+  /// Called once a step, before any parameter: finds the step's numbers.
+  virtual void begin_step() = 0;
   /// Changes parameters, all on one device; m and v are their slots in the order of the
   /// constructor.
   virtual void update(Device device, OptimizerTensors tensors) = 0;
+  /// What update() gives to the kernel: the numbers that begin_step() leaves in `step`. While a
+  /// CUDA graph is being captured, begin_step() is called by each launch, which finds them in
+  /// `memory`.
+  template <class Step>
+  Step numbers(const Step& step, Device device, Tensor& memory);
 
  private:
+  void begin();
+
   NamedTensors parameters_, slots_;
   size_t slots_each_;
   float learning_rate_;

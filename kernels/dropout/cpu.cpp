@@ -3,7 +3,9 @@
 
 namespace fettle {
 
-void dropout(Cpu, int64_t n, float rate, RandomKey key, const float* x, float* y) {
+void dropout(Cpu, int64_t n, float rate, RandomKey key, const float* x, float* y,
+             const int32_t* step) {
+  if (step) key.step = static_cast<uint32_t>(*step);
   const float scale = 1.0f / (1.0f - rate);
   constexpr int64_t grain = 1 << 14;  // a multiple of 4: a chunk begins with a whole Philox block
   parallel_for(n, grain, [&](int64_t begin, int64_t end) {

@@ -83,11 +83,11 @@ void each_chunk(const Range& range, OptimizerTensors tensors, const Step& step) 
 }  // namespace
 
 void sgd_step(Cpu, OptimizerTensors tensors, const SgdStep& step) {
-  each_chunk(HWY_DYNAMIC_DISPATCH(sgd_range), tensors, step);
+  each_chunk(HWY_DYNAMIC_DISPATCH(sgd_range), tensors, step.now ? *step.now : step);
 }
 
 void adam_step(Cpu, OptimizerTensors tensors, const AdamStep& step) {
-  each_chunk(HWY_DYNAMIC_DISPATCH(adam_range), tensors, step);
+  each_chunk(HWY_DYNAMIC_DISPATCH(adam_range), tensors, step.now ? *step.now : step);
 }
 
 }  // namespace fettle

@@ -59,7 +59,8 @@ __device__ __forceinline__ bool in_fours(const OptimizerTensor& t) {
 }
 
 template <class Step>
-__global__ void __launch_bounds__(256) optimizer_kernel(Table table, Step step) {
+__global__ void __launch_bounds__(256) optimizer_kernel(Table table, Step given) {
+  const Step step = given.now ? *given.now : given;
   const int chunks = table.first_chunk[table.tensors];
   for (int chunk = static_cast<int>(blockIdx.x); chunk < chunks;
        chunk += static_cast<int>(gridDim.x)) {

@@ -24,6 +24,7 @@ using OptimizerTensors = std::span<const OptimizerTensor>;
 struct SgdStep {
   float learning_rate = 0.01f, momentum = 0;
   bool nesterov = false;
+  const SgdStep* now = nullptr;  ///< where these numbers are read, if not here (see AdamStep)
 };
 void sgd_step(Cpu, OptimizerTensors tensors, const SgdStep& step);
 void sgd_step(Cuda, OptimizerTensors tensors, const SgdStep& step);
@@ -36,6 +37,9 @@ void sgd_step(Reference, OptimizerTensors tensors, const SgdStep& step);
 struct AdamStep {
   float beta_1 = 0.9f, beta_2 = 0.999f, epsilon = 1e-7f;
   float keep = 1, m_scale = 0, g_scale = 0, v_scale = 1;
+  /// Where not nullptr, the numbers are those found there when the step is computed: a CUDA graph
+  /// stays, its steps go on.
+  const AdamStep* now = nullptr;
 };
 void adam_step(Cpu, OptimizerTensors tensors, const AdamStep& step);
 void adam_step(Cuda, OptimizerTensors tensors, const AdamStep& step);

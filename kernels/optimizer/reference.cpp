@@ -4,7 +4,8 @@
 
 namespace fettle {
 
-void sgd_step(Reference, OptimizerTensors tensors, const SgdStep& s) {
+void sgd_step(Reference, OptimizerTensors tensors, const SgdStep& step) {
+  const SgdStep& s = step.now ? *step.now : step;
   for (const OptimizerTensor& t : tensors) {
     for (int64_t i = 0; i < t.n; ++i) {
       const double push = double{s.learning_rate} * t.g[i];
@@ -15,7 +16,8 @@ void sgd_step(Reference, OptimizerTensors tensors, const SgdStep& s) {
   }
 }
 
-void adam_step(Reference, OptimizerTensors tensors, const AdamStep& s) {
+void adam_step(Reference, OptimizerTensors tensors, const AdamStep& step) {
+  const AdamStep& s = step.now ? *step.now : step;
   for (const OptimizerTensor& t : tensors) {
     for (int64_t i = 0; i < t.n; ++i) {
       const double g = t.g[i];

@@ -185,7 +185,10 @@ class Large : public BatchSource {
   }
   std::optional<Batch> next() override {
     if (left_-- == 0) return {};
-    return Batch{Tensor::full({pictures_, 1}, 1), Tensor::full({pictures_, 1}, 2)};
+    return Batch{
+        Tensor::full({pictures_, 1}, 1),
+        Tensor::from({pictures_, 1}, std::vector<uint8_t>(static_cast<size_t>(pictures_), 2)),
+        Tensor::full({3}, 4)};
   }
   int64_t batches() const override { return 2; }
   int64_t examples() const override { return 2 * pictures_; }
@@ -203,7 +206,9 @@ TEST_F(OnGpu, MasksTravelWithTheirPictures) {
     ASSERT_TRUE(batch);
     EXPECT_EQ(batch->y.device(), gpu_);
     EXPECT_EQ(batch->x.to_vector(), std::vector<float>(1000, 1));
-    EXPECT_EQ(batch->y.to_vector(), std::vector<float>(1000, 2));
+    EXPECT_EQ(batch->y.to_vector<uint8_t>(), std::vector<uint8_t>(1000, 2));
+    EXPECT_EQ(batch->scaling.device(), gpu_);
+    EXPECT_EQ(batch->scaling.to_vector(), std::vector<float>(3, 4));
   }
   EXPECT_FALSE(batches.next());
 }

@@ -237,6 +237,33 @@ TEST_F(MaskedSourceTest, WithoutAShuffleCropsStayTheSame) {
       {"crops of 9x4 do not fit into pictures of 8x8"});
 }
 
+TEST_F(MaskedSourceTest, BytesAreWhatTheFloatsAre) {
+  write_bytes(folder_ / "2.png", "a text");  // rows are left out of bytes, too
+  for (const bool standardize : {false, true}) {
+    PictureSourceOptions options = {.height = height,
+                                    .width = width,
+                                    .batch_size = 4,
+                                    .crop_height = 5,
+                                    .crop_width = 6,
+                                    .standardize = standardize,
+                                    .skip_broken = true};
+    PictureSource floats(data_, options);
+    options.as_bytes = true;
+    PictureSource bytes(data_, options);
+    floats.start_epoch(0);
+    bytes.start_epoch(0);
+    for (const int64_t count : {3, 2}) {
+      const auto expected = floats.next(), batch = bytes.next();
+      ASSERT_EQ(batch->x.shape(), (Shape{count, 5, 6, 3}));
+      EXPECT_EQ(batch->x.dtype(), DType::u8);
+      EXPECT_EQ(batch->y.dtype(), DType::u8);
+      EXPECT_EQ(batch->scaling.defined(), standardize);
+      EXPECT_EQ(as_floats(*batch).x.to_vector(), expected->x.to_vector());
+      EXPECT_EQ(as_floats(*batch).y.to_vector(), expected->y.to_vector());
+    }
+  }
+}
+
 TEST_F(MaskedSourceTest, StandardisedPicturesHaveMeanZeroAndDeviationOne) {
   PictureSource source(data_, {.height = height,
                                .width = width,

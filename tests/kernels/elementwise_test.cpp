@@ -45,12 +45,15 @@ TEST(ElementwiseKernels, EqualTheDefinition) {
 }
 
 TEST(DropoutKernel, EqualsTheDefinition) {
+  const Array<int32_t> step = {6};
   for (const int64_t n : lengths) {
     const Array<> x = random_values(n, 1);
     expect_same(
         [&](auto device) {
-          Arrays out(1, unwritten(n));
+          Arrays out(2, unwritten(n));
           dropout(device, n, 0.3f, {5, 6, 7}, x.data(), out[0].data());
+          dropout(device, n, 0.3f, {5, 1, 7}, x.data(), out[1].data(), step.data());
+          EXPECT_TRUE(out[0] == out[1]) << "a step read from memory";
           return out;
         },
         cat("n = ", n));
@@ -143,6 +146,17 @@ TEST(OptimizerKernels, EqualTheDefinition) {
   expect_same_step("adam", true, true, 0, [](auto device, OptimizerTensors tensors) {
     adam_step(device, tensors,
               {.keep = 0.99f, .m_scale = 0.02f, .g_scale = 0.01f, .v_scale = 1.5f});
+  });
+}
+
+TEST(OptimizerKernels, ReadTheirNumbersWhereTheyAreTold) {
+  const Array<SgdStep> sgd = {{0.1f, 0.9f, true}};
+  const Array<AdamStep> adam = {{.keep = 0.99f, .m_scale = 0.02f}};
+  expect_same_step("sgd", true, false, 0, [&](auto device, OptimizerTensors tensors) {
+    sgd_step(device, tensors, {7, 0.5f, false, sgd.data()});
+  });
+  expect_same_step("adam", true, true, 0, [&](auto device, OptimizerTensors tensors) {
+    adam_step(device, tensors, {.beta_1 = 0, .m_scale = 3, .now = adam.data()});
   });
 }
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "engine/ops/arithmetic.h"
+#include "engine/ops/augment.h"
 #include "engine/random.h"
 #include "tests/random_values.h"
 
@@ -134,6 +136,70 @@ TEST(Augmentation, ColourLeavesMasksAlone) {
     EXPECT_NE(x.to_vector(), before) << layer->kind();
     EXPECT_EQ(y.to_vector(), masks.to_vector()) << layer->kind();
   }
+}
+
+/// Random bytes with their scaling, their values, and masks of bytes and of floats.
+struct Bytes {
+  Tensor bytes, scaling, floats, masks, mask_floats;
+
+  Bytes() {
+    const Shape shape = {3, 14, 11, 3};
+    const std::vector<float> noise = random_tensor(shape, 4).to_vector();
+    const std::vector<float> means = {100, 120, 90}, factors = {0.02f, 0.5f, 1};
+    std::vector<uint8_t> x, y;
+    std::vector<float> values, of_scaling;
+    for (size_t i = 0; i < noise.size(); ++i) {
+      x.push_back(static_cast<uint8_t>(128 + 40 * noise[i]));
+      const size_t n = i * 3 / noise.size();
+      values.push_back((static_cast<float>(x.back()) - means[n]) * factors[n]);
+      y.push_back(noise[i] > 1);
+    }
+    for (size_t n = 0; n < 3; ++n) of_scaling.insert(of_scaling.end(), {means[n], factors[n]});
+    bytes = Tensor::from(shape, x);
+    scaling = Tensor::from({3, 2}, of_scaling);
+    floats = Tensor::from(shape, values);
+    masks = Tensor::from(shape, y);
+    mask_floats = Tensor::from(shape, std::vector<float>(y.begin(), y.end()));
+  }
+};
+
+/// More moves than one kernel takes, colours between them, and what a model does first.
+template <class Between>
+void change(Tensor& x, Tensor& masks, const Between& between) {
+  RandomFlip flip;
+  RandomRotation rotation(0.1f);
+  RandomZoom zoom(0.2f, 0.1f);
+  RandomContrast contrast(0.3f);
+  RandomBrightness brightness(0.01f);
+  const TrainingScope training(3, 2);
+  for (RandomLayer* layer : std::initializer_list<RandomLayer*>{
+           &flip, &rotation, &zoom, &flip, &contrast, &zoom, &brightness, &contrast}) {
+    layer->apply(x, &masks);
+    between(x, masks);
+  }
+  x = rescale(x, 1 / 127.5f, -1);
+}
+
+TEST(Augmentation, BytesAtOnceGiveWhatFloatsGiveOneByOne) {
+  const Bytes given;
+  Tensor x = given.floats, masks = given.mask_floats;
+  change(x, masks, [](Tensor& now, Tensor& y) {
+    now.compute();
+    y.compute();
+  });
+  Tensor at_once = pictures(given.bytes, given.scaling), moved = pictures(given.masks);
+  change(at_once, moved, [](Tensor& now, Tensor&) { EXPECT_TRUE(now.pending()); });
+  EXPECT_EQ(at_once.to_vector(), x.to_vector());
+  EXPECT_EQ(moved.to_vector(), masks.to_vector());
+#if defined(FETTLE_CUDA)
+  if (!gpu_is_there()) GTEST_SKIP() << cuda::why_no_gpu();
+  const Device gpu = Device::cuda();
+  Tensor there = pictures(given.bytes.to(gpu), given.scaling.to(gpu));
+  Tensor moved_there = pictures(given.masks.to(gpu));
+  change(there, moved_there, [](Tensor&, Tensor&) {});
+  EXPECT_LT(relative_error(there.to_vector(), x.to_vector()), 1e-5);
+  EXPECT_EQ(moved_there.to_vector(), masks.to_vector());
+#endif
 }
 
 TEST(Augmentation, ManyLayersAreOneAfterAnother) {

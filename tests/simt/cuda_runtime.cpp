@@ -6,8 +6,11 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <vector>
 
 #include "tests/simt/cuda_runtime_api.h"
 #include "tests/simt/state.h"
@@ -92,8 +95,7 @@ cudaError_t failed(cudaError_t error) {
   return last_error = error;
 }
 
-// A stream needs an address and nothing else, as all work is done at once.
-char stream_handle;
+int captures = 0;  // under way
 
 }  // namespace
 
@@ -101,6 +103,34 @@ char stream_handle;
 struct CUevent_st {
   std::chrono::steady_clock::time_point time;
 };
+
+struct CUgraph_st {
+  std::vector<std::function<void()>> work;
+};
+struct CUgraphExec_st : CUgraph_st {};
+
+struct CUstream_st {
+  std::optional<CUgraph_st> captured;
+  bool valid = true;  // the capture
+};
+
+namespace {
+
+/// What a captured stream cannot do.
+cudaError_t not_captured(cudaStream_t stream) {
+  if (!stream || !stream->captured) return cudaSuccess;
+  stream->valid = false;
+  return failed(cudaErrorStreamCaptureUnsupported);
+}
+
+}  // namespace
+
+bool simt::keep(void* stream, const std::function<void()>& work) {
+  auto* s = static_cast<cudaStream_t>(stream);
+  if (!s || !s->captured) return false;
+  s->captured->work.push_back(work);
+  return true;
+}
 
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = 1;
@@ -147,6 +177,7 @@ cudaError_t cudaMalloc(void** p, size_t bytes) {
   return cudaSuccess;
 }
 cudaError_t cudaFree(void* p) {
+  if (captures > 0) return failed(cudaErrorStreamCaptureUnsupported);
   if (!p) return cudaSuccess;
   const std::scoped_lock lock(simt::heap().mutex);
   if (!simt::heap().give(static_cast<std::byte*>(p))) {
@@ -181,36 +212,78 @@ cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind)
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
-                            cudaStream_t) {
-  return cudaMemcpy(to, from, bytes, kind);
+                            cudaStream_t stream) {
+  const auto copy = [=] { cudaMemcpy(to, from, bytes, kind); };
+  if (!simt::keep(stream, copy)) copy();
+  return cudaSuccess;
 }
-cudaError_t cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t) {
-  const simt::DeviceMemoryOpen open;
-  std::memset(p, value, bytes);
-  simt::mark_memory(p, bytes, true);
+cudaError_t cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t stream) {
+  const auto set = [=] {
+    const simt::DeviceMemoryOpen open;
+    std::memset(p, value, bytes);
+    simt::mark_memory(p, bytes, true);
+  };
+  if (!simt::keep(stream, set)) set();
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = reinterpret_cast<cudaStream_t>(&stream_handle);
+  *stream = new CUstream_st;
   return cudaSuccess;
 }
-cudaError_t cudaStreamDestroy(cudaStream_t) {
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  delete stream;
   return cudaSuccess;
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t) {
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  return not_captured(stream);
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t, unsigned) {
+  return not_captured(stream);
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (!stream || stream->captured) return failed(cudaErrorStreamCaptureUnsupported);
+  stream->captured.emplace();
+  stream->valid = true;
+  ++captures;
   return cudaSuccess;
 }
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  *graph = nullptr;
+  if (!stream->captured) return failed(cudaErrorInvalidValue);
+  --captures;
+  const CUgraph_st captured = *std::exchange(stream->captured, std::nullopt);
+  if (!stream->valid) return failed(cudaErrorStreamCaptureInvalidated);
+  *graph = new CUgraph_st(captured);
   return cudaSuccess;
 }
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+  *exec = new CUgraphExec_st{*graph};
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  for (const auto& work : exec->work) {
+    if (!simt::keep(stream, work)) work();
+  }
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  delete exec;
+  return cudaSuccess;
+}
+
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   *event = new CUevent_st;
   return cudaSuccess;
 }
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   event->time = std::chrono::steady_clock::now();
-  return cudaSuccess;
+  return not_captured(stream);
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t) {
   return cudaSuccess;
@@ -238,6 +311,10 @@ const char* cudaGetErrorName(cudaError_t error) {
       return "cudaErrorMemoryAllocation";
     case cudaErrorInvalidDevice:
       return "cudaErrorInvalidDevice";
+    case cudaErrorStreamCaptureUnsupported:
+      return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorStreamCaptureInvalidated:
+      return "cudaErrorStreamCaptureInvalidated";
     default:
       return "cudaErrorInvalidValue";
   }
@@ -250,6 +327,10 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "out of memory";
     case cudaErrorInvalidDevice:
       return "invalid device ordinal";
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated:
+      return "operation failed due to a previous error during capture";
     default:
       return "invalid argument";
   }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <type_traits>
 #include <vector>
@@ -42,6 +43,10 @@ struct Body {
 /// Runs `body` once for each thread of each block, and checks it; what a kernel launch is here.
 /// Throws std::runtime_error with every finding, unless Options::throw_findings is off.
 void run(const char* name, dim3 grid, dim3 block, size_t dynamic_shared_bytes, Body body);
+
+/// Keeps `work` for the launches of a graph where the stream is being captured; false where it is
+/// to be done now.
+bool keep(void* stream, const std::function<void()>& work);
 
 uint3 thread_index();
 uint3 block_index();
