@@ -5,8 +5,8 @@
 // caches, and memory moves 1 byte and 4 a channel. Nothing is shared. The limit is memory bandwidth
 // for one bilinear move, address arithmetic for more.
 //
-// Contrast asks for means of whole moved pictures first: then what the moves show is written,
-// summed, and coloured in its place.
+// Contrast asks for the means of whole pictures as they are before it: then these are written
+// first, summed, and changed on in their place.
 #include <algorithm>
 #include <cmath>
 #include <iterator>
@@ -84,19 +84,18 @@ __device__ __forceinline__ Channels<V> shown(const Pictures& p, const PictureCha
   }
 }
 
-/// A value of picture n's channel c after the first `colours` changes. `offsets` [colours,N,C]
-/// holds what a contrast adds, its mean * (1 - factor).
+/// A value of picture n's channel c after the changes of colours, of which the first alone may be a
+/// contrast, with its `offsets` [N,C].
 __device__ __forceinline__ float coloured(const Pictures& p, const PictureChanges& changes,
-                                          int colours, const float* offsets, int64_t n, int64_t c,
-                                          float value) {
+                                          const float* offsets, int64_t n, int64_t c, float value) {
 #pragma unroll
   for (int k = 0; k < PictureChanges::most; ++k) {
-    if (k >= colours) break;
+    if (k >= changes.colours) break;
     const ColourChange& change = changes.colour[k];
     if (change.kind == ColourChange::Kind::rescale) {
       value = change.a * value + change.b;
     } else if (change.kind == ColourChange::Kind::contrast) {
-      value = value * change.drawn[n] + offsets[(k * p.N + n) * p.C + c];
+      value = value * change.drawn[n] + offsets[n * p.C + c];
     } else {
       const float sum = value + change.drawn[n];
       value = sum < change.a ? change.a : sum > change.b ? change.b : sum;
@@ -117,8 +116,7 @@ __global__ void __launch_bounds__(256, 2)
     for (int64_t c = 0; c < p.C; c += V) {
       const Channels<V> value = shown<Moves, V>(p, changes, n, static_cast<int>(pixel / W),
                                                 static_cast<int>(pixel % W), c);
-      for (int k = 0; k < V; ++k)
-        out[c + k] = coloured(p, changes, changes.colours, offsets, n, c + k, value.v[k]);
+      for (int k = 0; k < V; ++k) out[c + k] = coloured(p, changes, offsets, n, c + k, value.v[k]);
     }
   }
 }
@@ -139,23 +137,7 @@ void run(Cuda device, const Pictures& p, const PictureChanges& changes, const fl
   by_moves[changes.moves](device, p, changes, offsets, y);
 }
 
-/// A pixel after the colour changes before a contrast.
-struct BeforeContrast {
-  Pictures p;
-  PictureChanges changes;
-  int colours;
-  const float* offsets;
-  template <int V>
-  __device__ void at(int64_t i, NoNumbers, Vec<float, V> (&values)[1]) const {
-    const int64_t a_picture = p.H * p.W * p.C;
-    for (int k = 0; k < V; ++k) {
-      const int64_t n = (i + k) / a_picture, place = (i + k) % a_picture;
-      const Channels<1> value = original<1>(p, n, place);
-      values[0][k] =
-          coloured(p, changes, colours, offsets, n, static_cast<int>(place % p.C), value.v[0]);
-    }
-  }
-};
+/// What a contrast adds: mean * (1 - factor).
 struct WriteOffset {
   const float* factors;
   int64_t pixels, C;
@@ -166,35 +148,37 @@ struct WriteOffset {
   }
 };
 
-bool has_contrast(const PictureChanges& changes) {
-  for (int k = 0; k < changes.colours; ++k) {
-    if (changes.colour[k].kind == ColourChange::Kind::contrast) return true;
-  }
-  return false;
+/// The place of the first contrast from `from` on; past the end without.
+int contrast_in(const PictureChanges& changes, int from) {
+  while (from < changes.colours && changes.colour[from].kind != ColourChange::Kind::contrast)
+    ++from;
+  return from;
 }
 
 }  // namespace
 
-void augment(Cuda device, const Pictures& pictures, const PictureChanges& given, float* y) {
+void augment(Cuda device, const Pictures& pictures, const PictureChanges& changes, float* y) {
   Pictures p = pictures;
-  PictureChanges changes = given;
-  if (!has_contrast(changes)) return run(device, p, changes, nullptr, y);
-  if (changes.moves > 0) {
-    changes.colours = 0;
-    run(device, p, changes, nullptr, y);
-    p = {p.N, p.H, p.W, p.C, y};
-    changes = given;
-    changes.moves = 0;
+  PictureChanges rest = changes;
+  const float* offsets = nullptr;  // of the contrast that is the first of the rest's colours
+  for (int k; (k = contrast_in(rest, offsets ? 1 : 0)) < rest.colours;) {
+    if (k > 0 || rest.moves > 0 || p.bytes) {
+      PictureChanges before = rest;
+      before.colours = k;
+      run(device, p, before, offsets, y);
+      p = {p.N, p.H, p.W, p.C, y};
+      rest.moves = 0;
+      rest.colours -= k;
+      for (int i = 0; i < rest.colours; ++i) rest.colour[i] = rest.colour[i + k];
+    }
+    const int64_t pixels = p.H * p.W;
+    const float* factors = rest.colour[0].drawn;
+    float* next = scratch<float>(device, p.N * p.C, 1);
+    column_sums<1>("augment", device, {p.N, pixels, static_cast<int>(p.C)}, EachElement{p.floats},
+                   WriteOffset{factors, pixels, p.C, next}, p.floats);
+    offsets = next;
   }
-  float* offsets = scratch<float>(device, PictureChanges::most * p.N * p.C, 1);
-  for (int k = 0; k < changes.colours; ++k) {
-    if (changes.colour[k].kind != ColourChange::Kind::contrast) continue;
-    column_sums<1>("augment", device, {p.N, p.H * p.W, static_cast<int>(p.C)},
-                   BeforeContrast{p, changes, k, offsets},
-                   WriteOffset{changes.colour[k].drawn, p.H * p.W, p.C, offsets + k * p.N * p.C},
-                   y);
-  }
-  run(device, p, changes, offsets, y);
+  run(device, p, rest, offsets, y);
 }
 
 }  // namespace fettle
