@@ -151,8 +151,10 @@ void add_evaluate(CLI::App& program) {
   command->add_flag("--calibrate", o->calibrate,
                     "Fit the temperature of a classifier's probabilities on the run's validation "
                     "pictures, so that they mean what they say, and store it; verdicts stay");
-  command->add_option("--out", o->out,
-                      "Folder for metrics.json and the curves of a classifier [the run folder]");
+  command->add_option(
+      "--out", o->out,
+      "Folder for metrics.json, the curves of a classifier and pictures.csv of what "
+      "draws masks [the run folder]");
   command->callback([o] { evaluate_run(*o); });
 }
 

@@ -1,5 +1,6 @@
 // fettle evaluate of a segmenter: the pixels and the pictures that it gets right.
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 
 #include "apps/evaluation.h"
@@ -7,6 +8,8 @@
 #include "apps/segmenter.h"
 #include "apps/table.h"
 #include "engine/train/mask_metrics.h"
+#include "io/atomic_file.h"
+#include "io/csv.h"
 
 namespace fettle {
 namespace {
@@ -40,7 +43,7 @@ void for_each_segmented(const EvaluateOptions& o, TrainedModel& model, const Dat
   Progress progress;
   int64_t done = 0;
   for (const MaskedPicture& picture : data.masks.pictures) {
-    f(segmenter(picture.path), masks_of(data.masks, picture));
+    f(picture, segmenter(picture.path), masks_of(data.masks, picture));
     progress.count("Segmenting", ++done, std::ssize(data.masks.pictures));
   }
   progress.clear();
@@ -55,25 +58,31 @@ Tensor tensor_of(const std::vector<Mask>& masks) {
   return all;
 }
 
-bool is_empty(const Mask& mask) {
-  return std::all_of(mask.pixels.begin(), mask.pixels.end(), [](uint8_t p) { return p == 0; });
-}
+/// Pixels of a true and of a found mask.
+struct Overlap {
+  int64_t truth = 0, found = 0, both = 0;
 
-double dice(const Mask& a, const Mask& b) {
-  int64_t both = 0, sum = 0;
-  for (size_t i = 0; i < a.pixels.size(); ++i) {
-    both += a.pixels[i] & b.pixels[i];
-    sum += a.pixels[i] + b.pixels[i];
+  Overlap(const Mask& true_mask, const Mask& found_mask) {
+    for (size_t i = 0; i < true_mask.pixels.size(); ++i) {
+      truth += true_mask.pixels[i];
+      found += found_mask.pixels[i];
+      both += true_mask.pixels[i] & found_mask.pixels[i];
+    }
   }
-  return sum > 0 ? 2 * static_cast<double>(both) / static_cast<double>(sum) : 1;
-}
+  /// 1 where both masks are empty.
+  double dice() const {
+    const auto sum = static_cast<double>(truth + found);
+    return sum > 0 ? 2 * static_cast<double>(both) / sum : 1;
+  }
+};
 
 }  // namespace
 
 Json evaluate_segmenter(const EvaluateOptions& o, TrainedModel& model, const Data& data,
                         Device device) {
   MaskMetricsCounter counter(data.names);
-  const auto count = [&](const Segmentation& s, const std::vector<Mask>& truth) {
+  const auto count = [&](const MaskedPicture&, const Segmentation& s,
+                         const std::vector<Mask>& truth) {
     counter.add_probabilities(s.probabilities, tensor_of(truth));
   };
   if (!o.choose.empty()) {
@@ -85,17 +94,26 @@ Json evaluate_segmenter(const EvaluateOptions& o, TrainedModel& model, const Dat
   Calls calls;
   double dice_sum = 0;
   int64_t masks_seen = 0;
-  for_each_segmented(o, model, data, device,
-                     [&](const Segmentation& s, const std::vector<Mask>& truth) {
-                       count(s, truth);
-                       const std::vector<Mask> found = s.masks(threshold);
-                       const auto any = [](const std::vector<Mask>& masks) {
-                         return !std::all_of(masks.begin(), masks.end(), is_empty);
-                       };
-                       calls.add(any(truth), any(found));
-                       for (size_t k = 0; k < truth.size(); ++k, ++masks_seen)
-                         dice_sum += dice(truth[k], found[k]);
-                     });
+  AtomicFile table((std::filesystem::path(o.folder()) / "pictures.csv").string());
+  table.write(csv_line({"path", "kind", "dice", "true_pixels", "found_pixels", "common_pixels"}));
+  for_each_segmented(
+      o, model, data, device,
+      [&](const MaskedPicture& picture, const Segmentation& s, const std::vector<Mask>& truth) {
+        count(picture, s, truth);
+        const std::vector<Mask> found = s.masks(threshold);
+        bool defective = false, called = false;
+        for (size_t k = 0; k < truth.size(); ++k, ++masks_seen) {
+          const Overlap pixels(truth[k], found[k]);
+          defective |= pixels.truth > 0;
+          called |= pixels.found > 0;
+          dice_sum += pixels.dice();
+          table.write(csv_line({picture.path, data.names[k], fixed(pixels.dice(), 4),
+                                std::to_string(pixels.truth), std::to_string(pixels.found),
+                                std::to_string(pixels.both)}));
+        }
+        calls.add(defective, called);
+      });
+  table.commit();
 
   const std::vector<MaskCounts> counts = counter.counts(threshold);
   std::vector<std::vector<std::string>> rows;

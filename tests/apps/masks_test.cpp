@@ -1,4 +1,6 @@
 // The commands on pictures with masks.
+#include <array>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -85,6 +87,22 @@ TEST_F(MaskCommands, TrainEvaluateAndPredictDrawTheDefects) {
   EXPECT_EQ(metrics["examples"], 24);
   EXPECT_EQ(metrics["classes"]["1"]["pixels"], 600);
   EXPECT_GT(metrics["pictures"]["recall"], 0.9);
+
+  // A line for each picture and kind adds up to the same figures.
+  const std::vector<CsvLine> lines = table("evaluation/pictures.csv");
+  ASSERT_EQ(lines.size(), 1u + 24 * 2);
+  double dice_sum = 0;
+  std::map<std::string, std::array<double, 2>> pixels;  // of each kind: common, true and found
+  for (size_t i = 1; i < lines.size(); ++i) {
+    const std::vector<std::string>& f = lines[i].fields;
+    dice_sum += std::stod(f[2]);
+    pixels[f[1]][0] += std::stod(f[5]);
+    pixels[f[1]][1] += std::stod(f[3]) + std::stod(f[4]);
+  }
+  EXPECT_NEAR(dice_sum / 48, metrics["dice_per_picture"].get<double>(), 1e-4);
+  for (const auto& [kind, sums] : pixels) {
+    EXPECT_NEAR(2 * sums[0] / sums[1], metrics["classes"][kind]["dice"].get<double>(), 1e-9);
+  }
 
   // The masks that are written read back as a data set, and are the ones that were measured.
   const Outcome predicted = fettle("predict {}/run {}/steel --out {}/found");
