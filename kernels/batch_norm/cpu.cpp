@@ -149,7 +149,9 @@ int64_t rows_per_task(int64_t C) {
 /// its rows, added up.
 template <class Task>
 std::vector<double> joined_sums(const BatchNormShape& s, int64_t quantities, const Task& task) {
-  const int64_t grain = rows_per_task(s.C), tasks = (s.rows + grain - 1) / grain;
+  // Not more rows, where there are few channels: fp32 sums grow inexact with their length.
+  const int64_t grain = std::min<int64_t>(256, rows_per_task(s.C));
+  const int64_t tasks = (s.rows + grain - 1) / grain;
   const int64_t n = quantities * s.C;
   thread_local Scratch scratch;
   float* partial = scratch.floats(tasks * n);

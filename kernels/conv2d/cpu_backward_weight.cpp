@@ -4,7 +4,8 @@
 //
 // The input is copied in blocks of a few channels, whose pixels lie close together; every tap reads
 // the block from another place on. A first layer with few channels has its taps laid side by side
-// instead, so that vectors are full. dy is read in place.
+// instead, so that vectors are full. dy is copied, too, unless it is read but once: in place, the
+// pixels of a layer with many outputs lie whole pages apart.
 #include "kernels/conv2d/cpu_backward_weight.h"
 
 #include <algorithm>
@@ -26,43 +27,78 @@ namespace HWY_NAMESPACE {
 namespace {
 
 constexpr int64_t panel_columns = max_vectors * L;
+constexpr int64_t strip = most_lanes;       // outputs whose gradients are copied side by side
+constexpr int64_t strips_at_once = 4;       // that stay in the cache while the columns run
+constexpr int64_t block_floats = 64 << 10;  // of input, a part of the second cache
+constexpr int64_t tasks_wanted = 16, most_sums = 4 << 20;
 
 /// Columns of dw that lie together there and in the block.
 struct Columns {
   int64_t dw, block, count;
 };
 
-/// Adds the box's products to `count` columns of all K rows of dw, or writes them if it is the
+/// Gradients under a box: strips of so many outputs, `next` floats apart.
+struct Gradients {
+  const float* first;
+  int64_t row, pixel, outputs, next;
+};
+
+/// Those of outputs [k, k + count) as they lie in dy.
+Gradients gradients_in_place(const Conv2dShape& s, const Group& g, const Box& box, int64_t k,
+                             int64_t count, const float* dy) {
+  return {dy + ((box.n * s.P + box.p0) * s.Q + box.q0) * s.K + g.y + k, s.Q * s.K, s.K, count, 0};
+}
+
+/// Those copied into [strip][pixel][16].
+Gradients gradients_copied(const Conv2dShape& s, const Group& g, const Box& box, int64_t k,
+                           int64_t count, const float* dy, float* to) {
+  const int64_t rows = box.p1 - box.p0, width = box.q1 - box.q0;
+  const Gradients from = gradients_in_place(s, g, box, k, count, dy);
+  const Gradients copy = {to, width * strip, strip, strip, rows * width * strip};
+  for (int64_t p = 0; p < rows; ++p) {
+    for (int64_t q = 0; q < width; ++q, to += strip) {
+      const float* pixel = from.first + p * from.row + q * from.pixel;
+      for (int64_t i = 0; i < count; i += L)
+        store(load(pixel + i, count - i), to + i / strip * copy.next + i % strip, L);
+    }
+  }
+  return copy;
+}
+
+/// Adds the box's products to `count` columns of `outputs` rows of dw, or writes them if it is the
 /// first.
 template <int V>
-void add_box(const Conv2dShape& s, const Group& g, const Box& box, const Block& block,
-             const Columns& columns, const float* dy, bool first_box, float* dw) {
-  const int64_t depth = s.R * s.S * g.C, width = box.q1 - box.q0;
-  for_each_tile(g.K, max_rows(V), [&](int64_t k, int64_t rows) {
-    with_count<max_rows(V)>(rows, [&]<int M>() {
-      Tile<M, V> tile;
-      tile.clear();
-      const float* gradients = dy + ((box.n * s.P + box.p0) * s.Q + box.q0) * s.K + g.y + k;
-      tile.accumulate_runs(box.p1 - box.p0, width, gradients, 1, s.K, s.Q * s.K,
-                           block.first + columns.block, block.pixel, block.row);
-      float* to = dw + k * depth + columns.dw;
-      if (first_box) {
-        tile.store(to, depth, columns.count);
-      } else {
-        tile.add_to(to, depth, columns.count);
-      }
-    });
-  });
+void add_box(const Box& box, const Gradients& gradients, int64_t outputs, const Block& block,
+             const Columns& columns, bool first_box, float* dw, int64_t dw_row) {
+  const float* from = gradients.first;
+  for (int64_t k0 = 0; k0 < outputs; k0 += gradients.outputs, from += gradients.next) {
+    for_each_tile(std::min(gradients.outputs, outputs - k0), max_rows(V),
+                  [&](int64_t k, int64_t rows) {
+                    with_count<max_rows(V)>(rows, [&]<int M>() {
+                      Tile<M, V> tile;
+                      tile.clear();
+                      tile.accumulate_runs(box.p1 - box.p0, box.q1 - box.q0, from + k, 1,
+                                           gradients.pixel, gradients.row,
+                                           block.first + columns.block, block.right, block.down);
+                      float* to = dw + (k0 + k) * dw_row + columns.dw;
+                      if (first_box) {
+                        tile.store(to, dw_row, columns.count);
+                      } else {
+                        tile.add_to(to, dw_row, columns.count);
+                      }
+                    });
+                  });
+  }
 }
 
 /// The box's input with all taps of a pixel side by side.
-Block with_taps_side_by_side(const Conv2dShape& s, const Box& box, const Block& block,
+Block with_taps_side_by_side(const Box& box, const Block& block,
                              const std::vector<Segment>& segments, int64_t depth, float* to) {
   const int64_t columns = box.q1 - box.q0;
   float* at = to;
   for (int64_t p = 0; p < box.p1 - box.p0; ++p) {
     for (int64_t q = 0; q < columns; ++q) {
-      const float* pixel = block.first + p * s.stride_h * block.row + q * s.stride_w * block.pixel;
+      const float* pixel = block.first + p * block.down + q * block.right;
       for (const Segment& segment : segments) {
         // Whole vectors: what is too much, the next segment writes over.
         for (int64_t t = 0; t < segment.length; t += L)
@@ -71,7 +107,7 @@ Block with_taps_side_by_side(const Conv2dShape& s, const Box& box, const Block& 
       }
     }
   }
-  return {to, columns * depth, depth};
+  return {to, columns * depth, depth, columns * depth, depth};
 }
 
 /// A convolution that is a plain matrix product, with all its pixels in one row.
@@ -93,17 +129,21 @@ void run_backward_weight(const Conv2dShape& shape, const Group& g, const float* 
   const Window window = window_of(sum.taps);
   const int64_t depth = s.R * s.S * g.C;
   const bool narrow = g.C < L && sum.taps.size() > 1;
-  const bool in_place =
-      is_in_place(sum, window) && g.C == s.C && g.C % L == 0 && g.C <= panel_columns;
-  const int64_t block_channels = std::min(g.C, panel_columns);
+  const bool one_tap = is_in_place(sum, window);
+  const bool in_place = one_tap && g.C == s.C && g.C % L == 0 && g.C <= panel_columns;
+  // Each split of the pixels has its own sums, which are added in order at the end. Splits make
+  // enough tasks for many cores with wide blocks of channels, for each of which dy is copied again.
+  const int64_t most_splits = std::clamp<int64_t>(most_sums / (g.K * depth), 1, tasks_wanted);
+  const int64_t panels = (g.C * most_splits / tasks_wanted + panel_columns - 1) / panel_columns;
+  const int64_t block_channels =
+      std::min(g.C, panel_columns * (one_tap ? std::clamp<int64_t>(panels, 1, 4) : 1));
   const int64_t channel_blocks = (g.C + block_channels - 1) / block_channels;
-  // A block of input that stays in the first cache, or nearly.
-  const Boxes boxes = cut(s.N, s.P, s.Q, narrow ? depth : block_channels, s.stride_h, s.stride_w,
-                          window, {24 * 1024, 256, window.h > 1 ? 32 : 256});
-  // Enough tasks for many cores; each split has its own sums, which are added in order at the end.
-  constexpr int64_t tasks_wanted = 16, most_floats = 16 << 20;
-  const int64_t splits = std::clamp<int64_t>(
-      std::min(tasks_wanted / channel_blocks, most_floats / (g.K * depth)), 1, boxes.count());
+  const bool reads_once = sum.taps.size() * block_channels <= panel_columns;
+  const BoxLimits limits = {block_floats, narrow ? block_floats / depth : 256};
+  const Boxes boxes = cut(s.N, s.P, s.Q, block_channels, one_tap ? 1 : s.stride_h,
+                          one_tap ? 1 : s.stride_w, window, limits);
+  const int64_t splits =
+      std::clamp<int64_t>(std::min(tasks_wanted / channel_blocks, most_splits), 1, boxes.count());
   thread_local Scratch sums_scratch;
   float* sums = splits > 1 ? sums_scratch.floats(splits * g.K * depth) : dw + g.w;
 
@@ -112,33 +152,40 @@ void run_backward_weight(const Conv2dShape& shape, const Group& g, const float* 
     const int64_t channels = std::min(block_channels, g.C - c0);
     const int64_t begin = boxes.count() * split / splits;
     const int64_t end = boxes.count() * (split + 1) / splits;
-    thread_local Scratch block_scratch, taps_scratch;
+    thread_local Scratch block_scratch, taps_scratch, gradient_scratch;
     for (int64_t i = begin; i < end; ++i) {
       const Box box = boxes[i];
+      const int64_t pixels = (box.p1 - box.p0) * (box.q1 - box.q0);
       // Vectors may read beyond the last pixel, into columns that nobody stores.
       Block block =
           block_under(sum, window, box, in_place, c0, channels, panel_columns, block_scratch);
       std::vector<Segment> segments = segments_of(sum.taps, window, channels, block);
       if (narrow) {
-        float* taps =
-            taps_scratch.floats((box.p1 - box.p0) * (box.q1 - box.q0) * depth + panel_columns);
-        block = with_taps_side_by_side(s, box, block, segments, depth, taps);
+        block = with_taps_side_by_side(box, block, segments, depth,
+                                       taps_scratch.floats(pixels * depth + panel_columns));
         segments = {{0, depth}};
-      } else {
-        block.row *= s.stride_h, block.pixel *= s.stride_w;
       }
-      // In dw a tap's columns follow those of the tap before, or of all its channels.
-      const bool apart = channel_blocks > 1;
-      int64_t place = c0;
-      for (const Segment& segment : segments) {
-        int64_t count = 0;
-        for (int64_t t = 0; t < segment.length; t += count) {
-          count = std::min(apart ? channels : panel_columns, segment.length - t);
-          const Columns part{place, segment.offset + t, count};
-          with_count<max_vectors>((count + L - 1) / L, [&]<int V>() {
-            add_box<V>(s, g, box, block, part, dy, i == begin, sums + split * g.K * depth);
-          });
-          place += apart ? g.C : count;
+      const int64_t at_once = reads_once ? g.K : strips_at_once * strip;
+      for (int64_t k = 0; k < g.K; k += at_once) {
+        const int64_t outputs = std::min(at_once, g.K - k);
+        const Gradients gradients =
+            reads_once ? gradients_in_place(s, g, box, k, outputs, dy)
+                       : gradients_copied(s, g, box, k, outputs, dy,
+                                          gradient_scratch.floats(pixels * at_once));
+        // In dw a tap's columns follow those of all channels of the tap before.
+        int64_t place = c0;
+        for (const Segment& segment : segments) {
+          int64_t count = 0;
+          for (int64_t t = 0; t < segment.length; t += count) {
+            const int64_t c = t % channels;
+            count = std::min(panel_columns, channels < g.C ? channels - c : segment.length - t);
+            const Columns part{place + t / channels * g.C + c, segment.offset + t, count};
+            with_count<max_vectors>((count + L - 1) / L, [&]<int V>() {
+              add_box<V>(box, gradients, outputs, block, part, i == begin,
+                         sums + (split * g.K + k) * depth, depth);
+            });
+          }
+          place += segment.length / channels * g.C;
         }
       }
     }

@@ -11,8 +11,9 @@ namespace fettle {
 
 /// A block of input pixels as the register tile reads it.
 struct Block {
-  const float* first;  // the pixel under the box's first output pixel, first tap
-  int64_t row, pixel;  // floats from a row to the next, from a pixel to the next
+  const float* first;           // the pixel under the box's first output pixel, first tap
+  int64_t row, pixel;           // floats from a row to the next, from a pixel to the next
+  int64_t down = 0, right = 0;  // floats to what the next output pixel reads
 };
 
 /// Whether every output pixel reads one input pixel and none lies outside.
@@ -47,9 +48,11 @@ struct BoxTasks {
   int64_t panels, groups;
 };
 
-/// Copies rows [h0, h0+rows) x [w0, w0+columns) of a picture with zeros outside it.
-inline void copy_with_border(const float* picture, int64_t H, int64_t W, int64_t C, int64_t pixel,
-                             int64_t h0, int64_t w0, int64_t rows, int64_t columns, float* to) {
+/// Copies rows [h0, h0+rows) x [w0, w0+columns) of a picture, whose rows and pixels lie `row` and
+/// `pixel` floats apart, with zeros outside it.
+inline void copy_with_border(const float* picture, int64_t H, int64_t W, int64_t C, int64_t row,
+                             int64_t pixel, int64_t h0, int64_t w0, int64_t rows, int64_t columns,
+                             float* to) {
   const int64_t left = std::clamp<int64_t>(-w0, 0, columns);
   const int64_t right = std::clamp<int64_t>(W - w0, left, columns);
   for (int64_t h = h0; h < h0 + rows; ++h, to += columns * C) {
@@ -58,7 +61,7 @@ inline void copy_with_border(const float* picture, int64_t H, int64_t W, int64_t
       continue;
     }
     std::fill_n(to, left * C, 0.0f);
-    const float* from = picture + (h * W + w0 + left) * pixel;
+    const float* from = picture + h * row + (w0 + left) * pixel;
     if (pixel == C) {
       std::copy_n(from, (right - left) * C, to + left * C);
     } else {
@@ -69,18 +72,23 @@ inline void copy_with_border(const float* picture, int64_t H, int64_t W, int64_t
 }
 
 /// The input under a box: where it lies or, unless `in_place`, `channels` of it from c0 on copied
-/// with their border into the scratch memory, after which `beyond` floats may be read.
+/// with their border into the scratch memory, after which `beyond` floats may be read. Pixels that
+/// no tap reads are left out.
 inline Block block_under(const TapSum& sum, const Window& window, const Box& box, bool in_place,
                          int64_t c0, int64_t channels, int64_t beyond, Scratch& scratch) {
-  const int64_t h0 = box.p0 * sum.step_h + window.h0, w0 = box.q0 * sum.step_w + window.w0;
-  const float* picture = sum.in + box.n * sum.H * sum.W * sum.in_pixel + c0;
-  if (in_place)
-    return {picture + (h0 * sum.W + w0) * sum.in_pixel, sum.W * sum.in_pixel, sum.in_pixel};
-  const int64_t rows = (box.p1 - box.p0 - 1) * sum.step_h + window.h;
-  const int64_t columns = (box.q1 - box.q0 - 1) * sum.step_w + window.w;
+  const int64_t row = sum.W * sum.in_pixel, pixel = sum.in_pixel;
+  const float* picture = sum.in + box.n * sum.H * row + c0;
+  const int64_t down = sum.step_h * row, right = sum.step_w * pixel;
+  if (in_place) return {picture + box.p0 * down + box.q0 * right, row, pixel, down, right};
+  const bool apart = is_in_place(sum, window);
+  const int64_t step_h = apart ? 1 : sum.step_h, step_w = apart ? 1 : sum.step_w;
+  const int64_t rows = (box.p1 - box.p0 - 1) * step_h + window.h;
+  const int64_t columns = (box.q1 - box.q0 - 1) * step_w + window.w;
   float* copy = scratch.floats(rows * columns * channels + beyond);
-  copy_with_border(picture, sum.H, sum.W, channels, sum.in_pixel, h0, w0, rows, columns, copy);
-  return {copy, columns * channels, channels};
+  copy_with_border(picture, apart ? sum.P : sum.H, apart ? sum.Q : sum.W, channels,
+                   apart ? down : row, apart ? right : pixel, box.p0 * step_h + window.h0,
+                   box.q0 * step_w + window.w0, rows, columns, copy);
+  return {copy, columns * channels, channels, step_h * columns * channels, step_w * channels};
 }
 
 /// Contiguous floats of a block that hold the depth of consecutive taps.

@@ -66,9 +66,8 @@ void pixel_tile(const float* in, int64_t step, const std::vector<Segment>& segme
 template <int V>
 void box_panel(const TapSum& sum, const Box& box, const Block& block,
                const std::vector<Segment>& segments, const float* weights, Target out) {
-  const int64_t step = sum.step_w * block.pixel;
   for (int64_t p = box.p0; p < box.p1; ++p) {
-    const float* row = block.first + (p - box.p0) * sum.step_h * block.row;
+    const float* row = block.first + (p - box.p0) * block.down;
     const int64_t out_row = box.n * sum.out_picture + p * sum.out_row;
     for_each_tile(box.q1 - box.q0, max_rows(V), [&](int64_t q, int64_t rows) {
       Target target = out;
@@ -76,7 +75,7 @@ void box_panel(const TapSum& sum, const Box& box, const Block& block,
       target.first += offset;
       if (out.addend) target.addend += offset;
       with_count<max_rows(V)>(rows, [&]<int M>() {
-        pixel_tile<M, V>(row + q * step, step, segments, weights, target);
+        pixel_tile<M, V>(row + q * block.right, block.right, segments, weights, target);
       });
     });
   }

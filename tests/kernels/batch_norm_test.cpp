@@ -19,6 +19,18 @@ TEST(BatchNormKernels, StatisticsEqualTheDefinition) {
   }
 }
 
+// Equal terms round in the same direction all along a sum.
+TEST(BatchNormKernels, LongSumsOfFewChannelsStayExact) {
+  const BatchNormShape s{200'000, 1};
+  Array<> x(static_cast<size_t>(s.rows));
+  for (size_t i = 0; i < x.size(); ++i) x[i] = i % 2 == 0 ? 0.7f : -0.7f;
+  float mean[2], variance[2];
+  batch_norm_statistics(Cpu{}, s, x.data(), &mean[0], &variance[0]);
+  batch_norm_statistics(Reference{}, s, x.data(), &mean[1], &variance[1]);
+  EXPECT_NEAR(mean[0], mean[1], 2e-6);
+  EXPECT_NEAR(variance[0] / variance[1], 1, 1e-5);
+}
+
 TEST(BatchNormKernels, EqualTheDefinition) {
   for (const auto& [rows, C] : {std::pair<int64_t, int64_t>{2, 3}, {7, 8}, {70, 33}, {9000, 2}}) {
     for (const auto second : BatchNormValues::seconds) {

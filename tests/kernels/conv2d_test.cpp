@@ -111,6 +111,35 @@ TEST(Conv2dKernelFuzzed, Winograd) {
   }
 }
 
+/// One tap and many channels: blocks of several panels, pixels left out, boxes in several splits,
+/// and sums too large for splits.
+TEST(Conv2dKernelFuzzed, Pointwise) {
+  std::mt19937 random(6);
+  const auto pick = [&](int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(random);
+  };
+  for (int i = 0; i < 12; ++i) {
+    const int64_t groups = pick(1, 4) == 1 ? 2 : 1;
+    Conv2dShape s = {.N = pick(1, 3),
+                     .H = pick(1, 20),
+                     .W = pick(1, 20),
+                     .C = groups * pick(33, 330),
+                     .K = groups * pick(1, 150),
+                     .stride_h = pick(1, 3),
+                     .stride_w = pick(1, 3),
+                     .groups = groups};
+    if (i == 0) s = {.N = 1, .H = 3, .W = 4, .C = 1030, .K = 1100};
+    const Conv2dCase c = conv2d_case("fuzzed " + std::to_string(i), s, 0, 0);
+    const Inputs inputs(c.shape);
+    set_threads(1);
+    const Arrays one = all_directions(Cpu{}, c.shape, inputs);
+    set_threads(3);
+    EXPECT_TRUE(all_directions(Cpu{}, c.shape, inputs) == one) << c.name;
+    set_threads(0);
+    expect_close(one, all_directions(Reference{}, c.shape, inputs), c.name, 1e-6);
+  }
+}
+
 /// The products of rounded numbers, summed in fp32, with kernels, strides and borders of all kinds.
 TEST(Conv2dKernelFuzzed, Bf16) {
   if (!cpu_has_bf16()) GTEST_SKIP() << "this processor does not multiply bf16";
