@@ -21,7 +21,10 @@ __global__ void __launch_bounds__(256) channel_loop_kernel(int64_t rows, int C, 
   for (int64_t i = first; i < rows * across; i += step) formula.template at<V>(i * V, prepared);
 }
 
-/// `first` and `more` are what the formula reads and writes at i, of one type or nullptr.
+/// `first` and `more` are the arrays that the formula reads and writes at i, by the type of the
+/// first, and those of its columns' numbers; one may be nullptr. To prepare its columns a thread
+/// reads as much as in a few rows: there are no more threads than a GPU holds at once, so that each
+/// has many rows to go.
 template <class Formula, class T, class... More>
 void channel_loop(const char* name, Cuda device, int64_t rows, int64_t C, const Formula& formula,
                   const T* first, const More*... more) {
@@ -29,9 +32,11 @@ void channel_loop(const char* name, Cuda device, int64_t rows, int64_t C, const 
   const bool vectors = C % V == 0 && in_vectors(first, more...);
   const int64_t across = vectors ? C / V : C;
   if (rows * across == 0) return;
+  const unsigned at_once = static_cast<unsigned>(gpu_info().multiprocessors) * 4;
+  const unsigned blocks = std::min(blocks_for(rows * across, 256), at_once);
   launch(name, vectors ? channel_loop_kernel<V, Formula> : channel_loop_kernel<1, Formula>,
-         std::max(strided_blocks(rows * across, 256), blocks_for(across, 256)), 256, 0, device,
-         rows, static_cast<int>(C), formula);
+         std::max(blocks, blocks_for(across, 256)), 256, 0, device, rows, static_cast<int>(C),
+         formula);
 }
 
 }  // namespace fettle

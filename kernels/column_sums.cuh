@@ -37,8 +37,9 @@ struct ColumnSumsWalk {
     lanes = std::min(across, 32);
     lines = threads / lanes;
     column_blocks = (across + lanes - 1) / lanes;
-    // 512 blocks fill any GPU; a thread has four rows at least and 64 at most.
-    const int64_t useful = std::max<int64_t>(512 / (column_blocks * s.batches), 1);
+    // 256 blocks, with four rows of each thread in flight, fill any GPU; a thread has four rows at
+    // least and 64 at most.
+    const int64_t useful = std::max<int64_t>(256 / (column_blocks * s.batches), 1);
     chunks = std::clamp<int64_t>(s.rows / (lines * 4), 1, useful);
     chunks = std::max(chunks, std::min<int64_t>((s.rows + lines * 64 - 1) / (lines * 64), 65535));
     rows_a_chunk = (s.rows + chunks - 1) / chunks;
@@ -89,7 +90,7 @@ struct EachElement {
 /// element.at<V>(i, prepared, values) sets the values to be added, where i counts the elements of
 /// the whole array.
 template <int Quantities, int V, class Sum, class Element>
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(256, 1)
     column_sums_chunks_kernel(ColumnSumsShape shape, ColumnSumsWalk<V> walk, Element element,
                               Sum* partial) {
   auto& s = shared<ColumnSumsShared<Quantities, V, Sum>>();

@@ -12,6 +12,7 @@
 // and all warp words name every lane that lives: no thread returns before the last of them.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -82,6 +83,15 @@ __device__ inline int64_t strided_first() {
 }
 __device__ inline int64_t strided_step() {
   return int64_t{gridDim.x} * blockDim.x;
+}
+
+/// 1 / sqrt(x), on a GPU within two units of the last place.
+__device__ __forceinline__ float inverse_sqrt(float x) {
+#if defined(__CUDA_ARCH__)
+  return rsqrtf(x);
+#else
+  return 1.0f / std::sqrt(x);
+#endif
 }
 
 // ----------------------------------------------------------------------- reductions within a block

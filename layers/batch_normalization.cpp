@@ -36,10 +36,8 @@ Tensor BatchNormalization::call(const Tensor& x) {
 }
 
 void BatchNormalization::move_towards(const Tensor& mean, const Tensor& variance) {
-  const NoGrad no_grad;
-  const float keep = options_.momentum;
-  running_mean_.copy_from(rescale(running_mean_, keep) + rescale(mean, 1 - keep));
-  running_var_.copy_from(rescale(running_var_, keep) + rescale(variance, 1 - keep));
+  fettle::move_towards(running_mean_, mean, options_.momentum);
+  fettle::move_towards(running_var_, variance, options_.momentum);
 }
 
 }  // namespace fettle

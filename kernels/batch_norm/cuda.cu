@@ -49,10 +49,13 @@ struct BackwardInput {
     for (int n = 0; n <= two; ++n) {
       const BatchNormTerm<T>& t = sum.terms[n];
       if (!t.of_batch || !dx[n]) continue;
+      const float share = 1.0f / static_cast<float>(rows);
+      const auto inverse = inverse_deviations<V>(t, c);
+      p.of_constant[n] = numbers_of<V>(gradients.dbeta + c);
+      p.of_slope[n] = numbers_of<V>(gradients.dgamma[n] + c);
       for (int k = 0; k < V; ++k) {
-        p.of_constant[n][k] = gradients.dbeta[c + k] / static_cast<float>(rows);
-        p.of_slope[n][k] = gradients.dgamma[n][c + k] / std::sqrt(t.variance[c + k] + t.epsilon) /
-                           static_cast<float>(rows);
+        p.of_constant[n][k] *= share;
+        p.of_slope[n][k] *= inverse[k] * share;
       }
     }
     return p;
@@ -74,6 +77,13 @@ struct BackwardInput {
     }
   }
 };
+
+/// f(all arrays of the terms), which kernels read by vectors.
+template <class T, class F>
+void with_arrays(const BatchNormSum<T>& sum, const F& f) {
+  const BatchNormTerm<T>&a = sum.terms[0], &b = sum.terms[1];
+  f(a.x, a.gamma, a.beta, a.mean, a.variance, b.x, b.gamma, b.beta, b.mean, b.variance);
+}
 
 /// f(std::bool_constant) with whether the sum has two terms.
 template <class T, class F>
@@ -109,8 +119,10 @@ void batch_norm_statistics(Cuda device, const BatchNormShape& shape, const T* x,
 template <class T>
 void batch_norm_apply(Cuda device, const BatchNormShape& shape, const BatchNormSum<T>& sum, T* y) {
   by_terms(sum, [&](auto two) {
-    channel_loop("batch_norm_apply", device, shape.rows, shape.C, Apply<two, T>{sum, y},
-                 sum.terms[0].x, sum.terms[1].x, y);
+    with_arrays(sum, [&](const auto*... arrays) {
+      channel_loop("batch_norm_apply", device, shape.rows, shape.C, Apply<two, T>{sum, y}, y,
+                   arrays...);
+    });
   });
 }
 
@@ -125,9 +137,11 @@ void batch_norm_backward_parameters(Cuda device, BatchNormRung rung, const Batch
       return;
     }
     const BatchNormParameters<two, T> parameters = {sum, dy, gradients};
-    column_sums<2 + two>("batch_norm_backward_parameters", device,
-                         {.rows = s.rows, .columns = static_cast<int>(s.C)}, parameters, parameters,
-                         dy, sum.terms[0].x, sum.terms[1].x);
+    with_arrays(sum, [&](const auto*... arrays) {
+      column_sums<2 + two>("batch_norm_backward_parameters", device,
+                           {.rows = s.rows, .columns = static_cast<int>(s.C)}, parameters,
+                           parameters, dy, arrays...);
+    });
   });
 }
 
@@ -142,9 +156,11 @@ template <class T>
 void batch_norm_backward_input(Cuda device, const BatchNormShape& shape, const BatchNormSum<T>& sum,
                                const T* dy, const BatchNormGradients& gradients, T* dx_0, T* dx_1) {
   by_terms(sum, [&](auto two) {
-    channel_loop("batch_norm_backward_input", device, shape.rows, shape.C,
-                 BackwardInput<two, T>{sum, shape.rows, dy, gradients, {dx_0, dx_1}}, dy,
-                 sum.terms[0].x, sum.terms[1].x, dx_0, dx_1);
+    with_arrays(sum, [&](const auto*... arrays) {
+      channel_loop("batch_norm_backward_input", device, shape.rows, shape.C,
+                   BackwardInput<two, T>{sum, shape.rows, dy, gradients, {dx_0, dx_1}}, dy, dx_0,
+                   dx_1, gradients.dbeta, gradients.dgamma[0], gradients.dgamma[1], arrays...);
+    });
   });
 }
 

@@ -7,6 +7,32 @@
 
 namespace fettle {
 
+/// V neighbouring numbers of columns, aligned to 16 bytes where there are several.
+template <int V>
+__device__ __forceinline__ Vec<float, V> numbers_of(const float* p) {
+  if constexpr (V == 1) {
+    return {{p[0]}};
+  } else {
+    Vec<float, V> all;
+#pragma unroll
+    for (int k = 0; k < V; k += 4) {
+      const auto four = load_vec<4>(p + k);
+#pragma unroll
+      for (int e = 0; e < 4; ++e) all[k + e] = four[e];
+    }
+    return all;
+  }
+}
+
+/// 1 / sqrt(variance + epsilon) of V columns from c on.
+template <int V, class T>
+__device__ __forceinline__ Vec<float, V> inverse_deviations(const BatchNormTerm<T>& t, int c) {
+  auto inverse = numbers_of<V>(t.variance + c);
+#pragma unroll
+  for (int k = 0; k < V; ++k) inverse[k] = inverse_sqrt(inverse[k] + t.epsilon);
+  return inverse;
+}
+
 /// value = (x - mean) * scale + beta in V neighbouring columns.
 template <int V>
 struct BatchNormColumns {
@@ -14,11 +40,15 @@ struct BatchNormColumns {
 
   template <class T>
   __device__ BatchNormColumns(const BatchNormTerm<T>& t, int c) {
-    for (int k = 0; k < V; ++k) {
-      mean[k] = t.gamma ? t.mean[c + k] : 0.0f;
-      scale[k] = t.gamma ? t.gamma[c + k] / std::sqrt(t.variance[c + k] + t.epsilon) : 1.0f;
-      beta[k] = t.gamma ? t.beta[c + k] : 0.0f;
+    if (!t.gamma) {
+      for (int k = 0; k < V; ++k) mean[k] = 0, scale[k] = 1, beta[k] = 0;
+      return;
     }
+    mean = numbers_of<V>(t.mean + c);
+    beta = numbers_of<V>(t.beta + c);
+    scale = numbers_of<V>(t.gamma + c);
+    const auto inverse = inverse_deviations<V>(t, c);
+    for (int k = 0; k < V; ++k) scale[k] *= inverse[k];
   }
 };
 

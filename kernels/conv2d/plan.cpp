@@ -151,8 +151,12 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int 
   const int64_t taps_of_shape = shape.R * shape.S;
   if (precision == Precision::bf16) {
     if (compute_capability < 80 || !fits_bf16_operands(shape)) return plan;
-    const bool suits =
-        fills_wgmma(direction, shape, precision) || (taps_of_shape == 1 && reduces_pixels);
+    // A product of matrices is moved more than it is multiplied: the copy engine wins, zeros or
+    // not.
+    const bool moves =
+        taps_of_shape == 1 &&
+        (reduces_pixels || (direction == Conv2dDirection::backward_input && e.N > 32));
+    const bool suits = moves || fills_wgmma(direction, shape, precision);
     plan.rung = suits && fits_wgmma(direction, shape, compute_capability, precision)
                     ? Conv2dRung::wgmma
                     : Conv2dRung::multistage;
@@ -214,7 +218,7 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int 
     wanted = (2 * multiprocessors + blocks - 1) / blocks;
   }
   const int64_t possible = std::min(e.K / 256, 65535 / (shape.groups * e.phases));
-  plan.splits = static_cast<int>(std::clamp<int64_t>(std::min(wanted, possible), 1, 256));
+  plan.splits = static_cast<int>(std::clamp<int64_t>(std::min(wanted, possible), 1, 512));
   return plan;
 }
 

@@ -33,13 +33,29 @@ struct RowTotal {
   }
 };
 
-template <class T>
-FETTLE_HOST_DEVICE inline RowTotal<T> row_total(int64_t K, const float* z) {
+/// Who works on a row of logits: one thread alone, or, on a GPU, a warp whose lanes take every 32nd
+/// and combine their sums and maxima.
+struct Alone {
+  static constexpr int64_t size = 1;
+  FETTLE_HOST_DEVICE int64_t rank() const { return 0; }
+  template <class T>
+  FETTLE_HOST_DEVICE T sum(T value) const {
+    return value;
+  }
+  template <class T>
+  FETTLE_HOST_DEVICE T max(T value) const {
+    return value;
+  }
+};
+
+template <class T, class Team>
+FETTLE_HOST_DEVICE inline RowTotal<T> row_total(const Team& team, int64_t K, const float* z) {
   T highest = z[0];
-  for (int64_t k = 1; k < K; ++k) highest = z[k] > highest ? z[k] : highest;
+  for (int64_t k = team.rank(); k < K; k += Team::size) highest = z[k] > highest ? z[k] : highest;
+  highest = team.max(highest);
   T total = 0;
-  for (int64_t k = 0; k < K; ++k) total += std::exp(z[k] - highest);
-  return {highest, std::log(total)};
+  for (int64_t k = team.rank(); k < K; k += Team::size) total += std::exp(z[k] - highest);
+  return {highest, std::log(team.sum(total))};
 }
 
 template <class T>
@@ -47,21 +63,22 @@ FETTLE_HOST_DEVICE inline T smoothed(const CategoricalShape& s, bool hit) {
   return (hit ? T{1} - s.label_smoothing : T{0}) + s.label_smoothing / static_cast<T>(s.K);
 }
 
-template <class T>
+template <class T, class Team = Alone>
 FETTLE_HOST_DEVICE inline T categorical_loss(const CategoricalShape& s, const float* z,
-                                             int32_t label, const float* weights) {
-  const RowTotal<T> row = row_total<T>(s.K, z);
+                                             int32_t label, const float* weights,
+                                             const Team& team = {}) {
+  const RowTotal<T> row = row_total<T>(team, s.K, z);
   T loss = 0;
-  for (int64_t k = 0; k < s.K; ++k)
+  for (int64_t k = team.rank(); k < s.K; k += Team::size)
     loss += smoothed<T>(s, k == label) * focal<T>(s.gamma, row.log_softmax(z[k]));
-  return (weights ? weights[label] : T{1}) * loss;
+  return (weights ? weights[label] : T{1}) * team.sum(loss);
 }
 
-template <class T>
+template <class T, class Team = Alone>
 FETTLE_HOST_DEVICE inline void categorical_gradient(const CategoricalShape& s, const float* z,
                                                     int32_t label, const float* weights, T scale,
-                                                    float* dz) {
-  const RowTotal<T> row = row_total<T>(s.K, z);
+                                                    float* dz, const Team& team = {}) {
+  const RowTotal<T> row = row_total<T>(team, s.K, z);
   const T weight = scale * (weights ? weights[label] : T{1});
   const auto slope = [&](int64_t k) {
     return smoothed<T>(s, k == label) * focal_slope<T>(s.gamma, row.log_softmax(z[k]));
@@ -69,9 +86,10 @@ FETTLE_HOST_DEVICE inline void categorical_gradient(const CategoricalShape& s, c
   T total = -1;  // of the slopes; the targets' sum is 1
   if (s.gamma != 0) {
     total = 0;
-    for (int64_t k = 0; k < s.K; ++k) total += slope(k);
+    for (int64_t k = team.rank(); k < s.K; k += Team::size) total += slope(k);
+    total = team.sum(total);
   }
-  for (int64_t k = 0; k < s.K; ++k)
+  for (int64_t k = team.rank(); k < s.K; k += Team::size)
     dz[k] = static_cast<float>(weight * (slope(k) - std::exp(row.log_softmax(z[k])) * total));
 }
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/cu.h"
 #include "kernels/divider.h"
@@ -98,6 +99,64 @@ __global__ void __launch_bounds__(256)
     }
     if (y) y[i] = from_float<T>(best.value);
     if (best_pixel) best_pixel[i] = best.pixel;
+  }
+}
+
+/// One thread: V neighbouring channels of one output, without where the maxima stand.
+template <int V, class T>
+__global__ void __launch_bounds__(256)
+    max_pool2d_values_kernel(Geometry g, Divider by_across, const T* __restrict__ x,
+                             T* __restrict__ y) {
+  const int outputs = g.N * g.P * g.Q * by_across.divisor;
+  for (int64_t i = strided_first(); i < outputs; i += strided_step()) {
+    const Place at = place_of(static_cast<int>(i), by_across, g.by_Q, g.by_P);
+    const Window window = window_of(g, at.row, at.column);
+    const T* picture = x + int64_t{at.n} * g.H * g.W * g.C + at.c * V;
+    const auto pixel = [&](int h, int w) {
+      return load_floats<V>(picture + (int64_t{h} * g.W + w) * g.C);
+    };
+    Vec<float, V> best = pixel(window.top, window.left);
+    for (int h = window.top; h < window.bottom; ++h) {
+      for (int w = window.left; w < window.right; ++w) {
+        const auto value = pixel(h, w);
+        for (int k = 0; k < V; ++k) best[k] = value[k] > best[k] ? value[k] : best[k];
+      }
+    }
+    store_floats(y + i * V, best);
+  }
+}
+
+/// One thread: V neighbouring channels of one window, where the windows lie side by side and cover
+/// the picture: it finds the maxima again and writes all gradients under the window.
+template <int V, class T>
+__global__ void __launch_bounds__(256)
+    max_pool2d_side_by_side_kernel(Geometry g, Divider by_across, const T* __restrict__ x,
+                                   const T* __restrict__ dy, T* __restrict__ dx) {
+  const int outputs = g.N * g.P * g.Q * by_across.divisor;
+  for (int64_t i = strided_first(); i < outputs; i += strided_step()) {
+    const Place at = place_of(static_cast<int>(i), by_across, g.by_Q, g.by_P);
+    const int64_t corner =
+        ((int64_t{at.n} * g.H + at.row * g.R) * g.W + at.column * g.S) * g.C + at.c * V;
+    Vec<float, V> best = {};
+    int place[V] = {};
+    for (int r = 0; r < g.R; ++r) {
+      for (int s = 0; s < g.S; ++s) {
+        const auto value = load_floats<V>(x + corner + (int64_t{r} * g.W + s) * g.C);
+        for (int k = 0; k < V; ++k) {
+          const bool better = (r == 0 && s == 0) || value[k] > best[k];
+          best[k] = better ? value[k] : best[k];
+          place[k] = better ? r * g.S + s : place[k];
+        }
+      }
+    }
+    const auto gradient = load_floats<V>(dy + i * V);
+    for (int r = 0; r < g.R; ++r) {
+      for (int s = 0; s < g.S; ++s) {
+        Vec<float, V> value;
+        for (int k = 0; k < V; ++k) value[k] = place[k] == r * g.S + s ? gradient[k] : 0.0f;
+        store_floats(dx + corner + (int64_t{r} * g.W + s) * g.C, value);
+      }
+    }
   }
 }
 
@@ -226,6 +285,22 @@ void for_each_part(const Pool2dShape& s, const F& f) {
 
 constexpr int64_t large_window = 64;
 
+/// f(vector width, how many make up a pixel's channels).
+template <class T, class F>
+void by_vectors(int C, bool aligned, const F& f) {
+  constexpr int V = in_16_bytes<T>;
+  if (aligned && C % V == 0) {
+    f(std::integral_constant<int, V>{}, Divider(C / V));
+  } else {
+    f(std::integral_constant<int, 1>{}, Divider(C));
+  }
+}
+
+bool side_by_side(const Pool2dShape& s) {
+  return s.stride_h == s.R && s.stride_w == s.S && s.pad_top == 0 && s.pad_left == 0 &&
+         s.P * s.R == s.H && s.Q * s.S == s.W;
+}
+
 /// y or the pixels of the maxima, or both.
 template <class T>
 void maxima(const char* name, Cuda device, const Pool2dShape& s, const Geometry& g, const T* x,
@@ -245,8 +320,16 @@ void maxima(const char* name, Cuda device, const Pool2dShape& s, const Geometry&
 template <class T>
 void max_pool2d_forward(Cuda device, const Pool2dShape& s, const T* x, T* y) {
   for_each_part(s, [&](const Geometry& g, int64_t n) {
-    maxima("max_pool2d_forward", device, s, g, x + n * s.H * s.W * s.C, y + n * s.P * s.Q * s.C,
-           nullptr);
+    const T* in = x + n * s.H * s.W * s.C;
+    T* out = y + n * s.P * s.Q * s.C;
+    if (s.R * s.S >= large_window) {
+      return maxima("max_pool2d_forward", device, s, g, in, out, nullptr);
+    }
+    by_vectors<T>(g.C, in_vectors(in, out), [&](auto width, const Divider& by_across) {
+      launch("max_pool2d_forward", max_pool2d_values_kernel<width, T>,
+             strided_blocks(g.N * s.P * s.Q * s.C / width, 256), 256, 0, device, g, by_across, in,
+             out);
+    });
   });
 }
 
@@ -254,10 +337,20 @@ template <class T>
 void max_pool2d_backward(Cuda device, const Pool2dShape& s, const T* x, const T* dy, T* dx) {
   for_each_part(s, [&](const Geometry& g, int64_t n) {
     const int64_t inputs = s.H * s.W * s.C, outputs = s.P * s.Q * s.C;
+    const T *in = x + n * inputs, *gradient = dy + n * outputs;
+    T* out = dx + n * inputs;
+    if (side_by_side(s) && s.R * s.S < large_window) {
+      return by_vectors<T>(g.C, in_vectors(in, gradient, out),
+                           [&](auto width, const Divider& by_across) {
+                             launch("max_pool2d_backward", max_pool2d_side_by_side_kernel<width, T>,
+                                    strided_blocks(g.N * outputs / width, 256), 256, 0, device, g,
+                                    by_across, in, gradient, out);
+                           });
+    }
     int* best_pixel = scratch<int>(device, g.N * outputs);
-    maxima<T>("max_pool2d_backward", device, s, g, x + n * inputs, nullptr, best_pixel);
+    maxima<T>("max_pool2d_backward", device, s, g, in, nullptr, best_pixel);
     launch("max_pool2d_backward", max_pool2d_backward_kernel<T>, strided_blocks(g.N * inputs, 256),
-           256, 0, device, g, best_pixel, dy + n * outputs, dx + n * inputs);
+           256, 0, device, g, best_pixel, gradient, out);
   });
 }
 
