@@ -174,8 +174,7 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int 
   }
   const bool persistent = plan.rung == Conv2dRung::wgmma;
   const int64_t taps = persistent && reduces_pixels ? taps_of_shape : 1, columns = e.N / taps;
-  // Of phases, as many as the longest would make the same work. A prediction: strided backward
-  // input has not been measured since it goes by phases.
+  // Of phases, as many as the longest would make the same work.
   const auto blocks_of = [&](int tile) {
     const TileExtents t = tile_extents(direction, plan.rung, tile);
     return ((e.M + t.M - 1) / t.M) * ((columns + t.N - 1) / t.N) * taps * shape.groups *
