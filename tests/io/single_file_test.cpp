@@ -42,6 +42,15 @@ TEST(Checksum, IsZlibs) {
   Bytes many(100003);
   for (size_t i = 0; i < many.size(); ++i) many[i] = static_cast<uint8_t>(i * i * 7 + i);
   EXPECT_EQ(crc32(many), 0xD94628C9u);  // zlib.crc32 of Python
+  // Every length around the blocks that are folded: the same sum bit by bit.
+  for (size_t size = 0; size < 300; ++size) {
+    uint32_t rest = ~0u;
+    for (size_t i = 0; i < size; ++i) {
+      rest ^= many[i];
+      for (int bit = 0; bit < 8; ++bit) rest = rest >> 1 ^ (rest & 1 ? 0xEDB88320 : 0);
+    }
+    EXPECT_EQ(crc32(std::span(many).first(size)), ~rest) << size;
+  }
 }
 
 TEST(Half, IsThatOfTheCompiler) {
