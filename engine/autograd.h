@@ -29,7 +29,8 @@ struct Node {
   uint64_t order = 0;  // a node is younger than all its inputs
 };
 
-/// Where a closure leaves the gradients of its inputs. Kernels overwrite; only this class adds.
+/// Where a closure leaves the gradients of its inputs. Kernels overwrite, and this class
+/// adds, unless a kernel does so itself.
 class Grads {
  public:
   explicit Grads(Node& node) : node_(node), produced_(node.inputs.size()) {}
@@ -41,6 +42,13 @@ class Grads {
   template <class T = float>
   T* fresh(int i) {
     return fresh_tensor(i).data<T>();
+  }
+  /// The gradient that input i has from other operations, for a closure that adds its own to it in
+  /// place of leaving one; nullptr where there is none yet, or others share it.
+  template <class T = float>
+  T* collected(int i) {
+    Tensor& sum = node_.inputs[i]->grad;
+    return sum.defined() && sum.unshared() ? sum.data<T>() : nullptr;
   }
   /// Gives an existing tensor as the gradient of input i, shared and never changed from here on.
   void pass(int i, const Tensor& gradient);

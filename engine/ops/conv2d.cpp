@@ -1,5 +1,7 @@
 #include "engine/ops/conv2d.h"
 
+#include <type_traits>
+
 #include "engine/graph.h"
 #include "engine/ops/cast.h"
 #include "engine/ops/epilogue.h"
@@ -38,6 +40,18 @@ Conv2dShape conv2d_shape(const Tensor& x, const Tensor& w, const Conv2dOptions& 
   return s;
 }
 
+namespace {
+
+template <class D, class T>
+void backward_input(D device, const Conv2dShape& s, const T* dz, const float* w, Grads& grads) {
+  if constexpr (std::is_same_v<D, Cpu>) {  // of a residual block's input: the shortcut's is there
+    if (float* dx = grads.collected(0)) return conv2d_backward_input_adding(device, s, dz, w, dx);
+  }
+  conv2d_backward_input(device, s, dz, w, grads.fresh<T>(0));
+}
+
+}  // namespace
+
 Tensor conv2d(const Tensor& given_x, const Tensor& w, const Tensor& bias,
               const Conv2dOptions& options) {
   const Tensor x = as_activation(given_x);
@@ -57,9 +71,7 @@ Tensor conv2d(const Tensor& given_x, const Tensor& w, const Tensor& bias,
     const Tensor dz = epilogue_gradient(epilogue, dy, saved.output, 2, grads);
     on(dz, [&](auto device, auto element) {
       using T = decltype(element);
-      if (grads.wants(0)) {
-        conv2d_backward_input(device, s, dz.data<T>(), saved.weight.data(), grads.fresh<T>(0));
-      }
+      if (grads.wants(0)) backward_input(device, s, dz.data<T>(), saved.weight.data(), grads);
       if (grads.wants(1)) {
         conv2d_backward_weight(device, s, dz.data<T>(), saved.input.data<T>(), grads.fresh(1));
       }

@@ -40,6 +40,9 @@ void conv2d_forward(Reference, const Conv2dShape& shape, const float* x, const f
 /// dx [N,H,W,C]: the gradient of the input from dy [N,P,Q,K].
 void conv2d_backward_input(Cpu, const Conv2dShape& shape, const float* dy, const float* w,
                            float* dx);
+/// The same, added to what dx holds.
+void conv2d_backward_input_adding(Cpu, const Conv2dShape& shape, const float* dy, const float* w,
+                                  float* dx);
 template <class T>
 void conv2d_backward_input(Cuda, const Conv2dShape& shape, const T* dy, const float* w, T* dx);
 void conv2d_backward_input(Reference, const Conv2dShape& shape, const float* dy, const float* w,

@@ -19,6 +19,7 @@
 #include "kernels/conv2d/cpu_packed.h"
 #include "kernels/conv2d/cpu_winograd.h"
 #include "kernels/conv2d/cpu_winograd_weight.h"
+#include "kernels/elementwise/elementwise.h"
 #include "kernels/scratch.h"
 
 namespace fettle {
@@ -57,11 +58,23 @@ TapSum adding_sum(const Conv2dShape& s, int64_t g, const float* x, const float* 
 }
 
 void pack_and_run(const TapSum& sum) {
-  thread_local Scratch scratch;
   const Conv2dWay way = way_of(sum, Precision::fp32);
+  if (way == Conv2dWay::winograd) return winograd_pack_and_run(sum);
+  thread_local Scratch scratch;
   float* packed = scratch.floats(packed_floats(sum, way));
   pack(sum, way, packed);
   run(sum, way, packed);
+}
+
+/// dx = the gradient of the input, or += it.
+void backward_input(const Conv2dShape& s, const float* dy, const float* w, bool adding, float* dx) {
+  for (int64_t g = 0; g < s.groups; ++g)
+    for (int64_t h0 = 0; h0 < std::min(s.stride_h, s.H); ++h0)
+      for (int64_t w0 = 0; w0 < std::min(s.stride_w, s.W); ++w0) {
+        TapSum sum = backward_input_sum(s, group_of(s, g), h0, w0, dy, w, dx);
+        if (adding) sum.addend = sum.out;
+        pack_and_run(sum);
+      }
 }
 
 }  // namespace
@@ -74,10 +87,17 @@ void conv2d_forward(Cpu, const Conv2dShape& s, const float* x, const float* w, c
 
 void conv2d_backward_input(Cpu, const Conv2dShape& s, const float* dy, const float* w, float* dx) {
   if (is_depthwise(s)) return depthwise_backward_input(s, dy, w, dx);
-  for (int64_t g = 0; g < s.groups; ++g)
-    for (int64_t h0 = 0; h0 < std::min(s.stride_h, s.H); ++h0)
-      for (int64_t w0 = 0; w0 < std::min(s.stride_w, s.W); ++w0)
-        pack_and_run(backward_input_sum(s, group_of(s, g), h0, w0, dy, w, dx));
+  backward_input(s, dy, w, false, dx);
+}
+
+void conv2d_backward_input_adding(Cpu, const Conv2dShape& s, const float* dy, const float* w,
+                                  float* dx) {
+  if (!is_depthwise(s)) return backward_input(s, dy, w, true, dx);
+  thread_local Scratch scratch;
+  const int64_t size = s.N * s.H * s.W * s.C;
+  float* part = scratch.floats(size);
+  depthwise_backward_input(s, dy, w, part);
+  add(Cpu{}, size, dx, part, dx);
 }
 
 void conv2d_backward_weight(Cpu, const Conv2dShape& s, const float* dy, const float* x, float* dw) {
@@ -145,7 +165,6 @@ Conv2dMemory conv2d_memory(const Conv2dShape& s, Precision precision, bool packe
   switch (memory.way) {
     case Conv2dWay::winograd:
       memory.caller = winograd_caller_floats(sum), memory.thread = winograd_thread_floats(sum);
-      if (!packed) memory.caller += direct_packed_floats(sum);
       break;
     case Conv2dWay::bf16:
       memory.thread = bf16_thread_floats(sum);

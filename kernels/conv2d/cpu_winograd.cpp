@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "kernels/conv2d/cpu_direct.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
 
@@ -45,6 +44,7 @@ Tiling tiling_of(const TapSum& sum, int64_t panel_columns) {
 #define HWY_TARGET_INCLUDE "kernels/conv2d/cpu_winograd.cpp"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
+#include "kernels/conv2d/pack-inl.h"
 #include "kernels/conv2d/winograd-inl.h"
 #include "kernels/tile-inl.h"
 
@@ -78,6 +78,15 @@ constexpr int64_t panel_columns = max_vectors * L;
 
 int64_t width_of(int64_t K, int64_t panel) {
   return std::min(panel_columns, (K - panel * panel_columns + L - 1) / L * L);
+}
+
+/// Floats from a point's weights to the next one's: rarely a power of two, so that the 36 points of
+/// a weight, written together, do not meet in one set of the cache.
+int64_t weights_stride(const TapSum& sum, int64_t width) {
+  return sum.C * width + L;
+}
+int64_t weights_of_panel(const TapSum& sum, int64_t panel) {
+  return panel * points * weights_stride(sum, panel_columns);
 }
 
 /// One tile's products at 36 points, a vector of channels, to 4x4 outputs.
@@ -124,7 +133,7 @@ void multiply_panel(const TapSum& sum, const Tiling& tiling, int64_t tile, int64
   const int64_t product_stride = count * width + L;
   for (int64_t point = 0; point < points; ++point) {
     const float* a = inputs + point * point_stride;
-    const float* b = weights + point * sum.C * width;
+    const float* b = weights + point * weights_stride(sum, width);
     float* c = products + point * product_stride;
     for_each_tile(count, max_rows(V), [&](int64_t first, int64_t rows) {
       with_count<max_rows(V)>(rows, [&]<int M>() {
@@ -141,19 +150,26 @@ void multiply_panel(const TapSum& sum, const Tiling& tiling, int64_t tile, int64
                     panel * panel_columns + v * L);
 }
 
-/// From what direct_pack() has put in order, in which vectors run along the columns.
-void transform_weights(const TapSum& sum, const float* direct, float* packed) {
-  const int64_t panels = (sum.K + panel_columns - 1) / panel_columns;
-  parallel_tasks(panels, [&](int64_t panel) {
-    const int64_t first = panel * panel_columns, width = width_of(sum.K, panel);
-    const float* from = direct + first * 9 * sum.C;
-    float* to = packed + first * points * sum.C;
-    for (int64_t i = 0; i < sum.C * width; i += L) {
+constexpr int64_t channels_at_once = 16;
+
+int64_t parts_of(const TapSum& sum) {
+  return (sum.C + channels_at_once - 1) / channels_at_once;
+}
+
+/// Some channels of a panel's weights, to all points of the panel.
+void transform_part(const TapSum& sum, int64_t panel, int64_t part, float* panel_weights) {
+  const int64_t c0 = part * channels_at_once, channels = std::min(channels_at_once, sum.C - c0);
+  const int64_t width = width_of(sum.K, panel), stride = weights_stride(sum, width);
+  float* to = panel_weights + c0 * width;
+  alignas(64) float taps[9][channels_at_once * L];
+  for (int64_t k = 0; k < width; k += L) {
+    for (int64_t tap = 0; tap < 9; ++tap)
+      pack_tap(sum, sum.taps[tap], c0, channels, panel * panel_columns + k, L, taps[tap]);
+    for (int64_t c = 0; c < channels; ++c) {
       Vec half[3][6];
       for (int64_t s = 0; s < 3; ++s) {
         Vec w[3];
-        for (int64_t r = 0; r < 3; ++r)
-          w[r] = hn::LoadU(lanes_tag, from + (r * 3 + s) * sum.C * width + i);
+        for (int64_t r = 0; r < 3; ++r) w[r] = hn::LoadU(lanes_tag, taps[r * 3 + s] + c * L);
         weight_points(w, half[s]);
       }
       for (int64_t r = 0; r < 6; ++r) {
@@ -161,12 +177,21 @@ void transform_weights(const TapSum& sum, const float* direct, float* packed) {
         Vec u[6];
         weight_points(w, u);
         for (int64_t s = 0; s < 6; ++s)
-          hn::StoreU(u[s], lanes_tag, to + (r * 6 + s) * sum.C * width + i);
+          hn::StoreU(u[s], lanes_tag, to + (r * 6 + s) * stride + c * width + k);
       }
     }
+  }
+}
+
+void transform_weights(const TapSum& sum, float* packed) {
+  const int64_t panels = (sum.K + panel_columns - 1) / panel_columns, parts = parts_of(sum);
+  parallel_tasks(panels * parts, [&](int64_t task) {
+    const int64_t panel = task / parts;
+    transform_part(sum, panel, task % parts, packed + weights_of_panel(sum, panel));
   });
 }
 
+/// Where `packed` is nullptr, each panel's weights are transformed when their turn comes.
 void run_winograd(const TapSum& sum, const float* packed) {
   const Window window = window_of(sum.taps);
   const Tiling tiling = tiling_of(sum, panel_columns);
@@ -180,33 +205,43 @@ void run_winograd(const TapSum& sum, const float* packed) {
       transform_tile(sum, window, tiling, tile, zeros, inputs + tile % tiling.size * sum.C,
                      point_stride);
   };
-  const auto multiply = [&](int64_t block, int64_t panel, const float* inputs) {
+  const auto multiply = [&](int64_t block, int64_t panel, const float* inputs,
+                            const float* weights) {
     const int64_t first = block * tiling.size, vectors = width_of(sum.K, panel) / L;
     thread_local Scratch scratch;
     float* products = scratch.floats(points * (tiling.size * vectors * L + L));
     with_count<max_vectors>(vectors, [&]<int V>() {
       multiply_panel<V>(sum, tiling, first, std::min(tiling.size, tiling.tiles - first), inputs,
-                        point_stride, packed + panel * panel_columns * points * sum.C, panel,
-                        products);
+                        point_stride, weights, panel, products);
     });
   };
-  thread_local Scratch scratch;
-  if (tiling.blocks() >= many) {
+  thread_local Scratch scratch, weights_scratch;
+  if (packed && tiling.blocks() >= many) {
     parallel_tasks(tiling.blocks(), [&](int64_t block) {
       float* inputs = scratch.floats(points * point_stride);
       transform(block * tiling.size, std::min(tiling.tiles, (block + 1) * tiling.size), inputs);
-      for (int64_t panel = 0; panel < panels; ++panel) multiply(block, panel, inputs);
+      for (int64_t panel = 0; panel < panels; ++panel)
+        multiply(block, panel, inputs, packed + weights_of_panel(sum, panel));
     });
-  } else {
-    float* inputs = scratch.floats(tiling.blocks() * points * point_stride);
-    parallel_tasks(tiling.tiles, [&](int64_t tile) {
-      transform(tile, tile + 1, inputs + tile / tiling.size * points * point_stride);
-    });
-    parallel_tasks(tiling.blocks() * panels, [&](int64_t task) {
-      const int64_t block = task / panels;
-      multiply(block, task % panels, inputs + block * points * point_stride);
-    });
+    return;
   }
+  float* inputs = scratch.floats(tiling.blocks() * points * point_stride);
+  const auto inputs_of = [&](int64_t block) { return inputs + block * points * point_stride; };
+  parallel_tasks(tiling.tiles,
+                 [&](int64_t tile) { transform(tile, tile + 1, inputs_of(tile / tiling.size)); });
+  if (packed) {
+    parallel_tasks(tiling.blocks() * panels, [&](int64_t task) {
+      const int64_t block = task / panels, panel = task % panels;
+      multiply(block, panel, inputs_of(block), packed + weights_of_panel(sum, panel));
+    });
+    return;
+  }
+  parallel_tasks(panels, [&](int64_t panel) {
+    float* weights = weights_scratch.floats(points * weights_stride(sum, width_of(sum.K, panel)));
+    for (int64_t part = 0; part < parts_of(sum); ++part) transform_part(sum, panel, part, weights);
+    for (int64_t block = 0; block < tiling.blocks(); ++block)
+      multiply(block, panel, inputs_of(block), weights);
+  });
 }
 
 }  // namespace
@@ -225,18 +260,30 @@ bool winograd_wins(const TapSum& sum) {
 }
 
 int64_t winograd_packed_floats(const TapSum& sum) {
-  return points * sum.C * whole_vectors(sum.K);
+  // A panel has two vectors of columns or more, but for the last, and one vector between points.
+  return points * (sum.C * whole_vectors(sum.K) + whole_vectors(sum.K) / 2 + most_lanes);
 }
 
 void winograd_pack(const TapSum& sum, float* packed) {
-  thread_local Scratch scratch;
-  float* direct = scratch.floats(direct_packed_floats(sum));
-  direct_pack(sum, direct);
-  HWY_DYNAMIC_DISPATCH(transform_weights)(sum, direct, packed);
+  HWY_DYNAMIC_DISPATCH(transform_weights)(sum, packed);
 }
 
 void winograd_run(const TapSum& sum, const float* packed) {
   HWY_DYNAMIC_DISPATCH(run_winograd)(sum, packed);
+}
+
+void winograd_pack_and_run(const TapSum& sum) {
+  // More than the caches hold would travel to memory and back: then a panel at a time, of which a
+  // thread has its own.
+  constexpr int64_t most_floats = 4 << 20, most_columns = 64;
+  const int64_t floats = winograd_packed_floats(sum);
+  float* packed = nullptr;
+  if (floats <= most_floats || sum.K < threads() * most_columns) {
+    thread_local Scratch scratch;
+    packed = scratch.floats(floats);
+    winograd_pack(sum, packed);
+  }
+  winograd_run(sum, packed);
 }
 
 int64_t winograd_caller_floats(const TapSum& sum) {

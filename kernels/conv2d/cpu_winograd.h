@@ -47,6 +47,9 @@ void winograd_pack(const TapSum& sum, float* packed);
 /// Computes sum.out with weights that winograd_pack() has transformed.
 void winograd_run(const TapSum& sum, const float* packed);
 
+/// Both, for weights that are not used again.
+void winograd_pack_and_run(const TapSum& sum);
+
 /// Working memory of winograd_run() at most: of the thread that calls it, and of every one that
 /// works.
 int64_t winograd_caller_floats(const TapSum& sum);

@@ -1,5 +1,8 @@
-// Tiles go in chunks. The inputs and the gradients of a chunk are transformed, all threads sharing
-// the tiles; then each point is one matrix product, added to that of the chunks before.
+// Tiles go in chunks whose inputs and gradients are transformed; then each point is one matrix
+// product. With few channels every thread has chunks of its own, whose sums at all points stay in
+// its cache until the last. With many, all threads share a chunk, and its weights are finished
+// block by block: the sums at all points of a block stay in the cache, those of all weights would
+// not.
 #include "kernels/conv2d/cpu_winograd_weight.h"
 
 #include <algorithm>
@@ -75,9 +78,10 @@ void transform_gradients(const Conv2dShape& s, const Group& g, const TileGrid& g
   }
 }
 
-/// sums [K,C] of one point += the products of `tiles` tiles, or = them in the first chunk.
-void add_point(int64_t K, int64_t C, int64_t tiles, const float* gradients, const float* inputs,
-               bool first_chunk, float* sums) {
+/// sums [K,C] of one point = the products of `tiles` tiles, or += them if `add`.
+void multiply_point(int64_t K, int64_t C, int64_t tiles, const float* gradients,
+                    int64_t gradient_row, const float* inputs, int64_t input_row, bool add,
+                    float* sums) {
   for (int64_t c = 0; c < C; c += panel_columns) {
     const int64_t columns = std::min(panel_columns, C - c);
     with_count<max_vectors>((columns + L - 1) / L, [&]<int V>() {
@@ -85,11 +89,11 @@ void add_point(int64_t K, int64_t C, int64_t tiles, const float* gradients, cons
         with_count<max_rows(V)>(rows, [&]<int M>() {
           Tile<M, V> tile;
           tile.clear();
-          tile.accumulate(tiles, gradients + k, 1, K, inputs + c, C);
-          if (first_chunk) {
-            tile.store(sums + k * C + c, C, columns);
-          } else {
+          tile.accumulate(tiles, gradients + k, 1, gradient_row, inputs + c, input_row);
+          if (add) {
             tile.add_to(sums + k * C + c, C, columns);
+          } else {
+            tile.store(sums + k * C + c, C, columns);
           }
         });
       });
@@ -97,8 +101,10 @@ void add_point(int64_t K, int64_t C, int64_t tiles, const float* gradients, cons
   }
 }
 
-/// dw[k,r,s,c] of one output from the sums at all points, which several splits have.
-void store_weights(int64_t K, int64_t C, int64_t k, int64_t splits, const float* sums, float* dw) {
+/// dw[0,r,s,0:C] of one output = what the sums at all points make, or += that if `add`. The sums
+/// [splits,36,K,C] begin with the output's own.
+void store_weights(int64_t K, int64_t C, int64_t splits, const float* sums, bool add, float* dw,
+                   int64_t tap) {
   for (int64_t c = 0; c < C; c += L) {
     Vec half[3][6];
 #pragma GCC unroll 6
@@ -106,7 +112,7 @@ void store_weights(int64_t K, int64_t C, int64_t k, int64_t splits, const float*
       Vec m[6], w[3];
 #pragma GCC unroll 6
       for (int i = 0; i < 6; ++i) {
-        const float* sum = sums + ((i * 6 + j) * K + k) * C + c;
+        const float* sum = sums + (i * 6 + j) * K * C + c;
         m[i] = load(sum, C - c);
         for (int64_t split = 1; split < splits; ++split)
           m[i] = hn::Add(m[i], load(sum + split * points * K * C, C - c));
@@ -120,43 +126,50 @@ void store_weights(int64_t K, int64_t C, int64_t k, int64_t splits, const float*
       Vec w[3];
       weights_of(half[r], w);
 #pragma GCC unroll 3
-      for (int s = 0; s < 3; ++s) store(w[s], dw + (k * 9 + r * 3 + s) * C + c, C - c);
+      for (int s = 0; s < 3; ++s) {
+        float* to = dw + (r * 3 + s) * tap + c;
+        store(add ? hn::Add(load(to, C - c), w[s]) : w[s], to, C - c);
+      }
     }
   }
 }
 
-/// What the tiles [begin, end) in chunks of `size` sum up to at all points.
-class TileSums {
+/// Some tiles at all points, whose tables lie `_stride` floats apart.
+struct Transformed {
+  int64_t tiles;
+  const float* inputs;  // [36][tiles,C]
+  int64_t input_stride;
+  const float* gradients;  // [36][tiles,K]
+  int64_t gradient_stride;
+};
+
+/// Transforms up to `most` tiles at a time, into memory of the thread that asks.
+class Transformation {
  public:
-  TileSums(const Conv2dShape& s, const Group& g, const TapSum& forward, const float* dy)
-      : s_(s), g_(g), forward_(forward), dy_(dy), window_(window_of(forward.taps)) {
+  Transformation(const Conv2dShape& s, const Group& g, const TapSum& forward, const float* dy,
+                 int64_t most)
+      : s_(s), g_(g), forward_(forward), dy_(dy), window_(window_of(forward.taps)), most_(most) {
     thread_local Scratch scratch;
     float* zeros = scratch.floats(std::max(g.C, g.K) + L);
     std::fill_n(zeros, std::max(g.C, g.K) + L, 0.0f);
     zeros_ = zeros;
   }
 
-  void add(int64_t begin, int64_t end, int64_t size, float* sums) const {
+  Transformed operator()(int64_t begin, int64_t end) const {
     const int64_t C = g_.C, K = g_.K;
     // Strides that are rarely a power of two; vectors may read beyond the last tile.
-    const int64_t input_stride = size * C + L, gradient_stride = size * K + L;
+    const int64_t input_stride = most_ * C + L, gradient_stride = most_ * K + L;
     thread_local Scratch input_scratch, gradient_scratch;
     float* inputs = input_scratch.floats(points * input_stride + panel_columns);
     float* gradients = gradient_scratch.floats(points * gradient_stride);
-    for (int64_t chunk = begin; chunk < end; chunk += size) {
-      const int64_t count = std::min(size, end - chunk);
-      parallel_for(count, 8, [&](int64_t first, int64_t last) {
-        for (int64_t i = first; i < last; ++i) {
-          transform_tile(forward_, window_, grid_, chunk + i, zeros_, inputs + i * C, input_stride);
-          transform_gradients(s_, g_, grid_, chunk + i, dy_, zeros_, gradients + i * K,
-                              gradient_stride);
-        }
-      });
-      parallel_tasks(points, [&](int64_t point) {
-        add_point(K, C, count, gradients + point * gradient_stride, inputs + point * input_stride,
-                  chunk == begin, sums + point * K * C);
-      });
-    }
+    parallel_for(end - begin, 8, [&](int64_t first, int64_t last) {
+      for (int64_t i = first; i < last; ++i) {
+        transform_tile(forward_, window_, grid_, begin + i, zeros_, inputs + i * C, input_stride);
+        transform_gradients(s_, g_, grid_, begin + i, dy_, zeros_, gradients + i * K,
+                            gradient_stride);
+      }
+    });
+    return {end - begin, inputs, input_stride, gradients, gradient_stride};
   }
 
  private:
@@ -167,30 +180,78 @@ class TileSums {
   Window window_;
   TileGrid grid_ = tile_grid_of(forward_);
   const float* zeros_;
+  int64_t most_;
 };
+
+/// Tiles to a chunk of at most `most` floats: chunks of nearly equal size.
+int64_t chunk_size(int64_t tiles, int64_t channels, int64_t most) {
+  const int64_t fits = std::clamp<int64_t>(most / (points * channels), 24, 512);
+  const int64_t chunks = (tiles + fits - 1) / fits;
+  return (tiles + chunks - 1) / chunks;
+}
+
+/// Each split of the tiles has sums of its own, for a thread.
+void run_in_splits(const Conv2dShape& s, const Group& g, const TapSum& forward, int64_t splits,
+                   const float* dy, float* dw) {
+  const int64_t tiles = tile_grid_of(forward).count(s.N), C = g.C, K = g.K;
+  const int64_t size = chunk_size((tiles + splits - 1) / splits, C + K, 96 << 10);
+  thread_local Scratch sum_scratch;
+  float* sums = sum_scratch.floats(splits * points * K * C);
+  const Transformation transformed(s, g, forward, dy, size);
+  parallel_tasks(splits, [&](int64_t split) {
+    const int64_t begin = tiles * split / splits, end = tiles * (split + 1) / splits;
+    for (int64_t chunk = begin; chunk < end; chunk += size) {
+      const Transformed t = transformed(chunk, std::min(chunk + size, end));
+      for (int64_t point = 0; point < points; ++point)
+        multiply_point(K, C, t.tiles, t.gradients + point * t.gradient_stride, K,
+                       t.inputs + point * t.input_stride, C, chunk > begin,
+                       sums + (split * points + point) * K * C);
+    }
+  });
+  parallel_for(K, 4, [&](int64_t first, int64_t last) {
+    for (int64_t k = first; k < last; ++k)
+      store_weights(K, C, splits, sums + k * C, false, dw + k * 9 * C, C);
+  });
+}
+
+/// Blocks of outputs and channels, each a task.
+void run_in_blocks(const Conv2dShape& s, const Group& g, const TapSum& forward, const float* dy,
+                   float* dw) {
+  constexpr int64_t block_outputs = 32;
+  const int64_t tiles = tile_grid_of(forward).count(s.N), C = g.C, K = g.K;
+  const int64_t size = chunk_size(tiles, C + K, 3 << 20);  // stays in the third cache
+  const int64_t blocks = (K + block_outputs - 1) / block_outputs;
+  const int64_t panels = (C + panel_columns - 1) / panel_columns;
+  const Transformation transformed(s, g, forward, dy, size);
+  for (int64_t chunk = 0; chunk < tiles; chunk += size) {
+    const Transformed t = transformed(chunk, std::min(chunk + size, tiles));
+    parallel_tasks(panels * blocks, [&](int64_t task) {
+      const int64_t c0 = task / blocks * panel_columns, k0 = task % blocks * block_outputs;
+      const int64_t channels = std::min(panel_columns, C - c0);
+      const int64_t outputs = std::min(block_outputs, K - k0);
+      thread_local Scratch scratch;
+      float* sums = scratch.floats(points * outputs * channels);
+      for (int64_t point = 0; point < points; ++point)
+        multiply_point(outputs, channels, t.tiles, t.gradients + point * t.gradient_stride + k0, K,
+                       t.inputs + point * t.input_stride + c0, C, false,
+                       sums + point * outputs * channels);
+      for (int64_t k = 0; k < outputs; ++k)
+        store_weights(outputs, channels, 1, sums + k * channels, chunk > 0,
+                      dw + (k0 + k) * 9 * C + c0, C);
+    });
+  }
+}
 
 void run_winograd_weight(const Conv2dShape& s, const Group& g, const TapSum& forward,
                          const float* dy, float* dw) {
-  const int64_t tiles = tile_grid_of(forward).count(s.N), C = g.C, K = g.K;
   constexpr int64_t most_splits = 16, most_floats = 1 << 20, least_tiles = 128, few = 8;
-  const int64_t possible =
-      std::min({most_splits, most_floats / (points * K * C), tiles / least_tiles});
-  const bool split = possible >= few;
-  const int64_t splits = split ? possible : 1;
-  // What is transformed stays in the second cache of a thread, or in the third of all.
-  const int64_t chunk_floats = split ? 96 << 10 : 2 << 20;
-  const int64_t fits = std::clamp<int64_t>(chunk_floats / (points * (C + K)), 24, 256);
-  const int64_t part = (tiles + splits - 1) / splits, chunks = (part + fits - 1) / fits;
-  const int64_t size = (part + chunks - 1) / chunks;
-  thread_local Scratch sum_scratch;
-  float* sums = sum_scratch.floats(splits * points * K * C);
-  const TileSums tile_sums(s, g, forward, dy);
-  parallel_tasks(splits, [&](int64_t i) {
-    tile_sums.add(tiles * i / splits, tiles * (i + 1) / splits, size, sums + i * points * K * C);
-  });
-  parallel_for(K, 4, [&](int64_t first, int64_t last) {
-    for (int64_t k = first; k < last; ++k) store_weights(K, C, k, splits, sums, dw + g.w);
-  });
+  const int64_t splits = std::min({most_splits, most_floats / (points * g.K * g.C),
+                                   tile_grid_of(forward).count(s.N) / least_tiles});
+  if (splits >= few) {
+    run_in_splits(s, g, forward, splits, dy, dw + g.w);
+  } else {
+    run_in_blocks(s, g, forward, dy, dw + g.w);
+  }
 }
 
 }  // namespace
@@ -204,7 +265,7 @@ namespace fettle {
 HWY_EXPORT(run_winograd_weight);
 
 bool winograd_weight_wins(const TapSum& forward) {
-  return suits_winograd(forward) && tile_grid_of(forward).count(forward.N) >= 48;
+  return suits_winograd(forward) && tile_grid_of(forward).count(forward.N) >= 32;
 }
 
 void winograd_backward_weight(const Conv2dShape& shape, const Group& group, const TapSum& forward,

@@ -79,6 +79,17 @@ TEST_P(Conv2dKernel, AddsAResidualWithPackedWeights) {
   EXPECT_TRUE(unpacked == y);
 }
 
+/// As of a picture that several operations read.
+TEST_P(Conv2dKernel, AddsTheInputsGradientToAnother) {
+  const Conv2dShape& s = GetParam().shape;
+  const Inputs inputs(s);
+  Array<> sums(inputs.x.size()), dx = inputs.x;
+  conv2d_backward_input(Reference{}, s, inputs.dy.data(), inputs.w.data(), sums.data());
+  for (size_t i = 0; i < sums.size(); ++i) sums[i] += dx[i];
+  conv2d_backward_input_adding(Cpu{}, s, inputs.dy.data(), inputs.w.data(), dx.data());
+  expect_close({dx}, {sums}, GetParam().name, tolerance_of(s));
+}
+
 INSTANTIATE_TEST_SUITE_P(Cases, Conv2dKernel, testing::ValuesIn(conv2d_cases()),
                          [](const auto& info) { return info.param.name; });
 
@@ -98,6 +109,8 @@ TEST(Conv2dKernelFuzzed, Winograd) {
                      .R = 3,
                      .S = 3};
     if (i == 0) s.N = 2, s.H = 97, s.W = 94, s.C = 17, s.K = 35;  // the weights' sums in parts
+    if (i == 1) s.N = 2, s.H = 69, s.W = 70, s.C = 40, s.K = 50;  // their chunks one by one
+    if (i == 2) s.N = 4, s.H = 7, s.W = 8, s.C = 395, s.K = 330;  // weights transformed by panels
     s.pad_top = pick(0, 2), s.pad_left = pick(0, 2);
     const Conv2dCase c = conv2d_case("fuzzed " + std::to_string(i), s, pick(0, 2), pick(0, 2));
     const Inputs inputs(c.shape);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/autograd.h"
+#include "engine/ops/arithmetic.h"
 #include "engine/ops/conv2d_transpose.h"
 #include "engine/ops/dense.h"
 #include "tests/gradient_check.h"
@@ -54,6 +55,25 @@ TEST(Conv2d, GradientsAreTheNumericalOnes) {
         return conv2d(in[0], in[1], in[2], {.strides = {2, 1}, .padding = Padding::same});
       },
       {random_tensor({2, 7, 5, 3}, 1), random_tensor({4, 3, 2, 3}, 2), random_tensor({4}, 3)});
+}
+
+TEST(Conv2d, AddsToAGradientThatNobodyElseHas) {
+  const Tensor w = random_tensor({3, 3, 3, 3}, 1), v = random_tensor({3, 1, 1, 3}, 2);
+  // Both convolutions add to the gradient of a, which the sum has passed on.
+  expect_gradients(
+      [&](const std::vector<Tensor>& in) {
+        const Tensor a = rescale(in[0], 2);
+        const Tensor b = conv2d(a, w, {}, {.padding = Padding::same});
+        return conv2d(a, v, {}, {}) + b + a;
+      },
+      {random_tensor({2, 4, 5, 3}, 3)});
+  // Here z has the same one, and keeps it.
+  const Tensor x = leaf(random_tensor({1, 4, 4, 3}, 4)), z = leaf(random_tensor({1, 4, 4, 3}, 5));
+  const Tensor y = conv2d(x, w, {}, {.padding = Padding::same}), sum = x + z;
+  const Tensor dy = random_tensor(sum.shape(), 6);
+  backward_with(y + sum, dy);
+  EXPECT_EQ(z.grad().to_vector(), dy.to_vector());
+  EXPECT_NE(x.grad().to_vector(), dy.to_vector());
 }
 
 TEST(Conv2d, TransposedIsTheWayBackOfAConvolution) {
