@@ -10,6 +10,8 @@
 #include <mutex>
 #include <vector>
 
+#include "kernels/host_memory.h"
+
 namespace fettle {
 
 /// Those that nobody holds, by size.
@@ -94,7 +96,7 @@ class Pool {
  private:
   std::byte* try_system(size_t bytes) {
     if (device_.is_cuda()) return cuda::allocate(device_.index, bytes);
-    return static_cast<std::byte*>(std::aligned_alloc(64, bytes));
+    return static_cast<std::byte*>(host_memory(bytes));
   }
   std::byte* from_system(size_t bytes, bool for_graph) {
     std::byte* block = try_system(bytes);

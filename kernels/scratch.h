@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "kernels/host_memory.h"
+
 namespace fettle {
 
 class Scratch {
@@ -20,7 +22,7 @@ class Scratch {
     if (count > capacity_) {
       std::free(block_);
       capacity_ = (count + 15) / 16 * 16;
-      block_ = static_cast<float*>(std::aligned_alloc(64, static_cast<size_t>(capacity_) * 4));
+      block_ = static_cast<float*>(host_memory(static_cast<size_t>(capacity_) * 4));
       if (!block_) {
         capacity_ = 0;
         throw std::bad_alloc();

@@ -1,5 +1,3 @@
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <mutex>
@@ -9,6 +7,7 @@
 #include "kernels/concatenate/concatenate.h"
 #include "kernels/conv2d/cpu_packed.h"
 #include "kernels/epilogue/epilogue.h"
+#include "kernels/host_memory.h"
 #include "kernels/softmax/softmax.h"
 
 namespace fettle::inference {
@@ -89,7 +88,7 @@ class Runner {
       return conv2d_forward(gpu, s, input(0), constant(0), constant(1), step_.epilogue, y);
     conv2d_forward(gpu, s, input(0), constant(0), constant(1), Epilogue::linear, y);
     // Nothing is normalised here: both terms are added as they are, and activated, in one pass.
-    const BatchNormSum sum = {{{.x = y}, {.x = input(1)}}, step_.epilogue};
+    const BatchNormSum<> sum = {{{.x = y}, {.x = input(1)}}, step_.epilogue};
     batch_norm_apply(gpu, {s.N * s.P * s.Q, s.K}, sum, y);
   }
 #endif
@@ -101,7 +100,7 @@ class Runner {
       batch_norm_statistics(device_, s, input(0), of_picture, of_picture + s.C);
       mean = of_picture, variance = mean + s.C;
     }
-    const BatchNormTerm term = {input(0), constant(0), constant(1), mean, variance, step_.scale};
+    const BatchNormTerm<> term = {input(0), constant(0), constant(1), mean, variance, step_.scale};
     batch_norm_apply(device_, s, {{term, {}}}, y);
   }
 
@@ -128,17 +127,8 @@ class Runner {
 
 Floats aligned_floats(int64_t count, const Device& device = Device::cpu()) {
   const auto bytes = static_cast<size_t>(count) * 4;
-  // Large blocks on huge pages, where there are some: a hundred times fewer faults.
-  constexpr size_t huge = size_t{2} << 20;
-  const bool large = !device.is_cuda() && bytes >= 2 * huge;
-  const size_t alignment = large ? huge : 64;
-  const size_t whole = (bytes + alignment - 1) / alignment * alignment;
-  void* p =
-      device.is_cuda() ? cuda::allocate(device.index, whole) : std::aligned_alloc(alignment, whole);
+  void* p = device.is_cuda() ? cuda::allocate(device.index, bytes) : host_memory(bytes);
   if (!p) throw std::bad_alloc();
-#if defined(MADV_HUGEPAGE)
-  if (large) madvise(p, bytes, MADV_HUGEPAGE);
-#endif
   return Floats(static_cast<float*>(p), Free{device});
 }
 

@@ -18,8 +18,8 @@ namespace fettle {
 namespace HWY_NAMESPACE {
 namespace {
 
-/// Calls f(row, rows) for runs of rows of about a KiB: a channel's sums stay in registers within it,
-/// yet memory is read nearly in its order, as the processor's prefetching wants it.
+/// Calls f(row, rows) for runs of rows of about a KiB: a channel's sums stay in registers within
+/// it, yet memory is read nearly in its order, as the processor's prefetching wants it.
 template <class F>
 void for_each_run(int64_t begin, int64_t end, int64_t C, const F& f) {
   const int64_t run = std::max<int64_t>(1, 256 / C);

@@ -1,5 +1,6 @@
 // The weight matrix is large and used once a step, so each direction reads it once, in its own
-// order, and cuts the work along the axis in which w is contiguous (C).
+// order, and cuts the work along the axis in which w is contiguous (C). Rows of w lie far apart:
+// backward copies a block of a KiB or more of each into panels, in which the register tile runs.
 #include <algorithm>
 
 #include "kernels/dense/dense.h"
@@ -30,24 +31,26 @@ void dot_tile(int64_t depth, int64_t C, const float* HWY_RESTRICT x, const float
 #pragma GCC unroll 4
     for (int k = 0; k < TK; ++k) partial[n][k] = hn::Zero(lanes_tag);
   }
-  const int64_t whole = depth / L * L;
-  for (int64_t c = 0; c < whole; c += L) {
+  const auto add_products = [&](int64_t c, const auto& load_at) {
     Vec rows[TK];
 #pragma GCC unroll 4
-    for (int k = 0; k < TK; ++k) rows[k] = hn::LoadU(lanes_tag, w + k * C + c);
+    for (int k = 0; k < TK; ++k) rows[k] = load_at(w + k * C + c);
 #pragma GCC unroll 4
     for (int n = 0; n < TN; ++n) {
-      const Vec value = hn::LoadU(lanes_tag, x + n * C + c);
+      const Vec value = load_at(x + n * C + c);
 #pragma GCC unroll 4
       for (int k = 0; k < TK; ++k) partial[n][k] = hn::MulAdd(value, rows[k], partial[n][k]);
     }
-  }
+  };
+  const int64_t whole = depth / L * L;
+  for (int64_t c = 0; c < whole; c += L)
+    add_products(c, [](const float* p) { return hn::LoadU(lanes_tag, p); });
+  if (whole < depth) add_products(whole, [&](const float* p) { return load(p, depth - whole); });
+#pragma GCC unroll 4
   for (int n = 0; n < TN; ++n) {
-    for (int k = 0; k < TK; ++k) {
-      float total = hn::GetLane(hn::SumOfLanes(lanes_tag, partial[n][k]));
-      for (int64_t c = whole; c < depth; ++c) total += x[n * C + c] * w[k * C + c];
-      sums[n * ld + k] += total;
-    }
+#pragma GCC unroll 4
+    for (int k = 0; k < TK; ++k)
+      sums[n * ld + k] += hn::GetLane(hn::SumOfLanes(lanes_tag, partial[n][k]));
   }
 }
 
@@ -67,31 +70,44 @@ void dot_block(const DenseShape& s, int64_t c0, int64_t c1, const float* x, cons
   });
 }
 
-/// out[m*ld + c] = sum over t of a[m*row + t*step] * b[t*C + c] for c in [c0, c1).
+constexpr int64_t panel_columns = max_vectors * L;
+constexpr int64_t depth_at_once = 128;  // whose copy stays in the second cache
+
+/// b[t*C + c] for t in [0, depth), c in [c0, c1) as panels [panel][t][column], zeros beyond c1.
+void copy_panels(const float* b, int64_t depth, int64_t C, int64_t c0, int64_t c1, float* to) {
+  for (int64_t t = 0; t < depth; ++t) {
+    for (int64_t c = c0; c < c1; c += panel_columns) {
+      float* panel = to + (c - c0) * depth + t * panel_columns;
+      for (int64_t v = 0; v < panel_columns; v += L)
+        hn::StoreU(load(b + t * C + c + v, c1 - c - v), lanes_tag, panel + v);
+    }
+  }
+}
+
+/// out[m*C + c] = sum over t of a[m*row + t*step] * b[t*C + c] for c in [c0, c1).
 void outer_block(int64_t rows, int64_t depth, const float* a, int64_t row, int64_t step,
                  const float* b, int64_t C, int64_t c0, int64_t c1, float* out) {
-  constexpr int V = 2;
-  int64_t c = c0;
-  const auto tiles = [&](auto vectors) {
-    constexpr int width = decltype(vectors)::value;
-    for_each_tile(rows, max_rows(width), [&](int64_t m, int64_t ms) {
-      with_count<max_rows(width)>(ms, [&]<int M>() {
-        Tile<M, width> tile;
-        tile.clear();
-        tile.accumulate(depth, a + m * row, row, step, b + c, C);
-        tile.store(out + m * C + c, C, width * L);
+  const int64_t panels = (c1 - c0 + panel_columns - 1) / panel_columns;
+  thread_local Scratch scratch;
+  float* copy = scratch.floats(panels * panel_columns * std::min(depth, depth_at_once));
+  for (int64_t t = 0; t < depth; t += depth_at_once) {
+    const int64_t count = std::min(depth_at_once, depth - t);
+    copy_panels(b + t * C, count, C, c0, c1, copy);
+    for_each_tile(rows, max_rows(max_vectors), [&](int64_t m, int64_t ms) {
+      with_count<max_rows(max_vectors)>(ms, [&]<int M>() {
+        for (int64_t c = c0; c < c1; c += panel_columns) {
+          const int64_t columns = std::min(panel_columns, c1 - c);
+          with_count<max_vectors>((columns + L - 1) / L, [&]<int V>() {
+            Tile<M, V> tile;
+            tile.clear();
+            tile.accumulate(count, a + m * row + t * step, row, step, copy + (c - c0) * count,
+                            panel_columns);
+            t == 0 ? tile.store(out + m * C + c, C, columns)
+                   : tile.add_to(out + m * C + c, C, columns);
+          });
+        }
       });
     });
-    c += width * L;
-  };
-  while (c + V * L <= c1) tiles(std::integral_constant<int, V>());
-  while (c + L <= c1) tiles(std::integral_constant<int, 1>());
-  for (; c < c1; ++c) {
-    for (int64_t m = 0; m < rows; ++m) {
-      float total = 0.0f;
-      for (int64_t t = 0; t < depth; ++t) total += a[m * row + t * step] * b[t * C + c];
-      out[m * C + c] = total;
-    }
   }
 }
 
@@ -108,7 +124,11 @@ HWY_EXPORT(outer_block);
 
 namespace {
 constexpr int64_t depth_block = 2048;  // of C a forward task: its rows of x and w stay in the cache
-constexpr int64_t column_block = 256;  // of C a backward task
+
+/// Columns of C a backward task: enough tasks for many cores, of a KiB to four.
+int64_t column_block(int64_t C) {
+  return std::clamp<int64_t>(C / 16 / 64 * 64, 256, 1024);
+}
 }  // namespace
 
 void dense_forward(Cpu, const DenseShape& s, const float* x, const float* w, const float* bias,
@@ -131,14 +151,14 @@ void dense_forward(Cpu, const DenseShape& s, const float* x, const float* w, con
 
 void dense_backward_input(Cpu, const DenseShape& s, const float* dy, const float* w, float* dx) {
   const auto outer = HWY_DYNAMIC_DISPATCH(outer_block);
-  parallel_for(s.C, column_block, [&](int64_t begin, int64_t end) {
+  parallel_for(s.C, column_block(s.C), [&](int64_t begin, int64_t end) {
     outer(s.N, s.K, dy, s.K, 1, w, s.C, begin, end, dx);
   });
 }
 
 void dense_backward_weight(Cpu, const DenseShape& s, const float* dy, const float* x, float* dw) {
   const auto outer = HWY_DYNAMIC_DISPATCH(outer_block);
-  parallel_for(s.C, column_block, [&](int64_t begin, int64_t end) {
+  parallel_for(s.C, column_block(s.C), [&](int64_t begin, int64_t end) {
     outer(s.K, s.N, dy, 1, s.K, x, s.C, begin, end, dw);
   });
 }

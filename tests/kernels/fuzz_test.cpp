@@ -96,7 +96,7 @@ TEST_F(Fuzzed, RowsAndColumns) {
                             out[4].data());
           batch_norm_statistics(device, s, x.data(), out[5].data(), out[6].data());
           for (float& value : out[6]) value += 0.1f;  // of one row it is 0
-          const BatchNormSum sum = {
+          const BatchNormSum<> sum = {
               {{x.data(), gamma.data(), beta.data(), out[5].data(), out[6].data(), 1e-3f, true},
                {.x = dy.data()}}};
           batch_norm_apply(device, s, sum, out[2].data());

@@ -2,6 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/autograd.h"
+#include "engine/memory.h"
+#include "engine/ops/losses.h"
+#include "engine/random.h"
+#include "engine/train/optimizer.h"
+#include "models/mask_loss.h"
+#include "tests/random_values.h"
+
 namespace fettle {
 namespace {
 
@@ -45,6 +53,31 @@ TEST(Models, TheTableNamesLayersAsKerasDoes) {
   EXPECT_EQ(rows[1].parameters, 448);
   EXPECT_EQ(rows[3].name, "conv2d_1");
   EXPECT_EQ(rows.back().name, "dense_3");
+}
+
+TEST(Models, AStepAfterTheFirstTakesNoMemoryFromTheSystem) {
+  for (const std::string name : {"defect_cnn", "resnet18", "res_unet"}) {
+    const ModelEntry& entry = model_entry(name);
+    const bool masks = entry.task == Task::segmentation;
+    const std::unique_ptr<Layer> model = entry.make({.classes = 2, .augment = "none", .width = 8});
+    const Tensor x = random_tensor({2, 32, 32, entry.channels}, 1);
+    const Shape output = build(*model, x.shape());
+    const Tensor y = masks ? Tensor::zeros(output) : Tensor::from({2}, std::vector<int32_t>{0, 1});
+    const auto optimizer = make_optimizer({}, named_tensors(*model));
+    uint32_t step = 0;
+    const auto one_step = [&] {
+      const TrainingScope training(1, step++);
+      const Tensor logits = (*model)(x);
+      backward(masks ? mask_loss(entry.loss)(logits, y)
+                     : sparse_categorical_cross_entropy(logits, y));
+      optimizer->step();
+    };
+    release_cached_memory();
+    one_step();
+    const int64_t reserved = memory_stats().reserved;
+    for (int i = 0; i < 3; ++i) one_step();
+    EXPECT_EQ(memory_stats().reserved, reserved) << name;
+  }
 }
 
 TEST(Models, UnknownNamesAndAugmentationsAreRefused) {
