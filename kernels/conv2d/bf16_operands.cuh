@@ -1,11 +1,10 @@
 // The operands of rungs 5 and 6: bf16 with the channels of each group filled up with zeros to a
 // multiple of eight, so that any 16 bytes can be copied at once. Activations that have whole eights
-// are taken as they lie; others (the three channels of a picture) and the fp32 weights are copied
-// to scratch memory. A zero channel adds nothing to a sum; it costs its share of the
-// multiplications (3 channels become 8).
+// are taken as they lie; others and the fp32 weights are copied to scratch memory. A zero channel
+// adds nothing to a sum; it costs its share of the multiplications. Pictures are unfolded.
 #pragma once
 
-#include "kernels/conv2d/conv2d.h"
+#include "kernels/conv2d/unfolded.h"
 #include "kernels/cu.h"
 #include "kernels/divider.h"
 
@@ -44,15 +43,40 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-inline int64_t round_up_8(int64_t n) {
-  return (n + 7) / 8 * 8;
-}
-
 /// The same convolution with the channels of each group filled up.
 inline Conv2dShape in_eights(Conv2dShape s) {
   s.C = round_up_8(s.C / s.groups) * s.groups;
   s.K = round_up_8(s.K / s.groups) * s.groups;
   return s;
+}
+
+/// What unfolding needs to know of the input, whose W columns have C channels.
+struct Unfolding {
+  Divider by_eights, by_columns, by_C;  // of a column's S*C numbers, of a row, of a tap
+  int W, S, stride, dilation, pad;
+};
+
+/// One thread: eight neighbouring numbers of one output column. Each input is read from memory once
+/// and again from the caches, each output written once; limited by memory bandwidth.
+template <class T>
+__global__ void __launch_bounds__(256)
+    conv2d_unfold_kernel(int64_t eights, Unfolding u, const T* __restrict__ in,
+                         bf16* __restrict__ out) {
+  for (int64_t i = strided_first(); i < eights; i += strided_step()) {
+    const int column = u.by_eights.quotient(static_cast<int>(i));
+    const int first = u.by_eights.remainder(static_cast<int>(i), column) * 8;
+    const int row = u.by_columns.quotient(column);
+    const int left = u.by_columns.remainder(column, row) * u.stride - u.pad;
+    Vec<float, 8> eight{};
+#pragma unroll
+    for (int j = 0; j < 8; ++j) {
+      const int tap = u.by_C.quotient(first + j), w = left + tap * u.dilation;
+      if (tap >= u.S || w < 0 || w >= u.W) continue;
+      eight[j] = to_float(
+          in[(int64_t{row} * u.W + w) * u.by_C.divisor + u.by_C.remainder(first + j, tap)]);
+    }
+    store_floats(out + i * 8, eight);
+  }
 }
 
 /// `blocks` times `lines_in` lines of `channels` elements, copied to bf16 in scratch slot `slot`.
@@ -76,6 +100,32 @@ inline const bf16* padded_pixels(const char* name, Cuda device, int slot, const 
   if (channels / groups % 8 == 0 && in_vectors(in)) return in;
   return to_bf16(name, device, slot, in, 1, pixels * groups, pixels * groups, channels / groups);
 }
+
+/// x [N,H,W,C] as windows of it are read, and the convolution of that.
+struct Bf16Input {
+  Conv2dShape shape;
+  const bf16* x;
+};
+inline Bf16Input input_of_windows(const char* name, Cuda device, int slot, const Conv2dShape& s,
+                                  const bf16* x) {
+  if (!pays_to_unfold(s))
+    return {s, padded_pixels(name, device, slot, x, s.N * s.H * s.W, s.C, s.groups)};
+  const Conv2dShape flat = unfolded(s);
+  const int64_t of_column = round_up_8(flat.C) / 8, eights = s.N * s.H * s.Q * of_column;
+  bf16* out = scratch<bf16>(device, eights * 8, slot);
+  const Unfolding unfolding = {Divider(of_column),
+                               Divider(s.Q),
+                               Divider(s.C),
+                               static_cast<int>(s.W),
+                               static_cast<int>(s.S),
+                               static_cast<int>(s.stride_w),
+                               static_cast<int>(s.dilation_w),
+                               static_cast<int>(s.pad_left)};
+  launch(name, conv2d_unfold_kernel<bf16>, strided_blocks(eights, 256), 256, 0, device, eights,
+         unfolding, x, out);
+  return {flat, out};
+}
+
 /// w [K,R,S,C/groups].
 inline const bf16* weights_to_bf16(const char* name, Cuda device, int slot, const float* w,
                                    const Conv2dShape& s) {

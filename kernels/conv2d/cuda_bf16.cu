@@ -40,11 +40,12 @@ void run_multistage(const char* name, const Conv2dPlan& plan, Cuda device, const
 
 }  // namespace
 
-void conv2d_forward_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, const bf16* x,
-                         const float* w, const float* bias, Epilogue epilogue, bf16* y) {
+void conv2d_forward_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape& shape,
+                         const bf16* x, const float* w, const float* bias, Epilogue epilogue,
+                         bf16* y) {
   constexpr const char* name = "conv2d_forward";
+  const auto [s, x16] = input_of_windows(name, device, 1, shape, x);
   const GemmShape g(in_eights(s));
-  const bf16* x16 = padded_pixels(name, device, 1, x, s.N * s.H * s.W, s.C, s.groups);
   const bf16* w16 = weights_to_bf16(name, device, 2, w, s);
   const int Kg = static_cast<int>(s.K / s.groups);
   GemmOutput out = GemmOutput::to(y, s.K, Kg);
@@ -84,12 +85,12 @@ void conv2d_backward_input_bf16(Cuda device, const Conv2dPlan& plan, const Conv2
   run_multistage(name, plan, device, gemm, s.N * s.H * s.W * s.C);
 }
 
-void conv2d_backward_weight_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s,
+void conv2d_backward_weight_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape& shape,
                                  const bf16* dy, const bf16* x, float* dw) {
   constexpr const char* name = "conv2d_backward_weight";
+  const auto [s, x16] = input_of_windows(name, device, 2, shape, x);
   const GemmShape g(in_eights(s));
   const bf16* dy16 = padded_pixels(name, device, 1, dy, s.N * s.P * s.Q, s.K, s.groups);
-  const bf16* x16 = padded_pixels(name, device, 2, x, s.N * s.H * s.W, s.C, s.groups);
   if (plan.rung == Conv2dRung::wgmma) {
     return conv2d_backward_weight_wgmma(
         {name, device, plan, s, dy16, x16, GemmOutput::to(dw, s.R * s.S * s.C, s.C)});

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kernels/conv2d/phases.h"
+#include "kernels/conv2d/unfolded.h"
 
 namespace fettle {
 namespace {
@@ -65,9 +66,10 @@ bool narrow(const Conv2dShape& s) {
 }
 
 /// Rungs 5 and 6 count the eights of channels of their bf16 operands in 32 bits.
-bool fits_bf16_operands(const Conv2dShape& s) {
+bool fits_bf16_operands(const Conv2dShape& shape) {
+  const Conv2dShape s = pays_to_unfold(shape) ? unfolded(shape) : shape;
   const auto eights = [&](int64_t pixels, int64_t channels) {
-    return pixels * s.groups * ((channels / s.groups + 7) / 8);
+    return pixels * s.groups * (round_up_8(channels / s.groups) / 8);
   };
   return std::max(eights(s.N * s.H * s.W, s.C), eights(s.N * s.P * s.Q, s.K)) <
          std::numeric_limits<int32_t>::max();
