@@ -82,28 +82,7 @@ struct Best {
 // once; limited by memory bandwidth. Loops over vectors are unrolled twice: at four times, the
 // compiler's own choice, registers spill on sm_80.
 
-/// One thread: one output. `best` may be nullptr, or receives the pixel of each maximum.
-template <class T>
-__global__ void __launch_bounds__(256)
-    max_pool2d_kernel(Geometry g, const T* __restrict__ x, T* __restrict__ y,
-                      int* __restrict__ best_pixel) {
-  const int outputs = g.N * g.P * g.Q * g.C;
-  for (int64_t i = strided_first(); i < outputs; i += strided_step()) {
-    const Place at = place_of(static_cast<int>(i), g.by_C, g.by_Q, g.by_P);
-    const Window window = window_of(g, at.row, at.column);
-    const T* picture = x + int64_t{at.n} * g.H * g.W * g.C + at.c;
-    Best best = {0, -1};
-    for (int h = window.top; h < window.bottom; ++h) {
-      for (int w = window.left; w < window.right; ++w) {
-        best.take(to_float(picture[(int64_t{h} * g.W + w) * g.C]), h * g.W + w);
-      }
-    }
-    if (y) y[i] = from_float<T>(best.value);
-    if (best_pixel) best_pixel[i] = best.pixel;
-  }
-}
-
-/// One thread: V neighbouring channels of one output, without where the maxima stand.
+/// One thread: V neighbouring channels of one output.
 template <int V, class T>
 __global__ void __launch_bounds__(256)
     max_pool2d_values_kernel(Geometry g, Divider by_across, const T* __restrict__ x,
@@ -126,6 +105,67 @@ __global__ void __launch_bounds__(256)
       }
     }
     store_floats(y + i * V, best);
+  }
+}
+
+/// One thread: V neighbouring channels of one output, of which it keeps where in the window each
+/// maximum stands first, r * S + s.
+template <int V, class T>
+__global__ void __launch_bounds__(256)
+    max_pool2d_places_kernel(Geometry g, Divider by_across, const T* __restrict__ x,
+                             uint8_t* __restrict__ places) {
+  const int outputs = g.N * g.P * g.Q * by_across.divisor;
+  for (int64_t i = strided_first(); i < outputs; i += strided_step()) {
+    const Place at = place_of(static_cast<int>(i), by_across, g.by_Q, g.by_P);
+    const Window window = window_of(g, at.row, at.column);
+    const int top = at.row * g.stride_h - g.pad_top, left = at.column * g.stride_w - g.pad_left;
+    const T* picture = x + int64_t{at.n} * g.H * g.W * g.C + at.c * V;
+    Vec<float, V> best = {};
+    Vec<uint8_t, V> place = {};
+    bool first = true;
+#pragma unroll 1
+    for (int h = window.top; h < window.bottom; ++h) {
+#pragma unroll 2
+      for (int w = window.left; w < window.right; ++w) {
+        const auto value = load_floats<V>(picture + (int64_t{h} * g.W + w) * g.C);
+        const auto here = static_cast<uint8_t>((h - top) * g.S + w - left);
+        for (int k = 0; k < V; ++k) {
+          const bool better = first || value[k] > best[k];
+          best[k] = better ? value[k] : best[k];
+          place[k] = better ? here : place[k];
+        }
+        first = false;
+      }
+    }
+    store_vec(places + i * V, place);
+  }
+}
+
+/// One thread: V neighbouring channels of one input, which gathers from the windows that cover it,
+/// in their order; limited by memory bandwidth.
+template <int V, class T>
+__global__ void __launch_bounds__(256)
+    max_pool2d_gather_kernel(Geometry g, Divider by_across, const uint8_t* __restrict__ places,
+                             const T* __restrict__ dy, T* __restrict__ dx) {
+  const int inputs = g.N * g.H * g.W * by_across.divisor;
+  for (int64_t i = strided_first(); i < inputs; i += strided_step()) {
+    const Place at = place_of(static_cast<int>(i), by_across, g.by_W, g.by_H);
+    const Covering rows = covering(at.row, g.pad_top, g.R, g.stride_h, g.P);
+    const Covering columns = covering(at.column, g.pad_left, g.S, g.stride_w, g.Q);
+    Vec<float, V> sum = {};
+#pragma unroll 1
+    for (int p = rows.first; p < rows.end; ++p) {
+      const int r = at.row + g.pad_top - p * g.stride_h;
+#pragma unroll 1
+      for (int q = columns.first; q < columns.end; ++q) {
+        const int here = r * g.S + at.column + g.pad_left - q * g.stride_w;
+        const int64_t output = ((int64_t{at.n} * g.P + p) * g.Q + q) * g.C + at.c * V;
+        const auto place = load_vec<V>(places + output);
+        const auto gradient = load_floats<V>(dy + output);
+        for (int k = 0; k < V; ++k) sum[k] += place[k] == here ? gradient[k] : 0.0f;
+      }
+    }
+    store_floats(dx + i * V, sum);
   }
 }
 
@@ -238,8 +278,7 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-/// One thread: one input, which gathers from the windows that cover it in their order; limited by
-/// memory bandwidth.
+/// One thread: one input under large windows, whose maxima stand at pixels of the picture.
 template <class T>
 __global__ void __launch_bounds__(256)
     max_pool2d_backward_kernel(Geometry g, const int* __restrict__ best_pixel,
@@ -308,18 +347,13 @@ bool side_by_side(const Pool2dShape& s) {
          s.P * s.R == s.H && s.Q * s.S == s.W;
 }
 
-/// y or the pixels of the maxima, or both.
+/// Maxima of large windows: y or their pixels.
 template <class T>
-void maxima(const char* name, Cuda device, const Pool2dShape& s, const Geometry& g, const T* x,
-            T* y, int* best_pixel) {
-  const int64_t pixels = int64_t{g.N} * g.P * g.Q;
-  if (s.R * s.S >= large_window) {
-    launch(name, large_window_kernel<true, T>, dim3(blocks_for(pixels, 1), blocks_for(g.C, 32)),
-           dim3(32, 8), 0, device, g, x, y, best_pixel);
-  } else {
-    launch(name, max_pool2d_kernel<T>, strided_blocks(pixels * g.C, 256), 256, 0, device, g, x, y,
-           best_pixel);
-  }
+void large_maxima(const char* name, Cuda device, const Geometry& g, const T* x, T* y,
+                  int* best_pixel) {
+  launch(name, large_window_kernel<true, T>,
+         dim3(blocks_for(int64_t{g.N} * g.P * g.Q, 1), blocks_for(g.C, 32)), dim3(32, 8), 0, device,
+         g, x, y, best_pixel);
 }
 
 }  // namespace
@@ -330,7 +364,7 @@ void max_pool2d_forward(Cuda device, const Pool2dShape& s, const T* x, T* y) {
     const T* in = x + n * s.H * s.W * s.C;
     T* out = y + n * s.P * s.Q * s.C;
     if (s.R * s.S >= large_window) {
-      return maxima("max_pool2d_forward", device, s, g, in, out, nullptr);
+      return large_maxima("max_pool2d_forward", device, g, in, out, nullptr);
     }
     by_vectors<T>(g.C, in_vectors(in, out), [&](auto width, const Divider& by_across) {
       launch("max_pool2d_forward", max_pool2d_values_kernel<width, T>,
@@ -354,8 +388,20 @@ void max_pool2d_backward(Cuda device, const Pool2dShape& s, const T* x, const T*
                                     by_across, in, gradient, out);
                            });
     }
+    if (s.R * s.S < large_window) {
+      uint8_t* places = scratch<uint8_t>(device, g.N * outputs);
+      return by_vectors<T>(g.C, in_vectors(in, gradient, out),
+                           [&](auto width, const Divider& by_across) {
+                             launch("max_pool2d_backward", max_pool2d_places_kernel<width, T>,
+                                    strided_blocks(g.N * outputs / width, 256), 256, 0, device, g,
+                                    by_across, in, places);
+                             launch("max_pool2d_backward", max_pool2d_gather_kernel<width, T>,
+                                    strided_blocks(g.N * inputs / width, 256), 256, 0, device, g,
+                                    by_across, places, gradient, out);
+                           });
+    }
     int* best_pixel = scratch<int>(device, g.N * outputs);
-    maxima<T>("max_pool2d_backward", device, s, g, in, nullptr, best_pixel);
+    large_maxima<T>("max_pool2d_backward", device, g, in, nullptr, best_pixel);
     launch("max_pool2d_backward", max_pool2d_backward_kernel<T>, strided_blocks(g.N * inputs, 256),
            256, 0, device, g, best_pixel, gradient, out);
   });
