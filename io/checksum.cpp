@@ -47,13 +47,6 @@ inline uint32_t after(uint32_t rest, std::span<const uint8_t> bytes) {
   return rest;
 }
 
-/// x^n modulo the polynomial; x^0 is the highest bit.
-constexpr uint64_t power_of_x(int n) {
-  uint32_t power = 1u << 31;
-  for (int i = 0; i < n; ++i) power = power >> 1 ^ (power & 1 ? polynomial : 0);
-  return power;
-}
-
 }  // namespace
 }  // namespace fettle
 #endif  // FETTLE_CHECKSUM_ONCE
@@ -82,6 +75,12 @@ uint32_t remainder_of(std::span<const uint8_t> bytes) {
     // The first half of a block lies 64 powers higher; a product has one power less than its place
     // says.
     constexpr int further = 8 * step;
+    // x^n modulo the polynomial; x^0 is the highest bit.
+    constexpr auto power_of_x = [](int n) {
+      uint32_t power = 1u << 31;
+      for (int i = 0; i < n; ++i) power = power >> 1 ^ (power & 1 ? polynomial : 0);
+      return uint64_t{power};
+    };
     constexpr uint64_t powers[2] = {power_of_x(further + 63) << 32, power_of_x(further - 1) << 32};
     const uint64_t begin[2] = {rest, 0};
     const auto factors = hn::LoadU(halves, powers);
