@@ -6,6 +6,7 @@
 #include "io/checksum.h"
 
 #include <array>
+#include <bit>
 #include <cstring>
 
 #ifndef FETTLE_CHECKSUM_ONCE
@@ -36,6 +37,7 @@ constexpr Tables tables = make_tables();
 
 /// The remainder after more bytes, by tables.
 inline uint32_t after(uint32_t rest, std::span<const uint8_t> bytes) {
+  static_assert(std::endian::native == std::endian::little);
   for (; bytes.size() >= 8; bytes = bytes.subspan(8)) {
     uint64_t word = 0;
     std::memcpy(&word, bytes.data(), 8);

@@ -17,7 +17,8 @@ constexpr int64_t points = winograd_points;
 
 // Inputs and products of a block, at all points, share the second cache.
 constexpr int64_t block_floats = 160 * 1024, most_tiles = 48, least_tiles = 12;
-constexpr int64_t many = 8;  // blocks that keep all threads busy by themselves
+constexpr int64_t many = 8;           // blocks that keep all threads busy by themselves
+constexpr int64_t widest_panel = 64;  // columns, of any of the instruction sets
 
 /// The tiles in blocks of `size`.
 struct Tiling : TileGrid {
@@ -252,6 +253,15 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace fettle {
 
+namespace {
+
+/// Whether the inputs of all blocks may lie ready together: at most so many blocks' as are few.
+bool has_few_tiles(const TapSum& sum) {
+  return tile_grid_of(sum).count(sum.N) < many * most_tiles;
+}
+
+}  // namespace
+
 HWY_EXPORT(transform_weights);
 HWY_EXPORT(run_winograd);
 
@@ -274,11 +284,11 @@ void winograd_run(const TapSum& sum, const float* packed) {
 
 void winograd_pack_and_run(const TapSum& sum) {
   // More than the caches hold would travel to memory and back: then a panel at a time, of which a
-  // thread has its own.
-  constexpr int64_t most_floats = 4 << 20, most_columns = 64;
+  // thread has its own, where there are few tiles, whose inputs all lie ready.
+  constexpr int64_t most_floats = 4 << 20;
   const int64_t floats = winograd_packed_floats(sum);
   float* packed = nullptr;
-  if (floats <= most_floats || sum.K < threads() * most_columns) {
+  if (floats <= most_floats || sum.K < threads() * widest_panel || !has_few_tiles(sum)) {
     thread_local Scratch scratch;
     packed = scratch.floats(floats);
     winograd_pack(sum, packed);
@@ -287,15 +297,12 @@ void winograd_pack_and_run(const TapSum& sum) {
 }
 
 int64_t winograd_caller_floats(const TapSum& sum) {
-  // All inputs, where there are few blocks.
-  const int64_t tiles = tile_grid_of(sum).count(sum.N);
-  const int64_t inputs = tiles < many * most_tiles ? tiles + many : 0;
+  const int64_t inputs = has_few_tiles(sum) ? tile_grid_of(sum).count(sum.N) + many : 0;
   return sum.C + most_lanes + points * (inputs * sum.C + many * most_lanes);
 }
 
 int64_t winograd_thread_floats(const TapSum& sum) {
-  constexpr int64_t most_columns = 64;
-  return std::max(block_floats, points * least_tiles * (sum.C + most_columns)) +
+  return std::max(block_floats, points * least_tiles * (sum.C + widest_panel)) +
          2 * points * most_lanes;
 }
 

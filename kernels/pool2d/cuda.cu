@@ -77,6 +77,22 @@ struct Best {
   }
 };
 
+/// Maxima of V channels of a window and where in it each stands first, r * S + s; of windows of
+/// less than large_window pixels.
+template <int V>
+struct Maxima {
+  Vec<float, V> value = {};
+  Vec<uint8_t, V> place = {};
+  __device__ __forceinline__ void take(const Vec<float, V>& other, int at, bool first) {
+#pragma unroll
+    for (int k = 0; k < V; ++k) {
+      const bool better = first || other[k] > value[k];
+      value[k] = better ? other[k] : value[k];
+      place[k] = better ? static_cast<uint8_t>(at) : place[k];
+    }
+  }
+};
+
 // A thread goes over a window's pixels, neighbours over neighbouring channels, so that a warp reads
 // a row of 32. Each input is read once from memory and again from the caches, each output written
 // once; limited by memory bandwidth. Loops over vectors are unrolled twice: at four times, the
@@ -120,24 +136,18 @@ __global__ void __launch_bounds__(256)
     const Window window = window_of(g, at.row, at.column);
     const int top = at.row * g.stride_h - g.pad_top, left = at.column * g.stride_w - g.pad_left;
     const T* picture = x + int64_t{at.n} * g.H * g.W * g.C + at.c * V;
-    Vec<float, V> best = {};
-    Vec<uint8_t, V> place = {};
+    Maxima<V> maxima;
     bool first = true;
 #pragma unroll 1
     for (int h = window.top; h < window.bottom; ++h) {
 #pragma unroll 2
       for (int w = window.left; w < window.right; ++w) {
-        const auto value = load_floats<V>(picture + (int64_t{h} * g.W + w) * g.C);
-        const auto here = static_cast<uint8_t>((h - top) * g.S + w - left);
-        for (int k = 0; k < V; ++k) {
-          const bool better = first || value[k] > best[k];
-          best[k] = better ? value[k] : best[k];
-          place[k] = better ? here : place[k];
-        }
+        maxima.take(load_floats<V>(picture + (int64_t{h} * g.W + w) * g.C),
+                    (h - top) * g.S + w - left, first);
         first = false;
       }
     }
-    store_vec(places + i * V, place);
+    store_vec(places + i * V, maxima.place);
   }
 }
 
@@ -180,18 +190,13 @@ __global__ void __launch_bounds__(256)
     const Place at = place_of(static_cast<int>(i), by_across, g.by_Q, g.by_P);
     const int64_t corner =
         ((int64_t{at.n} * g.H + at.row * g.R) * g.W + at.column * g.S) * g.C + at.c * V;
-    Vec<float, V> best = {};
-    int place[V] = {};
+    Maxima<V> maxima;
 #pragma unroll 1
     for (int r = 0; r < g.R; ++r) {
 #pragma unroll 2
       for (int s = 0; s < g.S; ++s) {
-        const auto value = load_floats<V>(x + corner + (int64_t{r} * g.W + s) * g.C);
-        for (int k = 0; k < V; ++k) {
-          const bool better = (r == 0 && s == 0) || value[k] > best[k];
-          best[k] = better ? value[k] : best[k];
-          place[k] = better ? r * g.S + s : place[k];
-        }
+        maxima.take(load_floats<V>(x + corner + (int64_t{r} * g.W + s) * g.C), r * g.S + s,
+                    r == 0 && s == 0);
       }
     }
     const auto gradient = load_floats<V>(dy + i * V);
@@ -200,7 +205,7 @@ __global__ void __launch_bounds__(256)
 #pragma unroll 2
       for (int s = 0; s < g.S; ++s) {
         Vec<float, V> value;
-        for (int k = 0; k < V; ++k) value[k] = place[k] == r * g.S + s ? gradient[k] : 0.0f;
+        for (int k = 0; k < V; ++k) value[k] = maxima.place[k] == r * g.S + s ? gradient[k] : 0.0f;
         store_floats(dx + corner + (int64_t{r} * g.W + s) * g.C, value);
       }
     }
@@ -380,30 +385,25 @@ void max_pool2d_backward(Cuda device, const Pool2dShape& s, const T* x, const T*
     const int64_t inputs = s.H * s.W * s.C, outputs = s.P * s.Q * s.C;
     const T *in = x + n * inputs, *gradient = dy + n * outputs;
     T* out = dx + n * inputs;
-    if (side_by_side(s) && s.R * s.S < large_window) {
-      return by_vectors<T>(g.C, in_vectors(in, gradient, out),
-                           [&](auto width, const Divider& by_across) {
-                             launch("max_pool2d_backward", max_pool2d_side_by_side_kernel<width, T>,
-                                    strided_blocks(g.N * outputs / width, 256), 256, 0, device, g,
-                                    by_across, in, gradient, out);
-                           });
+    constexpr const char* name = "max_pool2d_backward";
+    if (s.R * s.S >= large_window) {
+      int* best_pixel = scratch<int>(device, g.N * outputs);
+      large_maxima<T>(name, device, g, in, nullptr, best_pixel);
+      return launch(name, max_pool2d_backward_kernel<T>, strided_blocks(g.N * inputs, 256), 256, 0,
+                    device, g, best_pixel, gradient, out);
     }
-    if (s.R * s.S < large_window) {
+    by_vectors<T>(g.C, in_vectors(in, gradient, out), [&](auto width, const Divider& by_across) {
+      const unsigned windows = strided_blocks(g.N * outputs / width, 256);
+      if (side_by_side(s)) {
+        return launch(name, max_pool2d_side_by_side_kernel<width, T>, windows, 256, 0, device, g,
+                      by_across, in, gradient, out);
+      }
       uint8_t* places = scratch<uint8_t>(device, g.N * outputs);
-      return by_vectors<T>(g.C, in_vectors(in, gradient, out),
-                           [&](auto width, const Divider& by_across) {
-                             launch("max_pool2d_backward", max_pool2d_places_kernel<width, T>,
-                                    strided_blocks(g.N * outputs / width, 256), 256, 0, device, g,
-                                    by_across, in, places);
-                             launch("max_pool2d_backward", max_pool2d_gather_kernel<width, T>,
-                                    strided_blocks(g.N * inputs / width, 256), 256, 0, device, g,
-                                    by_across, places, gradient, out);
-                           });
-    }
-    int* best_pixel = scratch<int>(device, g.N * outputs);
-    large_maxima<T>("max_pool2d_backward", device, g, in, nullptr, best_pixel);
-    launch("max_pool2d_backward", max_pool2d_backward_kernel<T>, strided_blocks(g.N * inputs, 256),
-           256, 0, device, g, best_pixel, gradient, out);
+      launch(name, max_pool2d_places_kernel<width, T>, windows, 256, 0, device, g, by_across, in,
+             places);
+      launch(name, max_pool2d_gather_kernel<width, T>, strided_blocks(g.N * inputs / width, 256),
+             256, 0, device, g, by_across, places, gradient, out);
+    });
   });
 }
 

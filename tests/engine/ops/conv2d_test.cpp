@@ -59,7 +59,8 @@ TEST(Conv2d, GradientsAreTheNumericalOnes) {
 
 TEST(Conv2d, AddsToAGradientThatNobodyElseHas) {
   const Tensor w = random_tensor({3, 3, 3, 3}, 1), v = random_tensor({3, 1, 1, 3}, 2);
-  // Both convolutions add to the gradient of a, which the sum has passed on.
+  // The sum has passed on a's gradient: the convolution that comes first finds it shared, the other
+  // adds to what is a's alone.
   expect_gradients(
       [&](const std::vector<Tensor>& in) {
         const Tensor a = rescale(in[0], 2);
