@@ -160,18 +160,24 @@ struct Options {
   bool quick = false, graph = false;
 };
 
-/// The plans to time: those of the rungs asked for, backward-weight in several splits.
+/// The plans to time: those of the rungs asked for, in several numbers of splits.
 std::vector<Conv2dPlan> plans_of(Conv2dDirection direction, const Conv2dShape& s,
                                  const std::vector<Conv2dPlan>& chosen, const Options& options,
-                                 int compute_capability) {
+                                 int compute_capability, int multiprocessors) {
   std::vector<Conv2dPlan> plans = chosen;
   for (Conv2dPlan plan : all_conv2d_plans(direction, s, compute_capability)) {
     if (options.quick || plan.splits > 1 || static_cast<int>(plan.rung) + 1 < options.least_rung)
       continue;
-    const bool split = direction == Conv2dDirection::backward_weight &&
-                       plan.rung != Conv2dRung::direct && plan.rung != Conv2dRung::tiled;
-    for (const int splits : split ? std::vector{4, 16, 64, 256} : std::vector{1}) {
-      plan.splits = splits;
+    if (plan.rung < Conv2dRung::implicit_gemm) {
+      plans.push_back(plan);
+      continue;
+    }
+    // As many splits as fill the GPU some times; of a sum over channels only to fill it once.
+    const int64_t tiles = std::max<int64_t>(conv2d_tiles(direction, s, plan), 1);
+    for (const int times : {0, 1, 2, 4}) {
+      if (direction != Conv2dDirection::backward_weight && times > 1) continue;
+      plan.splits = static_cast<int>(
+          std::clamp<int64_t>(times * multiprocessors / tiles, 1, s.N * s.P * s.Q / 64 + 1));
       plans.push_back(plan);
     }
   }
@@ -214,7 +220,8 @@ void run_direction(const Problem& problem, Conv2dDirection direction, const Opti
     chosen.push_back(plan_conv2d(direction, s, compute_capability, multiprocessors, precision));
   const bool weight = direction == Conv2dDirection::backward_weight;
   const int64_t summands = weight ? s.N * s.P * s.Q : s.R * s.S * std::max(s.C, s.K);
-  for (const Conv2dPlan& plan : plans_of(direction, s, chosen, options, compute_capability)) {
+  for (const Conv2dPlan& plan :
+       plans_of(direction, s, chosen, options, compute_capability, multiprocessors)) {
     const double error = relative_error(result(direction, plan, s, buffers[0]), expected);
     nlohmann::ordered_json row = {{"convolution", name},
                                   {"network", problem.network},

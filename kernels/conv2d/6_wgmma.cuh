@@ -1,14 +1,21 @@
 // Rung 6: a whole warpgroup multiplies, and nobody computes an address. One thread of the
 // producer's warpgroup starts bulk copies of boxes: 128 bytes of channels (64 bf16 or 32 floats) of
-// 64 or 128 windows, and of as many filters; the copy engine finds the windows, swizzles the boxes
-// and fills in zeros outside the picture. Two warpgroups of consumers give the boxes to wgmma as
-// they lie in shared memory and hold the sums, 64 rows each. Mbarriers pass the stages of the ring
-// to and fro.
+// up to 256 windows, and of 64 or 128 filters; the copy engine finds the windows, swizzles the
+// boxes and fills in zeros outside the picture. Two warpgroups of consumers give the boxes to wgmma
+// as they lie in shared memory and hold the sums. Mbarriers pass the stages of the ring to and fro.
 //
-// A block works through tiles of 128 x TileN outputs, one after another: while the consumers store
-// the sums of one, the producer fills the ring for the next.
+// The result is seen as rows (pixels) of columns (channels) that lie together in memory. 64 columns
+// are the M of a wgmma and the tile's rows its N: each wgmma reads 64 filters and all the windows
+// of the stage, so that many pixels cost few bytes of shared memory, whose 128 bytes a clock are
+// what wgmma meets first. A stage of rows x 64 columns moves (3 rows + 128) lines of 128 bytes
+// through shared memory and takes 2 rows clocks to multiply, one of rows x 128 columns (3 rows +
+// 256) and 4 rows clocks.
 //
-//                     rows (A)                       columns (B)            summed
+// A block works through tiles, one after another. With 128 columns, each consumer has 64 of them;
+// with 64 columns the consumers take turns at whole tiles, and one multiplies while the other
+// stores. Meanwhile the producer fills the ring for the next.
+//
+//                     rows (B)                       columns (A)            summed
 //   forward           windows of x, along channels   filters, along c       taps, channels of x
 //   backward input    windows of dy, along channels  filters, across c      taps, channels of dy
 //   backward weight   channels of dy, across pixels  channels of x, across  pixels
@@ -23,10 +30,10 @@
 // every call, so that rung 4 keeps it. The other tensors are read as they lie: the copy engine
 // rounds floats to tf32, to nearest, where wgmma by itself would cut their last 13 bits off.
 //
-// Shared memory: `stages` of (128 + TileN) x 128 bytes. Traffic as in rung 5, but no register or
-// instruction of the multiplying warps moves data. The sums go from registers to global memory:
-// four lanes fill a sector of fp32, or trade words until each has 16 bytes of bf16 in a row. The
-// limit it aims for is the rate of wgmma.
+// Shared memory: `stages` of (rows + columns) x 128 bytes, and 32 KiB in which sums are turned
+// round: a thread holds neighbouring rows, memory wants neighbouring columns. 64 rows at a time of
+// bf16, or 32 of floats, go there and on to global memory in whole lines. The limit it aims for is
+// the rate of wgmma.
 #pragma once
 
 #include "kernels/conv2d/operands.cuh"
@@ -34,16 +41,17 @@
 namespace fettle {
 
 /// Elements are bf16, or float for tf32.
-template <class E, int TileN, int Stages>
+template <class E, int Rows, int Columns, int Stages>
 struct WgmmaTiling {
   using Element = E;
-  static constexpr int M = 128, N = TileN, stages = Stages;
+  static constexpr int rows = Rows, columns = Columns, stages = Stages;
   static constexpr int line_bytes = 128, depth = line_bytes / static_cast<int>(sizeof(E));
   static constexpr int panel_bytes = 64 * line_bytes;  ///< 64 lines
-  static constexpr int a_bytes = M / 64 * panel_bytes, b_bytes = N / 64 * panel_bytes;
-  static constexpr int consumers = 256, threads = consumers + 128;
+  static constexpr int a_bytes = columns * line_bytes, b_bytes = rows * line_bytes;
+  static constexpr int groups = 2, threads = (groups + 1) * 128;
+  static constexpr bool takes_turns = columns == 64;
   /// Where the sums take most of the registers, the producer gives its own away.
-  static constexpr bool trades_registers = N == 256;
+  static constexpr bool trades_registers = rows == 256;
 };
 
 template <class T>
@@ -51,50 +59,53 @@ struct WgmmaShared {
   struct Stage {
     alignas(1024) uint8_t a[T::a_bytes], b[T::b_bytes];
   } stage[T::stages];
+  uint8_t turned[T::groups][2][64 * 128];  ///< 64 rows of a consumer's columns, in turns
   Mbarrier full[T::stages], empty[T::stages];
+  Mbarrier turned_full[T::groups], turn_over[T::groups];  ///< of each group of consumers
 };
 
 /// A place in the ring, and the parity of the phases there.
 template <int Stages>
 struct RingPlace {
   int stage = 0, parity = 0;
-  __device__ __forceinline__ void advance() {
-    if (++stage < Stages) return;
-    stage = 0;
-    parity ^= 1;
+  __device__ __forceinline__ void advance(int steps = 1) {
+    stage += steps;
+    parity ^= stage / Stages % 2;
+    stage %= Stages;
   }
 };
 
 /// One tile of the result and one part of the sum.
 struct WgmmaTile {
-  int m0, column0, phase, tap, split, k_begin, k_end;
+  int row0, column0, phase, tap, split, k_begin, k_end;
 };
 
-/// The result as tiles. M rows belong to each phase (backward input) and `columns` columns to each
-/// tap (backward weight, whose taps are what groups are elsewhere), or there are no more; the
-/// summed axis counts in steps of `depth`, K at most.
+/// The result as tiles. `rows` belong to each phase (backward input) and `columns` to each tap
+/// (backward weight, whose taps are what groups are elsewhere), or there are no more; the summed
+/// axis counts in steps of `depth`, K at most.
 struct WgmmaProblem {
   GemmOutput out;
-  int M, columns;
-  Divider by_tiles_n, by_tiles_m, by_tiles_of_phase, by_tiles_of_tap;
+  int rows, columns;
+  Divider by_tiles_across, by_tiles_down, by_tiles_of_phase, by_tiles_of_tap;
   int K, splits = 1, k_per_split = 0;
 
   __device__ int items() const {
-    return static_cast<int>(by_tiles_n.divisor * by_tiles_m.divisor) * splits;
+    return static_cast<int>(by_tiles_across.divisor * by_tiles_down.divisor) * splits;
   }
   template <class Feed>
   __device__ __forceinline__ WgmmaTile tile(int item, const Feed& feed) const {
-    const int line = by_tiles_n.quotient(item), n = by_tiles_n.remainder(item, line);
-    const int split = by_tiles_m.quotient(line), m = by_tiles_m.remainder(line, split);
-    const int phase = by_tiles_of_phase.quotient(m), tap = by_tiles_of_tap.quotient(n);
-    const int k_begin = split * k_per_split;
-    return {by_tiles_of_phase.remainder(m, phase) * Feed::T::M,
-            by_tiles_of_tap.remainder(n, tap) * Feed::T::N,
+    const int line = by_tiles_across.quotient(item), across = by_tiles_across.remainder(item, line);
+    const int split = by_tiles_down.quotient(line), down = by_tiles_down.remainder(line, split);
+    const int phase = by_tiles_of_phase.quotient(down), tap = by_tiles_of_tap.quotient(across);
+    const int k_begin = split * k_per_split, k_end = k_begin + k_per_split;
+    const int steps = feed.steps(phase, K);
+    return {by_tiles_of_phase.remainder(down, phase) * Feed::T::rows,
+            by_tiles_of_tap.remainder(across, tap) * Feed::T::columns,
             phase,
             tap,
             split,
-            k_begin,
-            min_of(k_begin + k_per_split, feed.steps(phase, K))};
+            k_begin < steps ? k_begin : steps,
+            min_of(k_end, steps)};
   }
 };
 
@@ -102,38 +113,33 @@ struct WgmmaProblem {
 struct WindowPlaces {
   Divider by_Q, by_P, by_S;
   int stride_h, stride_w, first_h, first_w, dilation_h, dilation_w;
+  bool are_pixels;  ///< of a convolution by 1x1 without stride or padding
 
-  /// Starts the copy of the channels from c on, at an offset in the windows from i on; of a
-  /// convolution by 1x1 without stride or padding, of the pixels themselves (`Tiled`).
-  template <bool Tiled>
+  /// Starts the copy of the channels from c on, at an offset in the windows from i on.
   __device__ __forceinline__ void copy(void* to, const TensorMap& map, Mbarrier& full, int i,
                                        int offset_h, int offset_w, int c) const {
-    if constexpr (Tiled) {
-      bulk_copy(to, map, full, c, i);
-    } else {
-      const PixelIndex at = pixel_index(i, by_Q, by_P);
-      bulk_copy_windows(to, map, full, c, at.column * stride_w + first_w,
-                        at.row * stride_h + first_h, at.n, offset_w, offset_h);
-    }
+    if (are_pixels) return bulk_copy(to, map, full, c, i);
+    const PixelIndex at = pixel_index(i, by_Q, by_P);
+    bulk_copy_windows(to, map, full, c, at.column * stride_w + first_w, at.row * stride_h + first_h,
+                      at.n, offset_w, offset_h);
   }
   /// The same under `tap`.
-  template <bool Tiled>
   __device__ __forceinline__ void copy(void* to, const TensorMap& map, Mbarrier& full, int i,
                                        int tap, int c) const {
     const int r = by_S.quotient(tap), s = by_S.remainder(tap, r);
-    copy<Tiled>(to, map, full, i, r * dilation_h, s * dilation_w, c);
+    copy(to, map, full, i, r * dilation_h, s * dilation_w, c);
   }
 };
 
 /// What a feed knows of its rows and sums where there is one phase.
 struct OnePhase {
   __device__ int steps(int, int K) const { return K; }
-  __device__ int place(int m, int, int M) const { return m < M ? m : -1; }
+  __device__ int place(int row, int, int rows) const { return row < rows ? row : -1; }
 };
 
 /// Feeds forward.
-template <class Tiling, bool Tiled>
-struct WindowsTimesFilters : OnePhase {
+template <class Tiling>
+struct FiltersTimesWindows : OnePhase {
   using T = Tiling;
   static constexpr bool a_along_k = true, b_along_k = true;
   WindowPlaces windows;
@@ -143,16 +149,16 @@ struct WindowsTimesFilters : OnePhase {
                                        const TensorMap& b, Mbarrier& full, const WgmmaTile& tile,
                                        int step) const {
     const int tap = by_chunks.quotient(step), c = by_chunks.remainder(step, tap) * T::depth;
-    windows.template copy<Tiled>(to.a, a, full, tile.m0, tap, c);
-    bulk_copy(to.b, b, full, c, tap, tile.column0);
+    windows.copy(to.b, b, full, tile.row0, tap, c);
+    bulk_copy(to.a, a, full, c, tap, tile.column0);
   }
 };
 
 /// Feeds backward input: the windows are those of dy that the pixels of a phase see.
-template <class Tiling, bool Tiled>
-struct PhasesTimesFilters {
+template <class Tiling>
+struct FiltersTimesPhases {
   using T = Tiling;
-  static constexpr bool a_along_k = true, b_along_k = sizeof(typename T::Element) == 4;
+  static constexpr bool a_along_k = sizeof(typename T::Element) == 4, b_along_k = true;
   WindowPlaces windows;
   InputPhases phases;
   Divider by_chunks;
@@ -161,9 +167,10 @@ struct PhasesTimesFilters {
   __device__ int steps(int phase, int) const {
     return phases.taps(phase) * static_cast<int>(by_chunks.divisor);
   }
-  __device__ int place(int m, int phase, int M) const {
-    const PixelIndex at = pixel_index(m, windows.by_Q, windows.by_P);
-    return m < M ? phases.place(at.n, at.row, at.column, phase) : -1;
+  __device__ int place(int row, int phase, int rows) const {
+    if (phases.h.stride == 1 && phases.w.stride == 1) return row < rows ? row : -1;
+    const PixelIndex at = pixel_index(row, windows.by_Q, windows.by_P);
+    return row < rows ? phases.place(at.n, at.row, at.column, phase) : -1;
   }
   __device__ __forceinline__ void fill(typename WgmmaShared<T>::Stage& to, const TensorMap& a,
                                        const TensorMap& b, Mbarrier& full, const WgmmaTile& tile,
@@ -172,23 +179,22 @@ struct PhasesTimesFilters {
     const int tap = by_chunks.quotient(step), k = by_chunks.remainder(step, tap) * T::depth;
     const int i = columns.by_taps.quotient(tap), j = columns.by_taps.remainder(tap, i);
     const int r = rows.tap + i * phases.h.tap_step, s = columns.tap + j * phases.w.tap_step;
-    windows.template copy<Tiled>(to.a, a, full, tile.m0,
-                                 rows.offset - i * phases.h.dilation - windows.first_h,
-                                 columns.offset - j * phases.w.dilation - windows.first_w, k);
-    if constexpr (b_along_k) {
-      bulk_copy(to.b, b, full, k, r * S + s, tile.column0);
+    windows.copy(to.b, b, full, tile.row0, rows.offset - i * phases.h.dilation - windows.first_h,
+                 columns.offset - j * phases.w.dilation - windows.first_w, k);
+    if constexpr (a_along_k) {
+      bulk_copy(to.a, a, full, k, r * S + s, tile.column0);
     } else {
 #pragma unroll
-      for (int panel = 0; panel < T::N / 64; ++panel) {
-        bulk_copy(to.b + panel * T::panel_bytes, b, full, tile.column0 + panel * 64, r * S + s, k);
+      for (int panel = 0; panel < T::columns / 64; ++panel) {
+        bulk_copy(to.a + panel * T::panel_bytes, a, full, tile.column0 + panel * 64, r * S + s, k);
       }
     }
   }
 };
 
 /// Feeds backward weight.
-template <class Tiling, bool Tiled>
-struct OutputsTimesWindows : OnePhase {
+template <class Tiling>
+struct WindowsTimesOutputs : OnePhase {
   using T = Tiling;
   static constexpr bool a_along_k = false, b_along_k = false;
   WindowPlaces windows;
@@ -198,13 +204,12 @@ struct OutputsTimesWindows : OnePhase {
                                        int step) const {
     const int pixel = step * T::depth;
 #pragma unroll
-    for (int i = 0; i < T::M / 64; ++i) {
-      bulk_copy(to.a + i * T::panel_bytes, a, full, tile.m0 + i * 64, pixel);
+    for (int i = 0; i < T::columns / 64; ++i) {
+      windows.copy(to.a + i * T::panel_bytes, a, full, pixel, tile.tap, tile.column0 + i * 64);
     }
 #pragma unroll
-    for (int i = 0; i < T::N / 64; ++i) {
-      windows.template copy<Tiled>(to.b + i * T::panel_bytes, b, full, pixel, tile.tap,
-                                   tile.column0 + i * 64);
+    for (int i = 0; i < T::rows / 64; ++i) {
+      bulk_copy(to.b + i * T::panel_bytes, b, full, tile.row0 + i * 64, pixel);
     }
   }
 };
@@ -227,17 +232,142 @@ __device__ __forceinline__ void wgmma_produce(WgmmaShared<T>& shared, const Tens
   }
 }
 
-/// A warpgroup: 64 rows of each tile.
+/// Stores a warpgroup's sums of 64 columns from column0 on.
+template <class Feed, class T = typename Feed::T>
+struct WgmmaStore {
+  WgmmaShared<T>& shared;
+  const Feed& feed;
+  const WgmmaProblem& problem;
+  int group, thread;  ///< of the block, and of the warpgroup
+  int turn = 0;       ///< how often the memory to turn sums round in was used
+
+  __device__ __forceinline__ void operator()(const WgmmaTile& tile, int column0,
+                                             const float (&sums)[T::rows / 2]) {
+    const int own = column0 + thread / 32 * 16 + thread % 32 / 4;  // and the eighth after it
+    const GemmOutput& out = problem.out;
+    if (!out.vectors) return store_each(tile, own, sums);
+    float bias[2] = {};
+    for (int half = 0; half < 2; ++half) {
+      if (out.bias && own + half * 8 < problem.columns) bias[half] = out.bias[own + half * 8];
+    }
+    const auto finished = [&](int i) {
+      const float sum = sums[i] + bias[i / 2 % 2];
+      return out.epilogue == Epilogue::relu && sum < 0 ? 0.0f : sum;
+    };
+    if (out.rounded) {
+#pragma unroll
+      for (int part = 0; part < T::rows / 64; ++part) {
+        store_lines(tile, column0, part, out.rounded, [&](uint8_t* turned) {
+          turn_rounded(turned, [&](int i) { return finished(part * 32 + i); });
+        });
+      }
+    } else {
+#pragma unroll
+      for (int part = 0; part < T::rows / 32; ++part) {
+        store_lines(tile, column0, part, out.first, [&](uint8_t* turned) {
+          turn_floats(turned, [&](int i) { return finished(part * 16 + i); });
+        });
+      }
+    }
+  }
+
+  __device__ __forceinline__ void store_each(const WgmmaTile& tile, int own,
+                                             const float (&sums)[T::rows / 2]) const {
+    const int t = thread % 4;
+#pragma unroll
+    for (int i = 0; i < T::rows / 4; ++i) {
+      const int row = feed.place(tile.row0 + i / 2 * 8 + 2 * t + i % 2, tile.phase, problem.rows);
+      for (int half = 0; half < 2; ++half) {
+        if (row >= 0 && own + half * 8 < problem.columns) {
+          problem.out.store(row, own + half * 8, problem.columns, tile.tap, tile.split,
+                            sums[i / 2 * 4 + half * 2 + i % 2]);
+        }
+      }
+    }
+  }
+
+  /// Where the 16 bytes `chunk` of a row lie: exchanged so that lanes that write or read at once
+  /// meet no bank twice. Of bf16 a row is a line of 128 bytes, of floats two.
+  static __device__ __forceinline__ uint8_t* place_of(uint8_t* turned, bf16, int row, int chunk) {
+    return turned + row * 128 + (chunk ^ row % 8) * 16;
+  }
+  static __device__ __forceinline__ uint8_t* place_of(uint8_t* turned, float, int row, int chunk) {
+    return turned + row * 256 + (chunk ^ row / 2 % 4 * 2) * 16;
+  }
+
+  /// 64 rows of bf16; each warp has 16 columns of them.
+  template <class Sums>
+  __device__ __forceinline__ void turn_rounded(uint8_t* turned, const Sums& sums) const {
+    const int lane = thread % 32, chunk = thread / 32 * 2 + lane / 8 % 2;
+#pragma unroll
+    for (int j = 0; j < 8; j += 2) {
+      uint32_t words[4];
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const int first = (j + i / 2) * 4 + i % 2 * 2;
+        words[i] = bf16_pair(sums(first), sums(first + 1));
+      }
+      stmatrix_x4_transposed(place_of(turned, bf16{}, (j + lane / 16) * 8 + lane % 8, chunk),
+                             words);
+    }
+  }
+  /// 32 rows of floats.
+  template <class Sums>
+  __device__ __forceinline__ void turn_floats(uint8_t* turned, const Sums& sums) const {
+    const int t = thread % 4, own = thread / 32 * 16 + thread % 32 / 4;
+#pragma unroll
+    for (int i = 0; i < 16; ++i) {
+      const int row = i / 4 * 8 + 2 * t + i % 2, column = own + i / 2 % 2 * 8;
+      auto* at = reinterpret_cast<float*>(place_of(turned, 0.0f, row, column / 4));
+      at[column % 4] = sums(i);
+    }
+  }
+
+  /// As many rows as 8 KiB hold: turn(memory) lays them there, and all threads store them.
+  template <class E, class Turn>
+  __device__ __forceinline__ void store_lines(const WgmmaTile& tile, int column0, int part, E* to,
+                                              const Turn& turn_round) {
+    constexpr int each = 16 / sizeof(E), across = 64 / each, rows = 128 / across;
+    uint8_t* turned = shared.turned[group][turn % 2];
+    turn_round(turned);
+    __syncwarp(all_lanes);
+    if (thread % 32 == 0) mbarrier_arrive(shared.turned_full[group]);
+    mbarrier_wait(shared.turned_full[group], turn % 2);
+    ++turn;
+    const int chunk = thread % across, column = column0 + chunk * each;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int row = i * rows + thread / across;
+      const int place = feed.place(tile.row0 + part * 4 * rows + row, tile.phase, problem.rows);
+      if (place < 0 || column >= problem.columns) continue;
+      const auto* from = reinterpret_cast<const E*>(place_of(turned, E{}, row, chunk));
+      store_vec(to + problem.out.place(place, column, tile.tap, tile.split), load_vec<each>(from));
+    }
+  }
+};
+
+/// A warpgroup: 64 columns of each tile, or every second tile.
 template <class Feed, class T = typename Feed::T>
 __device__ __forceinline__ void wgmma_consume(WgmmaShared<T>& shared, const Feed& feed,
                                               const WgmmaProblem& problem) {
-  const int thread = static_cast<int>(threadIdx.x), lane = thread % 32;
-  const int group = thread / 128, row0 = thread / 32 * 16;
+  const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, group = thread / 128;
+  const int columns = T::takes_turns ? 0 : group;  // of the tile, in panels
+  WgmmaStore<Feed> store = {shared, feed, problem, group, thread % 128};
   RingPlace<T::stages> at;
+  int turn = -1;
   for (int item = static_cast<int>(blockIdx.x); item < problem.items();
        item += static_cast<int>(gridDim.x)) {
     const WgmmaTile tile = problem.tile(item, feed);
-    float sums[T::N / 2] = {};
+    if constexpr (T::takes_turns) {
+      if (++turn % 2 != group) {
+        at.advance(tile.k_end - tile.k_begin);
+        continue;
+      }
+      // Not before the other has seen all its stages full: a parity tells one round of the ring
+      // from the next, but not from the one after that.
+      if (turn > 0) mbarrier_wait(shared.turn_over[1 - group], (turn - 1) / 2 % 2);
+    }
+    float sums[T::rows / 2] = {};
     int before = 0;  // the stage whose wgmma may still be under way
     for (int step = tile.k_begin; step < tile.k_end; ++step, at.advance()) {
       const auto& stage = shared.stage[at.stage];
@@ -246,15 +376,15 @@ __device__ __forceinline__ void wgmma_consume(WgmmaShared<T>& shared, const Feed
 #pragma unroll
       for (int k = 0; k < T::line_bytes / 32; ++k) {  // a word has 32 bytes of k
         const uint64_t a = wgmma_descriptor(
-            stage.a + group * T::panel_bytes + k * (Feed::a_along_k ? 32 : 16 * 128),
+            stage.a + columns * T::panel_bytes + k * (Feed::a_along_k ? 32 : 16 * 128),
             T::panel_bytes, 1024, Swizzle::bytes128);
         const uint64_t b = wgmma_descriptor(stage.b + k * (Feed::b_along_k ? 32 : 16 * 128),
                                             T::panel_bytes, 1024, Swizzle::bytes128);
         if constexpr (sizeof(typename T::Element) == 4) {
           static_assert(Feed::a_along_k && Feed::b_along_k);
-          wgmma_tf32<T::N>(sums, a, b, true);
+          wgmma_tf32<T::rows>(sums, a, b, true);
         } else {
-          wgmma_bf16<T::N, Feed::a_along_k, Feed::b_along_k>(sums, a, b, true);
+          wgmma_bf16<T::rows, Feed::a_along_k, Feed::b_along_k>(sums, a, b, true);
         }
       }
       wgmma_commit();
@@ -262,14 +392,13 @@ __device__ __forceinline__ void wgmma_consume(WgmmaShared<T>& shared, const Feed
       if (step > tile.k_begin && lane == 0) mbarrier_arrive(shared.empty[before]);
       before = at.stage;
     }
+    if constexpr (T::takes_turns) {
+      __syncwarp(all_lanes);  // a phase without taps has no wgmma for which the lanes meet
+      if (lane == 0) mbarrier_arrive(shared.turn_over[group]);
+    }
     wgmma_wait<0>();
     if (tile.k_end > tile.k_begin && lane == 0) mbarrier_arrive(shared.empty[before]);
-
-    const int m = tile.m0 + row0 + lane / 4;
-    const int rows[2] = {feed.place(m, tile.phase, problem.M),
-                         feed.place(m + 8, tile.phase, problem.M)};
-    store_mma_sums<T::N / 8>(problem.out, rows, tile.column0, problem.columns, tile.tap, tile.split,
-                             lane, [&](int j, int e) { return sums[j * 4 + e]; });
+    store(tile, tile.column0 + columns * 64, sums);
   }
 }
 
@@ -278,19 +407,24 @@ template <class Feed, class T = typename Feed::T>
 __global__ void __launch_bounds__(T::threads, 1)
     conv2d_wgmma_kernel(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b,
                         Feed feed, WgmmaProblem problem) {
+  if constexpr (!has_wgmma) return;  // plans do not choose it there
   auto& shared = *dynamic_shared<WgmmaShared<T>>();
   const int thread = static_cast<int>(threadIdx.x);
   if (thread == 0) {
     for (int i = 0; i < T::stages; ++i) {
       mbarrier_init(shared.full[i], 1);
-      mbarrier_init(shared.empty[i], T::consumers / 32);
+      mbarrier_init(shared.empty[i], 4 * (T::takes_turns ? 1 : T::groups));
+    }
+    for (int i = 0; i < T::groups; ++i) {
+      mbarrier_init(shared.turned_full[i], 4);
+      mbarrier_init(shared.turn_over[i], 4);
     }
     fence_mbarrier_init();
   }
   __syncthreads();
-  if (thread >= T::consumers) {
+  if (thread >= T::groups * 128) {
     if constexpr (T::trades_registers) fewer_registers<40>();
-    if (thread == T::consumers) wgmma_produce(shared, a, b, feed, problem);
+    if (thread == T::groups * 128) wgmma_produce(shared, a, b, feed, problem);
   } else {
     if constexpr (T::trades_registers) more_registers<232>();
     wgmma_consume(shared, feed, problem);

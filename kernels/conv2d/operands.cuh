@@ -287,13 +287,13 @@ struct GemmOutput {
   int width = 0;
   const float* bias = nullptr;  ///< of output channel group * N + n
   Epilogue epilogue = Epilogue::linear;
-  bool vectors = false;  ///< two floats or eight bf16 may be stored at once
+  bool vectors = false;  ///< four floats or eight bf16 may be stored at once
 
   static GemmOutput to(float* y, int64_t width, int64_t group_step) {
     return {.first = y,
             .group_step = group_step,
             .width = static_cast<int>(width),
-            .vectors = width % 2 == 0 && group_step % 2 == 0 && in_vectors(y)};
+            .vectors = width % 4 == 0 && group_step % 4 == 0 && in_vectors(y)};
   }
   static GemmOutput to(bf16* y, int64_t width, int64_t group_step) {
     return {.rounded = y,

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <limits>
 
 #include "kernels/conv2d/phases.h"
 #include "kernels/conv2d/unfolded.h"
+#include "kernels/conv2d/wgmma_tiles.h"
 
 namespace fettle {
 namespace {
@@ -50,14 +52,18 @@ TileExtents tile_extents(Conv2dDirection direction, Conv2dRung rung, int tile) {
       if (rows_are_channels) return tile == 2 ? TileExtents{16, 128} : TileExtents{32, 128};
       return tile == 2 ? TileExtents{256, 16} : TileExtents{128, 32};
     case Conv2dRung::wgmma:
-      return {128, int64_t{64} << tile};
+      return {wgmma_tiles[tile].rows, wgmma_tiles[tile].columns};
   }
   return {1, 1};
 }
-int tiles_of(Conv2dRung rung, Precision precision) {
+int tiles_of(Conv2dRung rung) {
   if (rung == Conv2dRung::direct || rung == Conv2dRung::tiled) return 1;
   if (rung == Conv2dRung::multistage) return 4;
-  return rung == Conv2dRung::wgmma && precision == Precision::bf16 ? 3 : 2;
+  return rung == Conv2dRung::wgmma ? wgmma_tile_count : 2;
+}
+
+int64_t tiles_in(int64_t extent, int64_t tile) {
+  return (extent + tile - 1) / tile;
 }
 
 /// Depthwise and nearly so: a tile of outputs would share nothing.
@@ -128,6 +134,67 @@ bool fits_grid(const GemmExtents& e, int64_t groups, int64_t tile_n, int64_t spl
   return (e.N + tile_n - 1) / tile_n <= 65535 && groups * e.phases * splits <= 65535;
 }
 
+/// Clocks of a multiprocessor that rung 6 takes, as a model: of a stage what its multiplication,
+/// its way through shared memory or its way there costs most; of a tile its beginning and its
+/// store; of the whole the tiles that follow one another on a multiprocessor, or the bytes of the
+/// tensors, which overlap by half; of parts their addition. The numbers are fitted to 1,700 times
+/// of an H200 (the tiles and splits of ResNet50's convolutions in bf16, 32 pictures); what the
+/// model chooses takes 2 % longer than the quickest, geometric mean.
+double wgmma_clocks(Conv2dDirection direction, const Conv2dShape& s, const Conv2dPlan& plan,
+                    int multiprocessors) {
+  const GemmExtents e = extents(direction, s);
+  const auto [rows, columns, stages] = wgmma_tiles[plan.tile];
+  const bool reduces_pixels = direction == Conv2dDirection::backward_weight;
+  const double size = plan.precision == Precision::bf16 ? 2 : 4, splits = plan.splits;
+  const double result_size = reduces_pixels || plan.splits > 1 ? 4 : size;
+  const double items = static_cast<double>(conv2d_tiles(direction, s, plan)) * splits;
+  const double at_once = std::min<double>(items, multiprocessors);
+
+  const int64_t summed = reduces_pixels ? e.K : summed_channels(direction, s);
+  const double taps = static_cast<double>(e.K) / static_cast<double>(std::max<int64_t>(summed, 1));
+  const double stages_of_tile =
+      std::ceil(taps * std::ceil(static_cast<double>(summed) * size / 128) / splits);
+  const double stage = std::max({rows * columns / 32.0, 1.09 * (3 * rows + 2 * columns),
+                                 128 * (rows + columns) / 46.0 * at_once / multiprocessors});
+  const bool overlaps = columns == 64 && items > multiprocessors;
+  const double store = 0.083 * rows * columns * result_size / 2 * (overlaps ? 0.74 : 1.0);
+  // The phases of a stride are of several lengths and even out.
+  const double rounds =
+      e.phases == 1 ? std::ceil(items / multiprocessors) : std::max(items / multiprocessors, 1.0);
+  const double computing =
+      rounds * (stages_of_tile * stage * (columns == 64 ? 0.95 : 1.08) + 380 + store);
+
+  const auto bytes = [&](int64_t elements, double each) {
+    return static_cast<double>(elements) * each;
+  };
+  const int64_t x = s.N * s.H * s.W * s.C, y = s.N * s.P * s.Q * s.K, result = e.M * e.phases * e.N;
+  const double moving = (bytes(direction == Conv2dDirection::backward_input ? 0 : x, size) +
+                         bytes(direction == Conv2dDirection::forward ? 0 : y, size) +
+                         bytes(plan.splits > 1 ? 0 : result, result_size)) /
+                        1900;
+  const double adding = plan.splits > 1 ? 5840 + (2 * splits + 1) * bytes(result, 4) / 2990 : 0;
+  return std::max(computing, moving) + 0.48 * std::min(computing, moving) + adding;
+}
+
+/// The tile and splits of rung 6 that the model finds quickest.
+Conv2dPlan quickest_wgmma(Conv2dDirection direction, const Conv2dShape& s, Precision precision,
+                          int multiprocessors) {
+  Conv2dPlan best;
+  double least = std::numeric_limits<double>::infinity();
+  const int64_t most = std::max<int64_t>(extents(direction, s).K / 256, 1);
+  for (int tile = 0; tile < wgmma_tile_count; ++tile) {
+    Conv2dPlan plan = {Conv2dRung::wgmma, precision, tile, 1};
+    const int64_t tiles = std::max<int64_t>(conv2d_tiles(direction, s, plan), 1);
+    for (const int rounds : {0, 1, 2, 3}) {
+      plan.splits = static_cast<int>(
+          std::clamp<int64_t>(rounds * multiprocessors / tiles, 1, std::min<int64_t>(most, 512)));
+      const double clocks = wgmma_clocks(direction, s, plan, multiprocessors);
+      if (clocks < least) least = clocks, best = plan;
+    }
+  }
+  return best;
+}
+
 std::atomic<Precision> precision_on_gpu{Precision::fp32};
 
 const char* name_of(Precision precision) {
@@ -141,6 +208,17 @@ void set_gpu_precision(Precision precision) {
 }
 Precision gpu_precision() {
   return precision_on_gpu;
+}
+
+int64_t conv2d_tiles(Conv2dDirection direction, const Conv2dShape& shape, const Conv2dPlan& plan) {
+  const GemmExtents e = extents(direction, shape);
+  const TileExtents t = tile_extents(direction, plan.rung, plan.tile);
+  // Rung 6 begins a tile anew with each tap.
+  const bool by_taps =
+      plan.rung == Conv2dRung::wgmma && direction == Conv2dDirection::backward_weight;
+  const int64_t taps = by_taps ? shape.R * shape.S : 1;
+  return tiles_in(e.M, t.M) * tiles_in(e.N / taps, t.N) * taps * shape.groups *
+         std::max<int64_t>(e.K_of_all, 1) / std::max<int64_t>(e.K, 1);
 }
 
 Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int compute_capability,
@@ -174,48 +252,37 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int 
                               : Conv2dRung::implicit_gemm;
     plan.precision = tf32 ? Precision::tf32 : Precision::fp32;
   }
-  const bool persistent = plan.rung == Conv2dRung::wgmma;
-  const int64_t taps = persistent && reduces_pixels ? taps_of_shape : 1, columns = e.N / taps;
+  if (plan.rung == Conv2dRung::wgmma)
+    return quickest_wgmma(direction, shape, plan.precision, multiprocessors);
   // Of phases, as many as the longest would make the same work.
   const auto blocks_of = [&](int tile) {
-    const TileExtents t = tile_extents(direction, plan.rung, tile);
-    return ((e.M + t.M - 1) / t.M) * ((columns + t.N - 1) / t.N) * taps * shape.groups *
-           e.K_of_all / e.K;
+    return conv2d_tiles(direction, shape, {plan.rung, plan.precision, tile});
   };
   const auto filled = [&](int tile) {  // the columns that its blocks compute
     const int64_t n = tile_extents(direction, plan.rung, tile).N;
-    return (columns + n - 1) / n * n;
+    return tiles_in(e.N, n) * n;
   };
-  if (persistent) {
-    // 128x128 wins where the sum is long and leaves two tiles for each multiprocessor; 128x256
-    // never.
-    const bool is_long = e.K >= 1024 && !reduces_pixels;
-    if (is_long && columns > 64 && blocks_of(1) >= 2 * multiprocessors) plan.tile = 1;
-  } else if (plan.rung == Conv2dRung::multistage && (reduces_pixels ? e.M : columns) <= 32) {
+  if (plan.rung == Conv2dRung::multistage && (reduces_pixels ? e.M : e.N) <= 32) {
     // Tiles that few channels fill: in 64x64 most of the multiplications of 16 channels were of
     // zeros, and took 1.5 to 2 times as long.
-    plan.tile = (reduces_pixels ? e.M : columns) <= 16 ? 2 : 3;
+    plan.tile = (reduces_pixels ? e.M : e.N) <= 16 ? 2 : 3;
   } else if (reduces_pixels && plan.rung != Conv2dRung::multistage) {
-    if (e.M >= 128 && columns >= 64) plan.tile = 1;  // splits make the blocks
+    if (e.M >= 128 && e.N >= 64) plan.tile = 1;  // splits make the blocks
   } else {
     // The larger tile, unless its last column is mostly empty or a quarter of the GPU would idle.
-    if (columns > tile_extents(direction, plan.rung, 0).N && 5 * filled(1) <= 6 * filled(0) &&
+    if (e.N > tile_extents(direction, plan.rung, 0).N && 5 * filled(1) <= 6 * filled(0) &&
         4 * blocks_of(1) >= 3 * multiprocessors)
       plan.tile = 1;
   }
   // Fewer blocks than there is room for: cut the sum, but leave each part 256 steps at least. The
-  // blocks of rung 6 take one part after another: one more than there is room for would double the
-  // time; and unless half of the GPU idles, adding parts up costs more than it brings. Those of the
-  // lower rungs hide each other's waiting, up to eight on a multiprocessor.
+  // blocks hide each other's waiting, up to eight on a multiprocessor; unless half of the GPU
+  // idles, adding parts up costs more than it brings.
   const int64_t blocks = std::max<int64_t>(blocks_of(plan.tile), 1);
   int64_t wanted = 1;
-  if (persistent) {
-    const int64_t room = multiprocessors * (plan.tile > 0 ? 1 : 2);
-    if (reduces_pixels || 2 * blocks < multiprocessors) wanted = room / blocks;
-  } else if (reduces_pixels) {
-    wanted = (8 * multiprocessors + blocks - 1) / blocks;
+  if (reduces_pixels) {
+    wanted = tiles_in(8 * multiprocessors, blocks);
   } else if (2 * blocks < multiprocessors) {
-    wanted = (2 * multiprocessors + blocks - 1) / blocks;
+    wanted = tiles_in(2 * multiprocessors, blocks);
   }
   const int64_t possible = std::min(e.K / 256, 65535 / (shape.groups * e.phases));
   plan.splits = static_cast<int>(std::clamp<int64_t>(std::min(wanted, possible), 1, 512));
@@ -237,7 +304,7 @@ std::vector<Conv2dPlan> all_conv2d_plans(Conv2dDirection direction, const Conv2d
     }
   }
   const auto add = [&](Conv2dRung rung, Precision precision) {
-    for (int tile = 0; tile < tiles_of(rung, precision); ++tile) {
+    for (int tile = 0; tile < tiles_of(rung); ++tile) {
       plans.push_back({rung, precision, tile, 1});
     }
     plans.push_back({rung, precision, 0, 3});

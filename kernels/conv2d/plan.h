@@ -20,7 +20,7 @@ struct Conv2dPlan {
   Conv2dRung rung = Conv2dRung::direct;
   Precision precision = Precision::fp32;
   /// Outputs a block: 64x32 or 128x64 (rungs 3 and 4); 64x64, 128x128, or 16 or 32 channels (rung
-  /// 5); 128x64, 128x128 or, of bf16, 128x256 (rung 6).
+  /// 5); those of wgmma_tiles.h (rung 6).
   int tile = 0;
   int splits = 1;  ///< parts into which the summed axis is cut, added in order afterwards
 };
@@ -35,6 +35,10 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int 
 
 /// "implicit_gemm fp32 128x64 in 4 splits".
 std::string to_string(const Conv2dPlan& plan);
+
+/// Tiles of the result that the plan's blocks compute, of one split; of backward input as many as
+/// would make the same work if all phases were as long as the longest.
+int64_t conv2d_tiles(Conv2dDirection direction, const Conv2dShape& shape, const Conv2dPlan& plan);
 
 /// Every plan that can compute this: what a test or a benchmark goes through.
 std::vector<Conv2dPlan> all_conv2d_plans(Conv2dDirection direction, const Conv2dShape& shape,

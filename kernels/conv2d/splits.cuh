@@ -1,32 +1,78 @@
 // A summed axis cut into parts: each part is computed as if it were the whole and waits in scratch
-// memory; then the parts are added in their order, so that the result has the same bits each time.
+// memory; then the parts are added in an order that follows from the shape, so that the result has
+// the same bits each time.
 #pragma once
 
+#include <type_traits>
 #include <utility>
 
 #include "kernels/conv2d/operands.cuh"
 
 namespace fettle {
 
-/// Where the parts lie: `padded` columns for every `channels` of the result.
+/// Where the parts lie: `padded` columns for every `channels` of the result. `lanes` threads, a
+/// power of two, share the parts of an output.
 struct PartsLayout {
   int64_t part;  ///< from a part to the next
-  int splits, channels, padded;
+  int splits, channels, padded, lanes;
 };
 
-/// One thread: one output, the sum of its parts. Bytes an output: 4 for each part and 2 or 4 to
-/// write; limited by memory bandwidth.
-template <bool Padded, class T>
+template <int V>
+struct PartsShared {
+  Vec<float, V> sum[256];
+};
+
+/// `lanes` threads: V neighbouring outputs, the sums of their parts, each thread every lanes-th
+/// part; a tree adds what they have. Bytes an output: 4 for each part and 2 or 4 to write; limited
+/// by memory bandwidth, or, of few outputs and many parts, by how many loads are under way.
+template <int V, bool Padded, class T>
 __global__ void __launch_bounds__(256)
     conv2d_add_splits_kernel(int64_t n, PartsLayout layout, int K, const float* __restrict__ parts,
                              const float* __restrict__ bias, Epilogue epilogue,
                              T* __restrict__ out) {
-  for (int64_t i = strided_first(); i < n; i += strided_step()) {
-    float sum = bias ? bias[i % K] : 0.0f;
-    const int64_t from = Padded ? i / layout.channels * layout.padded + i % layout.channels : i;
-    for (int split = 0; split < layout.splits; ++split) sum += parts[split * layout.part + from];
-    out[i] = from_float<T>(epilogue == Epilogue::relu && sum < 0 ? 0.0f : sum);
+  auto& s = shared<PartsShared<V>>();
+  const int thread = static_cast<int>(threadIdx.x), across = 256 / layout.lanes;
+  const int lane = thread / across;
+  for (int64_t first = int64_t{blockIdx.x} * across * V; first < n;
+       first += int64_t{gridDim.x} * across * V) {
+    const int64_t i = first + thread % across * V;
+    Vec<float, V> sum = {};
+    if (i < n) {
+      const int64_t from = Padded ? i / layout.channels * layout.padded + i % layout.channels : i;
+#pragma unroll 4
+      for (int split = lane; split < layout.splits; split += layout.lanes) {
+        const auto values = load_vec<V>(parts + split * layout.part + from);
+#pragma unroll
+        for (int k = 0; k < V; ++k) sum[k] += values[k];
+      }
+    }
+    if (layout.lanes > 1) {
+      s.sum[thread] = sum;
+      for (int half = layout.lanes / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (lane >= half) continue;
+        const Vec<float, V> other = s.sum[thread + half * across];
+#pragma unroll
+        for (int k = 0; k < V; ++k) sum[k] += other[k];
+        s.sum[thread] = sum;
+      }
+      __syncthreads();  // before the memory is used again
+    }
+    if (lane > 0 || i >= n) continue;
+#pragma unroll
+    for (int k = 0; k < V; ++k) {
+      if (bias) sum[k] += bias[(i + k) % K];
+      if (epilogue == Epilogue::relu && sum[k] < 0) sum[k] = 0;
+    }
+    store_floats(out + i, sum);
   }
+}
+
+/// As many threads for an output as leave each four parts, until the GPU is full.
+inline int lanes_for_parts(int64_t outputs, int splits) {
+  int lanes = 1;
+  while (lanes < 32 && splits >= 8 * lanes && outputs * lanes < 132 * 1024) lanes *= 2;
+  return lanes;
 }
 
 /// Cuts the sum of `gemm` into `splits` parts of whole `step`s, lets `compute(gemm)` store them and
@@ -46,16 +92,20 @@ void in_splits(const char* name, int splits, int step, Cuda device, G gemm, int6
       GemmOutput::to(scratch<float>(device, gemm.splits * part), final.width, final.group_step);
   gemm.out.split_step = part;
   compute(gemm);
-  const auto add = [&](auto* to, auto whole, auto with_pads) {
-    launch(name, channels == padded ? whole : with_pads, strided_blocks(outputs, 256), 256, 0,
-           device, outputs, PartsLayout{part, gemm.splits, channels, padded}, final.width,
+  const auto add = [&](auto* to) {
+    using T = std::remove_pointer_t<decltype(to)>;
+    const bool in_fours = channels == padded && outputs % 4 == 0 && part % 4 == 0 && in_vectors(to);
+    const int64_t groups = in_fours ? outputs / 4 : outputs;
+    const int lanes = lanes_for_parts(groups, gemm.splits);
+    launch(name,
+           in_fours             ? conv2d_add_splits_kernel<4, false, T>
+           : channels == padded ? conv2d_add_splits_kernel<1, false, T>
+                                : conv2d_add_splits_kernel<1, true, T>,
+           strided_blocks(groups * lanes, 256), 256, 0, device, outputs,
+           PartsLayout{part, gemm.splits, channels, padded, lanes}, final.width,
            std::as_const(gemm.out.first), final.bias, final.epilogue, to);
   };
-  if (final.rounded) {
-    add(final.rounded, conv2d_add_splits_kernel<false, bf16>, conv2d_add_splits_kernel<true, bf16>);
-  } else {
-    add(final.first, conv2d_add_splits_kernel<false, float>, conv2d_add_splits_kernel<true, float>);
-  }
+  final.rounded ? add(final.rounded) : add(final.first);
 }
 
 }  // namespace fettle

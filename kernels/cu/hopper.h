@@ -44,6 +44,12 @@ __device__ __forceinline__ void bulk_copy_windows(void* to_shared, const TensorM
                                                   Mbarrier& barrier, int c, int w, int h, int n,
                                                   int offset_w, int offset_h);
 
+/// Stores four 8x8 matrices of 16-bit elements for the whole warp, each transposed: lane l gives
+/// the address of row l % 8 of matrix l / 8 (16-byte aligned), and r[i] holds what become the
+/// elements of rows 2*(l%4) and 2*(l%4)+1 in column l / 4 of matrix i: the converse of
+/// ldmatrix_x4_transposed. PTX ISA, "stmatrix".
+__device__ __forceinline__ void stmatrix_x4_transposed(void* row, const uint32_t (&r)[4]);
+
 /// Gives registers of this warpgroup back, or takes more: a multiple of 8 a thread. sm_90a.
 template <int Registers>
 __device__ __forceinline__ void fewer_registers();
@@ -119,6 +125,12 @@ __device__ __forceinline__ void bulk_copy_windows(void* to_shared, const TensorM
       "h"(static_cast<uint16_t>(offset_w)), "h"(static_cast<uint16_t>(offset_h))
       : "memory");
 }
+__device__ __forceinline__ void stmatrix_x4_transposed(void* row, const uint32_t (&r)[4]) {
+  FETTLE_SM90("stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(
+                  shared_address(row)),
+              "r"(r[0]), "r"(r[1]), "r"(r[2]), "r"(r[3])
+              : "memory");
+}
 template <int Registers>
 __device__ __forceinline__ void fewer_registers() {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -165,6 +177,9 @@ __forceinline__ void bulk_copy(void* to_shared, const TensorMap& map, Mbarrier& 
 __forceinline__ void bulk_copy_windows(void* to_shared, const TensorMap& map, Mbarrier& barrier,
                                        int c, int w, int h, int n, int offset_w, int offset_h) {
   simt::bulk_copy(to_shared, &map, &barrier, {c, w, h, n}, offset_w, offset_h);
+}
+__forceinline__ void stmatrix_x4_transposed(void* row, const uint32_t (&r)[4]) {
+  simt::stmatrix_x4_transposed(row, r);
 }
 template <int Registers>
 __forceinline__ void fewer_registers() {

@@ -6,6 +6,14 @@
 
 namespace fettle {
 
+/// Whether what is being compiled can have these words: sm_90a, or the executor. Elsewhere a kernel
+/// of them is not worth its compilation.
+#if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
+inline constexpr bool has_wgmma = true;
+#else
+inline constexpr bool has_wgmma = false;
+#endif
+
 /// Where an operand of wgmma begins and how it lies in shared memory. PTX ISA, "Matrix Descriptor".
 ///
 /// Along k (its lines are steps of k, 32 bytes a word): eight lines of one swizzle span lie
@@ -28,7 +36,7 @@ template <int Pending>
 __device__ __forceinline__ void wgmma_wait();
 
 /// d[64,N] = a[64,16] * b[N,16]^T (+ d where `add`) by a warpgroup, bf16 in and fp32 sums; N is 64,
-/// 128 or 256. Warp i of the four has rows 16i to 16i+15; with g = lane / 4 and t = lane % 4,
+/// 128, 192 or 256. Warp i of the four has rows 16i to 16i+15; with g = lane / 4 and t = lane % 4,
 /// d[4j], ..., d[4j+3] are (g, 8j+2t), (g, 8j+2t+1), (g+8, 8j+2t), (g+8, 8j+2t+1).
 /// PTX ISA, "wgmma.mma_async".
 template <int N, bool AAlongK, bool BAlongK>
@@ -69,6 +77,7 @@ __device__ __forceinline__ void wgmma_wait() {
   FETTLE_SUMS_8(i), FETTLE_SUMS_8(i + 8), FETTLE_SUMS_8(i + 16), FETTLE_SUMS_8(i + 24)
 #define FETTLE_SUMS_64 FETTLE_SUMS_32(0)
 #define FETTLE_SUMS_128 FETTLE_SUMS_32(0), FETTLE_SUMS_32(32)
+#define FETTLE_SUMS_192 FETTLE_SUMS_128, FETTLE_SUMS_32(64)
 #define FETTLE_SUMS_256 FETTLE_SUMS_128, FETTLE_SUMS_32(64), FETTLE_SUMS_32(96)
 #define FETTLE_PLACES_64                                                   \
   "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
@@ -78,6 +87,13 @@ __device__ __forceinline__ void wgmma_wait() {
   "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, " \
   "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
   "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define FETTLE_PLACES_192                                                            \
+  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "           \
+  "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, " \
+  "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
+  "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, " \
+  "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, " \
+  "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95"
 #define FETTLE_PLACES_256                                                                        \
   "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "                       \
   "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "             \
@@ -95,7 +111,7 @@ __device__ __forceinline__ void wgmma_wait() {
 
 template <int N, bool AAlongK, bool BAlongK>
 __device__ __forceinline__ void wgmma_bf16(float (&d)[N / 2], uint64_t a, uint64_t b, bool add) {
-  static_assert(N == 64 || N == 128 || N == 256);
+  static_assert(N == 64 || N == 128 || N == 192 || N == 256);
   if constexpr (N == 64) {
     FETTLE_WGMMA(64, "m64n64k16.f32.bf16.bf16", FETTLE_PLACES_64, "%32", "%33", "%34", ", %35, %36",
                  "l"(a), "l"(b), "r"(int{add}), "n"(int{!AAlongK}), "n"(int{!BAlongK}));
@@ -103,6 +119,11 @@ __device__ __forceinline__ void wgmma_bf16(float (&d)[N / 2], uint64_t a, uint64
   if constexpr (N == 128) {
     FETTLE_WGMMA(128, "m64n128k16.f32.bf16.bf16", FETTLE_PLACES_128, "%64", "%65", "%66",
                  ", %67, %68", "l"(a), "l"(b), "r"(int{add}), "n"(int{!AAlongK}),
+                 "n"(int{!BAlongK}));
+  }
+  if constexpr (N == 192) {
+    FETTLE_WGMMA(192, "m64n192k16.f32.bf16.bf16", FETTLE_PLACES_192, "%96", "%97", "%98",
+                 ", %99, %100", "l"(a), "l"(b), "r"(int{add}), "n"(int{!AAlongK}),
                  "n"(int{!BAlongK}));
   }
   if constexpr (N == 256) {
@@ -113,13 +134,17 @@ __device__ __forceinline__ void wgmma_bf16(float (&d)[N / 2], uint64_t a, uint64
 }
 template <int N>
 __device__ __forceinline__ void wgmma_tf32(float (&d)[N / 2], uint64_t a, uint64_t b, bool add) {
-  static_assert(N == 64 || N == 128 || N == 256);
+  static_assert(N == 64 || N == 128 || N == 192 || N == 256);
   if constexpr (N == 64) {
     FETTLE_WGMMA(64, "m64n64k8.f32.tf32.tf32", FETTLE_PLACES_64, "%32", "%33", "%34", "", "l"(a),
                  "l"(b), "r"(int{add}));
   }
   if constexpr (N == 128) {
     FETTLE_WGMMA(128, "m64n128k8.f32.tf32.tf32", FETTLE_PLACES_128, "%64", "%65", "%66", "", "l"(a),
+                 "l"(b), "r"(int{add}));
+  }
+  if constexpr (N == 192) {
+    FETTLE_WGMMA(192, "m64n192k8.f32.tf32.tf32", FETTLE_PLACES_192, "%96", "%97", "%98", "", "l"(a),
                  "l"(b), "r"(int{add}));
   }
   if constexpr (N == 256) {
@@ -132,9 +157,11 @@ __device__ __forceinline__ void wgmma_tf32(float (&d)[N / 2], uint64_t a, uint64
 #undef FETTLE_SUMS_32
 #undef FETTLE_SUMS_64
 #undef FETTLE_SUMS_128
+#undef FETTLE_SUMS_192
 #undef FETTLE_SUMS_256
 #undef FETTLE_PLACES_64
 #undef FETTLE_PLACES_128
+#undef FETTLE_PLACES_192
 #undef FETTLE_PLACES_256
 #undef FETTLE_WGMMA
 
@@ -178,12 +205,12 @@ __forceinline__ void wgmma_wait() {
 }
 template <int N, bool AAlongK, bool BAlongK>
 __forceinline__ void wgmma_bf16(float (&d)[N / 2], uint64_t a, uint64_t b, bool add) {
-  static_assert(N == 64 || N == 128 || N == 256);
+  static_assert(N == 64 || N == 128 || N == 192 || N == 256);
   simt::wgmma(d, a, b, {N, false, AAlongK, BAlongK, add});
 }
 template <int N>
 __forceinline__ void wgmma_tf32(float (&d)[N / 2], uint64_t a, uint64_t b, bool add) {
-  static_assert(N == 64 || N == 128 || N == 256);
+  static_assert(N == 64 || N == 128 || N == 192 || N == 256);
   simt::wgmma(d, a, b, {N, true, true, true, add});
 }
 

@@ -37,17 +37,17 @@ std::string plan(Conv2dDirection direction, const Conv2dShape& s, int compute_ca
 }
 
 TEST(Conv2dPlans, HopperMultipliesByWarpgroups) {
-  EXPECT_EQ(plan(forward, square(56, 64, 64, 3, 1), 90), "wgmma bf16 128x64");
-  EXPECT_EQ(plan(forward, square(28, 128, 128, 3, 1), 90), "wgmma bf16 128x64");
-  EXPECT_EQ(plan(forward, square(56, 256, 256, 3, 1), 90), "wgmma bf16 128x128");
-  EXPECT_EQ(plan(forward, square(14, 256, 1024, 1, 1), 90), "wgmma bf16 128x64");
-  EXPECT_EQ(plan(forward, square(56, 128, 128, 3, 2), 90), "wgmma bf16 128x64");
-  EXPECT_EQ(plan(backward_input, square(56, 64, 64, 3, 1), 90), "wgmma bf16 128x64");
-  EXPECT_EQ(plan(backward_input, square(56, 128, 128, 3, 2), 90), "wgmma bf16 128x64");
-  EXPECT_EQ(plan(backward_input, square(28, 512, 1024, 1, 2), 90), "wgmma bf16 128x64");
-  EXPECT_EQ(plan(backward_input, square(56, 256, 256, 3, 2), 90), "wgmma bf16 128x128");
-  EXPECT_EQ(plan(backward_weight, square(56, 64, 64, 3, 1), 90), "wgmma bf16 128x64 in 29 splits");
-  EXPECT_EQ(plan(backward_weight, square(256, 16, 4, 1, 1), 90), "wgmma bf16 128x64 in 264 splits");
+  EXPECT_EQ(plan(forward, square(56, 64, 64, 3, 1), 90), "wgmma bf16 256x64");
+  EXPECT_EQ(plan(forward, square(28, 128, 128, 3, 1), 90), "wgmma bf16 192x128");
+  EXPECT_EQ(plan(forward, square(56, 256, 256, 3, 1), 90), "wgmma bf16 256x128");
+  EXPECT_EQ(plan(forward, square(14, 256, 1024, 1, 1), 90), "wgmma bf16 192x128");
+  EXPECT_EQ(plan(forward, square(56, 128, 128, 3, 2), 90), "wgmma bf16 192x128");
+  EXPECT_EQ(plan(backward_input, square(56, 64, 64, 3, 1), 90), "wgmma bf16 256x64");
+  EXPECT_EQ(plan(backward_input, square(56, 128, 128, 3, 2), 90), "wgmma bf16 256x128");
+  EXPECT_EQ(plan(backward_input, square(28, 512, 1024, 1, 2), 90), "wgmma bf16 192x128");
+  EXPECT_EQ(plan(backward_input, square(56, 256, 256, 3, 2), 90), "wgmma bf16 256x128");
+  EXPECT_EQ(plan(backward_weight, square(56, 64, 64, 3, 1), 90), "wgmma bf16 64x64 in 14 splits");
+  EXPECT_EQ(plan(backward_weight, square(256, 16, 4, 1, 1), 90), "wgmma bf16 64x64 in 132 splits");
 }
 
 TEST(Conv2dPlans, WhatRung6CannotDoOrWouldFillWithZeros) {
@@ -71,7 +71,7 @@ TEST(Conv2dPlans, FewChannelsHaveTilesOfTheirOwn) {
 TEST(Conv2dPlans, OperandsOfMoreThan32Bits) {
   Conv2dShape s = square(56, 256, 64, 1, 1);
   s.N = 20'000;
-  EXPECT_EQ(plan(forward, s, 90), "wgmma bf16 128x64");
+  EXPECT_EQ(plan(forward, s, 90), "wgmma bf16 256x64");
   s.N = 30'000;  // 3.0e9 eights of channels
   EXPECT_EQ(plan(forward, s, 90), "direct");
 }
@@ -82,8 +82,8 @@ TEST(Conv2dPlans, OtherGpusAndPrecisions) {
   EXPECT_EQ(plan(forward, s, 100), "multistage bf16 64x64");
   EXPECT_EQ(plan(forward, s, 75), "direct");
   EXPECT_EQ(plan(forward, s, 75, Precision::tf32), "implicit_gemm fp32 128x64");
-  EXPECT_EQ(plan(forward, s, 90, Precision::tf32), "wgmma tf32 128x64");
-  EXPECT_EQ(plan(backward_input, s, 90, Precision::tf32), "wgmma tf32 128x64");
+  EXPECT_EQ(plan(forward, s, 90, Precision::tf32), "wgmma tf32 256x64");
+  EXPECT_EQ(plan(backward_input, s, 90, Precision::tf32), "wgmma tf32 256x64");
   EXPECT_EQ(plan(backward_weight, s, 90, Precision::tf32), "tensor_core tf32 64x32 in 59 splits");
   EXPECT_EQ(plan(forward, square(224, 3, 64, 7, 2), 90, Precision::tf32),
             "tensor_core tf32 128x64");

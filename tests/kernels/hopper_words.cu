@@ -108,6 +108,20 @@ void launch_wgmma(Cuda device, bool a_along_k, bool b_along_k, bool add, const u
   run(device, add, a, b, d);
 }
 
+struct Matrices {
+  alignas(16) uint16_t v[4][8][8];
+};
+
+__global__ void stmatrix_kernel(const uint32_t* registers, uint16_t* matrices) {
+  Matrices& s = shared<Matrices>();
+  const int lane = static_cast<int>(threadIdx.x);
+  uint32_t r[4];
+  for (int i = 0; i < 4; ++i) r[i] = registers[lane * 4 + i];
+  stmatrix_x4_transposed(s.v[lane / 8][lane % 8], r);
+  __syncwarp(all_lanes);
+  for (int i = 0; i < 8; ++i) matrices[lane * 8 + i] = s.v[lane / 8][lane % 8][i];
+}
+
 struct Ring {
   Mbarrier full[2], empty[2];
   float place[2][32];
@@ -153,7 +167,10 @@ void word_bulk_copy_windows(Cuda device, const TensorMap& map, int bytes, Window
 }
 void word_wgmma_bf16(Cuda device, int N, bool a_along_k, bool b_along_k, bool add,
                      const uint16_t* a, const uint16_t* b, float* d) {
-  const auto run = N == 64 ? launch_wgmma<64> : N == 128 ? launch_wgmma<128> : launch_wgmma<256>;
+  const auto run = N == 64    ? launch_wgmma<64>
+                   : N == 128 ? launch_wgmma<128>
+                   : N == 192 ? launch_wgmma<192>
+                              : launch_wgmma<256>;
   run(device, a_along_k, b_along_k, add, a, b, d);
 }
 void word_wgmma_tf32(Cuda device, int N, bool add, const float* a, const float* b, float* d) {
@@ -161,9 +178,13 @@ void word_wgmma_tf32(Cuda device, int N, bool add, const float* a, const float* 
   const TensorMap map_b = tiled_map(TensorElement::tf32, b, {32, N}, {32, 64}, Swizzle::bytes128);
   const auto kernel = N == 64    ? wgmma_kernel<64, true, true, true>
                       : N == 128 ? wgmma_kernel<128, true, true, true>
+                      : N == 192 ? wgmma_kernel<192, true, true, true>
                                  : wgmma_kernel<256, true, true, true>;
   launch("wgmma_tf32", kernel, 1, 128, static_cast<size_t>(panel_bytes * (1 + N / 64)), device,
          map_a, map_b, add, d);
+}
+void word_stmatrix_transposed(Cuda device, const uint32_t* registers, uint16_t* matrices) {
+  launch("stmatrix", stmatrix_kernel, 1, 32, 0, device, registers, matrices);
 }
 void word_ring(Cuda device, const float* x, float* y) {
   launch("ring", ring_kernel, 1, 64, 0, device, x, y);

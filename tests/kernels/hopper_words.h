@@ -24,6 +24,9 @@ void word_wgmma_bf16(Cuda, int N, bool a_along_k, bool b_along_k, bool add, cons
 /// The same of a[64,32] and b[N,32] in tf32.
 void word_wgmma_tf32(Cuda, int N, bool add, const float* a, const float* b, float* d);
 
+/// matrices[4][8][8] as stmatrix_x4_transposed leaves them, from four registers of each lane.
+void word_stmatrix_transposed(Cuda, const uint32_t* registers, uint16_t* matrices);
+
 /// y[i] = the sum over 8 steps of x[step * 32 + lane] through a ring of two places that one warp
 /// fills and another empties, with mbarriers.
 void word_ring(Cuda, const float* x, float* y);

@@ -142,7 +142,7 @@ float bf16_value(uint16_t bits) {
 
 TEST(HopperWords, WgmmaBf16) {
   SKIP_WITHOUT_HOPPER();
-  for (const int N : {64, 128, 256}) {
+  for (const int N : {64, 128, 192, 256}) {
     Array<uint16_t> a(64 * 64), b(static_cast<size_t>(N) * 64);
     const Array<> random = random_values(64 * 64 + N * 64, 1), before = random_values(64 * N, 2);
     for (size_t i = 0; i < random.size(); ++i) {
@@ -175,7 +175,7 @@ TEST(HopperWords, WgmmaTf32) {
     for (float& v : values) v = std::bit_cast<float>(std::bit_cast<uint32_t>(v) & ~0x1FFFu);
     return values;
   };
-  for (const int N : {64, 128, 256}) {
+  for (const int N : {64, 128, 192, 256}) {
     const Array<> a = tf32_values(64 * 32, 1), b = tf32_values(N * 32, 2);
     const Array<> before = random_values(64 * N, 3);
     for (const bool add : {false, true}) {
@@ -188,6 +188,24 @@ TEST(HopperWords, WgmmaTf32) {
           ASSERT_NEAR(d[m * N + n], sum, 1e-4)
               << N << (add ? ", added" : "") << ": " << m << ", " << n;
         }
+      }
+    }
+  }
+}
+
+TEST(HopperWords, StmatrixTransposed) {
+  SKIP_WITHOUT_HOPPER();
+  Array<uint32_t> registers(32 * 4);
+  for (size_t i = 0; i < registers.size(); ++i)
+    registers[i] = static_cast<uint32_t>(2 * i + 1 + ((2 * i + 2) << 16));
+  Array<uint16_t> matrices(4 * 64, uint16_t{0});
+  word_stmatrix_transposed(Cuda{}, registers.data(), matrices.data());
+  for (int i = 0; i < 4; ++i) {
+    for (int row = 0; row < 8; ++row) {
+      for (int column = 0; column < 8; ++column) {
+        const int lane = column * 4 + row / 2, number = 2 * (lane * 4 + i) + 1 + row % 2;
+        EXPECT_EQ(matrices[static_cast<size_t>(i * 64 + row * 8 + column)], number)
+            << i << ": " << row << ", " << column;
       }
     }
   }

@@ -83,6 +83,7 @@ void cp_async(void* to, const void* from, size_t bytes, bool valid);
 void cp_async_commit();
 void cp_async_wait(int pending);
 void ldmatrix_x4(uint32_t* r, const void* row, bool transposed);
+void stmatrix_x4_transposed(void* row, const uint32_t* r);
 void mma_bf16(float* d, const uint32_t* a, const uint32_t* b);
 void mma_tf32(float* d, const uint32_t* a, const uint32_t* b);
 

@@ -34,7 +34,17 @@ struct Copy {
 };
 
 enum class State { ready, at_barrier, at_warp, at_mbarrier, done };
-enum class WarpWord { barrier, shuffle, ballot, ldmatrix, mma, wgmma, wgmma_commit, wgmma_wait };
+enum class WarpWord {
+  barrier,
+  shuffle,
+  ballot,
+  ldmatrix,
+  stmatrix,
+  mma,
+  wgmma,
+  wgmma_commit,
+  wgmma_wait
+};
 
 struct Thread {
   boost::context::fiber fiber, scheduler;

@@ -21,6 +21,10 @@ struct MatrixOperand {
   uint32_t* r;
   bool transposed;
 };
+struct StoredMatrixOperand {
+  void* row;
+  const uint32_t* r;
+};
 struct MmaOperand {
   float* d;
   const uint32_t *a, *b;
@@ -112,6 +116,22 @@ void load_matrices(const std::vector<Thread*>& lanes) {
   }
 }
 
+void store_matrices(const std::vector<Thread*>& lanes) {
+  if (!whole_warp(lanes)) return;
+  uint16_t matrix[4][8][8];
+  for (int lane = 0; lane < 32; ++lane) {
+    const StoredMatrixOperand& o = operand<StoredMatrixOperand>(lanes[lane]);
+    for (int i = 0; i < 4; ++i) {
+      const int row = lane % 4 * 2, column = lane / 4;
+      matrix[i][row][column] = static_cast<uint16_t>(o.r[i]);
+      matrix[i][row + 1][column] = static_cast<uint16_t>(o.r[i] >> 16);
+    }
+  }
+  for (int lane = 0; lane < 32; ++lane) {
+    std::memcpy(operand<StoredMatrixOperand>(lanes[lane]).row, matrix[lane / 8][lane % 8], 16);
+  }
+}
+
 float half_of(uint32_t word, int which) {
   return std::bit_cast<float>(which ? word & 0xFFFF0000u : word << 16);
 }
@@ -176,6 +196,8 @@ void execute_warp_word(WarpWord word, const std::vector<Thread*>& lanes) {
       return vote_lanes(lanes);
     case WarpWord::ldmatrix:
       return load_matrices(lanes);
+    case WarpWord::stmatrix:
+      return store_matrices(lanes);
     case WarpWord::mma:
       return multiply_matrices(lanes);
     case WarpWord::wgmma:
@@ -207,6 +229,12 @@ void ldmatrix_x4(uint32_t* r, const void* row, bool transposed) {
   check_access(row, 16, Access::read, __builtin_return_address(0));
   MatrixOperand o = {row, r, transposed};
   meet_warp(WarpWord::ldmatrix, 0xFFFFFFFFu, &o, __builtin_return_address(0));
+}
+
+void stmatrix_x4_transposed(void* row, const uint32_t* r) {
+  check_access(row, 16, Access::write, __builtin_return_address(0));
+  StoredMatrixOperand o = {row, r};
+  meet_warp(WarpWord::stmatrix, 0xFFFFFFFFu, &o, __builtin_return_address(0));
 }
 
 void mma_bf16(float* d, const uint32_t* a, const uint32_t* b) {
