@@ -7,7 +7,8 @@
 // Times are those of CUDA events around some launches, up to 21 times: median, minimum and maximum;
 // with --graph around the replay of a CUDA graph, for batches so small that starting a kernel would
 // count. Buffers rotate, so that no launch finds its operands in the second-level cache. A multiply
-// and an add count as two operations. Plans of bf16 take activations in bf16. The plan that
+// and an add count as two operations. Plans of bf16 take activations and weights
+// in bf16. The plan that
 // plan_conv2d() chooses for each precision is marked. Backward-weight is tried with several numbers
 // of splits. bench/conv2d_torch.py times cuDNN on the same shapes. No library of benchmarks: Debian
 // has none to link statically.
@@ -47,7 +48,8 @@ GpuArray random_array(int64_t count) {
   return array;
 }
 
-/// Activations lie there as fp32 and as bf16; weights and their gradients are fp32 in every plan.
+/// Activations and weights lie there as fp32 and as bf16; gradients of weights are fp32 in every
+/// plan.
 struct Buffers {
   explicit Buffers(const Conv2dShape& s)
       : sizes{s.N * s.H * s.W * s.C, s.K * s.R * s.S * s.C, s.N * s.P * s.Q * s.K},
@@ -55,6 +57,7 @@ struct Buffers {
         w(random_array(sizes[1])),
         dy(random_array(sizes[2])),
         x_bf16(rounded(x, sizes[0])),
+        w_bf16(rounded(w, sizes[1])),
         dy_bf16(rounded(dy, sizes[2])),
         out(gpu_array(std::max({sizes[0], sizes[1], sizes[2]}))) {}
 
@@ -64,25 +67,26 @@ struct Buffers {
     return result;
   }
   template <class T>
-  const T* activation(const GpuArray& fp32, const GpuArray& in_bf16) const {
+  const T* operand(const GpuArray& fp32, const GpuArray& in_bf16) const {
     if constexpr (std::is_same_v<T, float>) return fp32.get();
     return reinterpret_cast<const T*>(in_bf16.get());
   }
 
   int64_t sizes[3];
-  GpuArray x, w, dy, x_bf16, dy_bf16, out;
+  GpuArray x, w, dy, x_bf16, w_bf16, dy_bf16, out;
 };
 
 template <class T>
 void compute_on(Cuda device, Conv2dDirection direction, const Conv2dPlan& plan,
                 const Conv2dShape& s, const Buffers& b) {
-  const T *x = b.activation<T>(b.x, b.x_bf16), *dy = b.activation<T>(b.dy, b.dy_bf16);
+  const T *x = b.operand<T>(b.x, b.x_bf16), *dy = b.operand<T>(b.dy, b.dy_bf16);
+  const T* w = b.operand<T>(b.w, b.w_bf16);
   T* out = reinterpret_cast<T*>(b.out.get());
   switch (direction) {
     case Conv2dDirection::forward:
-      return conv2d_forward(device, plan, s, x, b.w.get(), nullptr, Epilogue::linear, out);
+      return conv2d_forward(device, plan, s, x, w, nullptr, Epilogue::linear, out);
     case Conv2dDirection::backward_input:
-      return conv2d_backward_input(device, plan, s, dy, b.w.get(), out);
+      return conv2d_backward_input(device, plan, s, dy, w, out);
     case Conv2dDirection::backward_weight:
       return conv2d_backward_weight(device, plan, s, dy, x, b.out.get());
   }

@@ -32,6 +32,10 @@ void CudaGraph::launch() {
   graph_.launch();
 }
 
+void CudaGraph::before_each_launch(std::function<void()> prepare) {
+  current->refresh_.push_back(std::move(prepare));
+}
+
 Tensor CudaGraph::at_each_launch(Tensor t, std::function<void(std::byte*)> fill) {
   std::byte* pinned = current->graph_.copy_at_each_launch(t.raw(), t.bytes());
   current->refresh_.push_back([fill = std::move(fill), pinned] { fill(pinned); });

@@ -22,6 +22,9 @@ class CudaGraph {
   /// Calls `work`, once in the graph's life, and keeps what it queues instead of computing it. Work
   /// that reads a tensor on the host throws Error. After an Error the graph is of no use.
   void capture(const std::function<void()>& work);
+  /// While a graph is being captured: `prepare` is called by each launch, before anything of it is
+  /// computed, and may itself compute.
+  static void before_each_launch(std::function<void()> prepare);
   /// Computes what was captured. Tensors that the work made hold the results of the last launch.
   void launch();
 

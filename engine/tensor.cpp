@@ -1,14 +1,19 @@
 #include "engine/tensor.h"
 
+#include <type_traits>
+
 #include "engine/autograd.h"
+#include "engine/cuda_graph.h"
 #include "kernels/elementwise/elementwise.h"
 
 namespace fettle {
 
 /// The elements of a tensor, shared by its handles.
 struct Tensor::Storage {
-  std::shared_ptr<std::byte> memory;
-  std::shared_ptr<const Pending> pending;  // until somebody reads them
+  std::shared_ptr<std::byte> memory = {};
+  std::shared_ptr<const Pending> pending = {};  // until somebody reads them
+  std::shared_ptr<std::byte> rounded = {};      // their copy in bf16, if somebody has asked for it
+  bool rounded_is_right = false;
 };
 
 Tensor Tensor::deferred(const Shape& shape, DType dtype, Device device,
@@ -18,7 +23,7 @@ Tensor Tensor::deferred(const Shape& shape, DType dtype, Device device,
   t.dtype_ = dtype;
   t.device_ = device;
   t.defined_ = true;
-  t.storage_ = std::make_shared<Storage>(Storage{nullptr, std::move(pending)});
+  t.storage_ = std::make_shared<Storage>(Storage{.pending = std::move(pending)});
   return t;
 }
 
@@ -37,13 +42,45 @@ std::byte* Tensor::address() const {
   return storage_ ? storage_->memory.get() : nullptr;
 }
 
+std::byte* Tensor::address_to_write() {
+  if (storage_) storage_->rounded_is_right = false;
+  return address();
+}
+
+const bf16* Tensor::rounded() const {
+  const float* from = data();
+  Storage& s = *storage_;
+  if (!s.rounded) s.rounded = allocate(static_cast<size_t>(size()) * sizeof(bf16), device_);
+  auto* to = reinterpret_cast<bf16*>(s.rounded.get());
+  if (s.rounded_is_right) {
+    // What is captured relies on it at each launch, whoever writes the elements in between.
+    if (is_capturing()) CudaGraph::before_each_launch([t = detach()] { t.rounded(); });
+    return to;
+  }
+  on(device_, [&](auto device) {
+    if constexpr (std::is_same_v<decltype(device), Cuda>) {
+      convert(device, size(), from, to);
+    } else {
+      throw Error("bf16 weights are for GPUs; on the CPU they are f32");
+    }
+  });
+  s.rounded_is_right = !is_capturing();  // else it is made by the launch, not now
+  return to;
+}
+
+bf16* Tensor::rounded_to_write() {
+  if (!storage_ || !storage_->rounded) return nullptr;
+  storage_->rounded_is_right = true;
+  return reinterpret_cast<bf16*>(storage_->rounded.get());
+}
+
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
   Tensor t;
   t.shape_ = shape;
   t.dtype_ = dtype;
   t.device_ = device;
   t.defined_ = true;
-  t.storage_ = std::make_shared<Storage>(Storage{allocate(t.bytes(), device), nullptr});
+  t.storage_ = std::make_shared<Storage>(Storage{.memory = allocate(t.bytes(), device)});
   return t;
 }
 

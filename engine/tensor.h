@@ -70,8 +70,16 @@ class Tensor {
     return reinterpret_cast<const T*>(raw());
   }
   /// The elements as raw bytes.
-  std::byte* raw() { return address(); }
+  std::byte* raw() { return address_to_write(); }
   const std::byte* raw() const { return address(); }
+
+  /// The elements of an f32 tensor on a GPU, rounded to bf16: what bf16 kernels take weights as. A
+  /// copy that is kept with the elements and made anew only if they were asked for to be written
+  /// since. In a captured graph (engine/cuda_graph.h) too, each launch finds it right.
+  const bf16* rounded() const;
+  /// That copy, for whoever writes it along with the elements, after data(): it counts as right
+  /// then. nullptr where nobody has asked for it.
+  bf16* rounded_to_write();
 
   /// A copy of the elements on the host. Throws Error on meta.
   template <class T = float>
@@ -108,6 +116,7 @@ class Tensor {
  private:
   struct Storage;
   std::byte* address() const;
+  std::byte* address_to_write();
   void check_type(DType wanted) const {
     require(wanted == dtype_, "a tensor of ", name_of(dtype_), " was read as ", name_of(wanted));
   }

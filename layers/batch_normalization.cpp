@@ -1,7 +1,6 @@
 #include "layers/batch_normalization.h"
 
 #include "engine/autograd.h"
-#include "engine/ops/arithmetic.h"
 #include "engine/ops/batch_norm.h"
 #include "engine/random.h"
 #include "layers/initializers.h"
@@ -30,14 +29,10 @@ Tensor BatchNormalization::call(const Tensor& x) {
     return batch_norm_inference(x, weight_, bias_, running_mean_, running_var_, options_.epsilon);
   }
   Tensor mean, variance;
-  const Tensor y = batch_norm_training(x, weight_, bias_, options_.epsilon, mean, variance);
-  if (learning) move_towards(mean, variance);
-  return y;
-}
-
-void BatchNormalization::move_towards(const Tensor& mean, const Tensor& variance) {
-  fettle::move_towards(running_mean_, mean, options_.momentum);
-  fettle::move_towards(running_var_, variance, options_.momentum);
+  const auto moving =
+      learning ? std::optional(MovingStatistics{running_mean_, running_var_, options_.momentum})
+               : std::nullopt;
+  return batch_norm_training(x, weight_, bias_, options_.epsilon, mean, variance, moving);
 }
 
 }  // namespace fettle

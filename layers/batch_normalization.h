@@ -30,8 +30,6 @@ class BatchNormalization : public Layer {
   Tensor call(const Tensor& x) override;
 
  private:
-  void move_towards(const Tensor& mean, const Tensor& variance);
-
   Options options_;
   Tensor weight_, bias_, running_mean_, running_var_;
 };

@@ -70,9 +70,4 @@ Tensor rescale(const Tensor& given_x, float scale, float offset) {
   });
 }
 
-void move_towards(Tensor& y, const Tensor& x, float keep) {
-  check_shapes("move_towards", y, x);
-  on(y.device(), [&](auto device) { move_towards(device, y.size(), keep, x.data(), y.data()); });
-}
-
 }  // namespace fettle

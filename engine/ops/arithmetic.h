@@ -12,7 +12,4 @@ Tensor operator*(const Tensor& a, const Tensor& b);
 /// scale * x + offset.
 Tensor rescale(const Tensor& x, float scale, float offset = 0);
 
-/// y = keep * y + (1 - keep) * x in its place, off the tape; f32.
-void move_towards(Tensor& y, const Tensor& x, float keep);
-
 }  // namespace fettle

@@ -28,12 +28,22 @@ Tensor normalise(const Tensor& x, const Tensor& gamma, const Tensor& beta, const
 }  // namespace
 
 Tensor batch_norm_training(const Tensor& x, const Tensor& gamma, const Tensor& beta, float epsilon,
-                           Tensor& mean, Tensor& variance) {
+                           Tensor& mean, Tensor& variance,
+                           const std::optional<MovingStatistics>& moving) {
   const BatchNormShape s = batch_norm_shape(x, gamma, beta);
   mean = Tensor::empty({s.C}, DType::f32, x.device());
   variance = Tensor::empty({s.C}, DType::f32, x.device());
+  BatchNormMoving following;
+  if (moving) {
+    check_devices("batch_norm", {x, moving->mean, moving->variance});
+    require(moving->mean.shape() == Shape{s.C} && moving->variance.shape() == Shape{s.C},
+            "batch_norm: moving mean ", moving->mean.shape(), " and variance ",
+            moving->variance.shape(), " do not fit the input ", x.shape());
+    following = {moving->momentum, moving->mean.data(), moving->variance.data()};
+  }
   on(x, [&](auto device, auto element) {
-    batch_norm_statistics(device, s, x.data<decltype(element)>(), mean.data(), variance.data());
+    batch_norm_statistics(device, s, x.data<decltype(element)>(), mean.data(), variance.data(),
+                          following);
   });
   return normalise(x, gamma, beta, mean, variance, epsilon, true);
 }

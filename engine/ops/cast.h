@@ -1,6 +1,8 @@
 // Between the types of activations.
 #pragma once
 
+#include <type_traits>
+
 #include "engine/tensor.h"
 
 namespace fettle {
@@ -11,6 +13,15 @@ Tensor cast(const Tensor& x, DType dtype);
 /// x in the type that convolutions compute with on its device: bf16 on a GPU if gpu_precision()
 /// says so, else f32.
 Tensor as_activation(const Tensor& x);
+
+/// The elements of an f32 parameter in the type of the activations, T.
+template <class T>
+const T* weights_as(const Tensor& w) {
+  if constexpr (std::is_same_v<T, bf16>)
+    return w.rounded();
+  else
+    return w.data();
+}
 
 /// x in f32, for what wants more than the three digits of bf16: losses, probabilities, sums.
 inline Tensor as_f32(const Tensor& x) {

@@ -43,7 +43,7 @@ Conv2dShape conv2d_shape(const Tensor& x, const Tensor& w, const Conv2dOptions& 
 namespace {
 
 template <class D, class T>
-void backward_input(D device, const Conv2dShape& s, const T* dz, const float* w, Grads& grads) {
+void backward_input(D device, const Conv2dShape& s, const T* dz, const T* w, Grads& grads) {
   if constexpr (std::is_same_v<D, Cpu>) {  // of a residual block's input: the shortcut's is there
     if (float* dx = grads.collected(0)) return conv2d_backward_input_adding(device, s, dz, w, dx);
   }
@@ -63,7 +63,7 @@ Tensor conv2d(const Tensor& given_x, const Tensor& w, const Tensor& bias,
   const Epilogue epilogue = options.epilogue;
   on(x, [&](auto device, auto element) {
     using T = decltype(element);
-    conv2d_forward(device, s, x.data<T>(), w.data(), bias.data(), epilogue, y.data<T>());
+    conv2d_forward(device, s, x.data<T>(), weights_as<T>(w), bias.data(), epilogue, y.data<T>());
   });
   trace(graph::Conv2d{s, epilogue}, {x, w, bias}, y);
   const SavedFactors saved(epilogue, y, x, w);
@@ -71,7 +71,8 @@ Tensor conv2d(const Tensor& given_x, const Tensor& w, const Tensor& bias,
     const Tensor dz = epilogue_gradient(epilogue, dy, saved.output, 2, grads);
     on(dz, [&](auto device, auto element) {
       using T = decltype(element);
-      if (grads.wants(0)) backward_input(device, s, dz.data<T>(), saved.weight.data(), grads);
+      if (grads.wants(0))
+        backward_input(device, s, dz.data<T>(), weights_as<T>(saved.weight), grads);
       if (grads.wants(1)) {
         conv2d_backward_weight(device, s, dz.data<T>(), saved.input.data<T>(), grads.fresh(1));
       }

@@ -51,7 +51,7 @@ Tensor conv2d_transpose(const Tensor& given_x, const Tensor& w, const Tensor& bi
   Tensor y = Tensor::empty({s.N, s.H, s.W, s.C}, x.dtype(), x.device());
   on(x, [&](auto device, auto element) {
     using T = decltype(element);
-    conv2d_backward_input(device, s, x.data<T>(), w.data(), y.data<T>());
+    conv2d_backward_input(device, s, x.data<T>(), weights_as<T>(w), y.data<T>());
     if (bias.defined()) {
       epilogue_forward(device, s.N * s.H * s.W, s.C, epilogue, std::as_const(y).data<T>(),
                        bias.data(), y.data<T>());
@@ -66,8 +66,8 @@ Tensor conv2d_transpose(const Tensor& given_x, const Tensor& w, const Tensor& bi
     on(dz, [&](auto device, auto element) {
       using T = decltype(element);
       if (grads.wants(0)) {
-        conv2d_forward(device, s, dz.data<T>(), saved.weight.data(), nullptr, Epilogue::linear,
-                       grads.fresh<T>(0));
+        conv2d_forward(device, s, dz.data<T>(), weights_as<T>(saved.weight), nullptr,
+                       Epilogue::linear, grads.fresh<T>(0));
       }
       if (grads.wants(1)) {
         conv2d_backward_weight(device, s, saved.input.data<T>(), dz.data<T>(), grads.fresh(1));

@@ -126,7 +126,9 @@ void Optimizer::step() {
     const auto slot = [&](size_t k) {
       return k < slots_each_ ? slots_[i * slots_each_ + k].tensor.data() : nullptr;
     };
-    tensors.push_back({w.size(), gradient.data(), w.data(), slot(0), slot(1)});
+    float* const elements = w.data();
+    tensors.push_back(
+        {w.size(), gradient.data(), elements, slot(0), slot(1), w.rounded_to_write()});
   }
   if (tensors.empty()) return;
   update(parameters_[0].tensor.device(), tensors);

@@ -14,7 +14,8 @@ namespace fettle {
 template <class T>
 __global__ void __launch_bounds__(256)
     batch_norm_statistics_column_kernel(int64_t rows, int64_t C, const T* __restrict__ x,
-                                        float* __restrict__ mean, float* __restrict__ variance) {
+                                        float* __restrict__ mean, float* __restrict__ variance,
+                                        BatchNormMoving moving) {
   for (int64_t c = strided_first(); c < C; c += strided_step()) {
     float average = 0, squares = 0;
 #pragma unroll 1
@@ -25,6 +26,7 @@ __global__ void __launch_bounds__(256)
     }
     mean[c] = average;
     variance[c] = squares / static_cast<float>(rows);
+    moving.follow(c, mean[c], variance[c]);
   }
 }
 

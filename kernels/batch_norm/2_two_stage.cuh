@@ -18,6 +18,7 @@ struct BatchNormMoments {
   const T* x;
   int64_t rows, C;
   float *mean, *variance;
+  BatchNormMoving moving;
 
   template <int V>
   __device__ Vec<float, V> columns(int c) const {
@@ -41,6 +42,7 @@ struct BatchNormMoments {
     const double spread = sums[1] / n - beyond * beyond;
     mean[c] = static_cast<float>(columns<1>(c)[0] + beyond);
     variance[c] = static_cast<float>(spread > 0 ? spread : 0);
+    moving.follow(c, mean[c], variance[c]);
   }
 };
 

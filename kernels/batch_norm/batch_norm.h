@@ -21,15 +21,27 @@ struct BatchNormShape {
   int64_t rows = 1, C = 1;
 };
 
+/// Moving statistics [C] that go along with those of batches, as Keras's do:
+///   moving = momentum * moving + (1 - momentum) * batch
+struct BatchNormMoving {
+  float momentum = 0, *mean = nullptr, *variance = nullptr;
+
+  FETTLE_HOST_DEVICE void follow(int64_t c, float batch_mean, float batch_variance) const {
+    if (!mean) return;
+    mean[c] = momentum * mean[c] + (1 - momentum) * batch_mean;
+    variance[c] = momentum * variance[c] + (1 - momentum) * batch_variance;
+  }
+};
+
 /// mean [C] and biased variance [C] of the rows, by sums about a shift near the mean, so that a
-/// large mean does not swallow a small deviation.
+/// large mean does not swallow a small deviation; where there are moving statistics, they follow.
 void batch_norm_statistics(Cpu, const BatchNormShape& shape, const float* x, float* mean,
-                           float* variance);
+                           float* variance, const BatchNormMoving& moving = {});
 template <class T>
 void batch_norm_statistics(Cuda, const BatchNormShape& shape, const T* x, float* mean,
-                           float* variance);
+                           float* variance, const BatchNormMoving& moving = {});
 void batch_norm_statistics(Reference, const BatchNormShape& shape, const float* x, float* mean,
-                           float* variance);
+                           float* variance, const BatchNormMoving& moving = {});
 
 /// x [rows,C] normalised with numbers [C]; x itself where gamma is nullptr; nothing where x is.
 template <class T = float>

@@ -184,7 +184,7 @@ std::vector<double> joined_sums(const BatchNormShape& s, int64_t quantities, con
 }  // namespace
 
 void batch_norm_statistics(Cpu, const BatchNormShape& s, const float* x, float* mean,
-                           float* variance) {
+                           float* variance, const BatchNormMoving& moving) {
   // Any value among the data serves as a shift; the mean of a few rows also tames an outlier.
   const int64_t sample = std::min<int64_t>(s.rows, 16);
   std::vector<float> shift(static_cast<size_t>(s.C));
@@ -203,6 +203,7 @@ void batch_norm_statistics(Cpu, const BatchNormShape& s, const float* x, float* 
     const double offset = sums[c] / rows;
     mean[c] = static_cast<float>(shift[c] + offset);
     variance[c] = static_cast<float>(std::max(0.0, sums[s.C + c] / rows - offset * offset));
+    moving.follow(c, mean[c], variance[c]);
   }
 }
 

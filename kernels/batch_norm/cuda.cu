@@ -99,21 +99,21 @@ BatchNormRung plan_batch_norm(const BatchNormShape& shape) {
 
 template <class T>
 void batch_norm_statistics(Cuda device, BatchNormRung rung, const BatchNormShape& s, const T* x,
-                           float* mean, float* variance) {
+                           float* mean, float* variance, const BatchNormMoving& moving) {
   if (rung == BatchNormRung::column_a_thread) {
     launch("batch_norm_statistics", batch_norm_statistics_column_kernel<T>,
-           strided_blocks(s.C, 256), 256, 0, device, s.rows, s.C, x, mean, variance);
+           strided_blocks(s.C, 256), 256, 0, device, s.rows, s.C, x, mean, variance, moving);
     return;
   }
-  const BatchNormMoments<T> moments = {x, s.rows, s.C, mean, variance};
+  const BatchNormMoments<T> moments = {x, s.rows, s.C, mean, variance, moving};
   column_sums<2>("batch_norm_statistics", device,
                  {.rows = s.rows, .columns = static_cast<int>(s.C)}, moments, moments, x);
 }
 
 template <class T>
 void batch_norm_statistics(Cuda device, const BatchNormShape& shape, const T* x, float* mean,
-                           float* variance) {
-  batch_norm_statistics(device, plan_batch_norm(shape), shape, x, mean, variance);
+                           float* variance, const BatchNormMoving& moving) {
+  batch_norm_statistics(device, plan_batch_norm(shape), shape, x, mean, variance, moving);
 }
 
 template <class T>
@@ -166,8 +166,9 @@ void batch_norm_backward_input(Cuda device, const BatchNormShape& shape, const B
 
 #define FETTLE_BATCH_NORM(T)                                                                     \
   template void batch_norm_statistics(Cuda, BatchNormRung, const BatchNormShape&, const T*,      \
-                                      float*, float*);                                           \
-  template void batch_norm_statistics(Cuda, const BatchNormShape&, const T*, float*, float*);    \
+                                      float*, float*, const BatchNormMoving&);                   \
+  template void batch_norm_statistics(Cuda, const BatchNormShape&, const T*, float*, float*,     \
+                                      const BatchNormMoving&);                                   \
   template void batch_norm_apply(Cuda, const BatchNormShape&, const BatchNormSum<T>&, T*);       \
   template void batch_norm_backward_parameters(Cuda, BatchNormRung, const BatchNormShape&,       \
                                                const BatchNormSum<T>&, const T*,                 \

@@ -29,7 +29,7 @@ double through(const BatchNormShape& s, const BatchNormSum<>& sum, int64_t i, do
 }  // namespace
 
 void batch_norm_statistics(Reference, const BatchNormShape& s, const float* x, float* mean,
-                           float* variance) {
+                           float* variance, const BatchNormMoving& moving) {
   for (int64_t c = 0; c < s.C; ++c) {
     double sum = 0, squares = 0;
     for (int64_t i = 0; i < s.rows; ++i) sum += x[i * s.C + c];
@@ -37,6 +37,10 @@ void batch_norm_statistics(Reference, const BatchNormShape& s, const float* x, f
     for (int64_t i = 0; i < s.rows; ++i) squares += std::pow(x[i * s.C + c] - centre, 2);
     mean[c] = static_cast<float>(centre);
     variance[c] = static_cast<float>(squares / static_cast<double>(s.rows));
+    if (!moving.mean) continue;
+    const double keep = moving.momentum;
+    moving.mean[c] = static_cast<float>(keep * moving.mean[c] + (1 - keep) * mean[c]);
+    moving.variance[c] = static_cast<float>(keep * moving.variance[c] + (1 - keep) * variance[c]);
   }
 }
 

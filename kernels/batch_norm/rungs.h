@@ -12,7 +12,7 @@ BatchNormRung plan_batch_norm(const BatchNormShape& shape);
 
 template <class T>
 void batch_norm_statistics(Cuda, BatchNormRung rung, const BatchNormShape& shape, const T* x,
-                           float* mean, float* variance);
+                           float* mean, float* variance, const BatchNormMoving& moving = {});
 template <class T>
 void batch_norm_backward_parameters(Cuda, BatchNormRung rung, const BatchNormShape& shape,
                                     const BatchNormSum<T>& sum, const T* dy,

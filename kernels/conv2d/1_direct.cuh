@@ -17,9 +17,9 @@ inline constexpr int direct_threads = 256;
 /// One thread: y[n,p,q,k].
 template <class T>
 __global__ void __launch_bounds__(direct_threads)
-    conv2d_forward_direct_kernel(Conv2dShape s, const T* __restrict__ x,
-                                 const float* __restrict__ w, const float* __restrict__ bias,
-                                 Epilogue epilogue, T* __restrict__ y) {
+    conv2d_forward_direct_kernel(Conv2dShape s, const T* __restrict__ x, const T* __restrict__ w,
+                                 const float* __restrict__ bias, Epilogue epilogue,
+                                 T* __restrict__ y) {
   const int64_t Cg = s.C / s.groups, Kg = s.K / s.groups;
   for (int64_t i = strided_first(); i < s.N * s.P * s.Q * s.K; i += strided_step()) {
     const int64_t k = i % s.K, q = i / s.K % s.Q, p = i / s.K / s.Q % s.P, n = i / s.K / s.Q / s.P;
@@ -32,8 +32,8 @@ __global__ void __launch_bounds__(direct_threads)
         const int64_t v = q * s.stride_w + t * s.dilation_w - s.pad_left;
         if (v < 0 || v >= s.W) continue;
         const T* pixel = x + ((n * s.H + h) * s.W + v) * s.C + first_channel;
-        const float* weights = w + ((k * s.R + r) * s.S + t) * Cg;
-        for (int64_t c = 0; c < Cg; ++c) sum += to_float(pixel[c]) * weights[c];
+        const T* weights = w + ((k * s.R + r) * s.S + t) * Cg;
+        for (int64_t c = 0; c < Cg; ++c) sum += to_float(pixel[c]) * to_float(weights[c]);
       }
     }
     if (bias) sum += bias[k];
@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(direct_threads)
 template <class T>
 __global__ void __launch_bounds__(direct_threads)
     conv2d_backward_input_direct_kernel(Conv2dShape s, const T* __restrict__ dy,
-                                        const float* __restrict__ w, T* __restrict__ dx) {
+                                        const T* __restrict__ w, T* __restrict__ dx) {
   const int64_t Cg = s.C / s.groups, Kg = s.K / s.groups;
   for (int64_t i = strided_first(); i < s.N * s.H * s.W * s.C; i += strided_step()) {
     const int64_t c = i % s.C, v = i / s.C % s.W, h = i / s.C / s.W % s.H, n = i / s.C / s.W / s.H;
@@ -60,7 +60,8 @@ __global__ void __launch_bounds__(direct_threads)
         const T* output =
             dy + ((n * s.P + above / s.stride_h) * s.Q + left / s.stride_w) * s.K + first_output;
         for (int64_t k = 0; k < Kg; ++k) {
-          sum += to_float(output[k]) * w[(((first_output + k) * s.R + r) * s.S + t) * Cg + c % Cg];
+          const T weight = w[(((first_output + k) * s.R + r) * s.S + t) * Cg + c % Cg];
+          sum += to_float(output[k]) * to_float(weight);
         }
       }
     }

@@ -40,14 +40,21 @@
 
 namespace fettle {
 
-/// Elements are bf16, or float for tf32.
-template <class E, int Rows, int Columns, int Stages>
+/// Elements are bf16, or float for tf32. `LineBytes` of channels are copied together, of few
+/// channels fewer than 128: then a stage holds several such pieces, of one tap each.
+template <class E, int Rows, int Columns, int Stages, int LineBytes, int Pieces>
 struct WgmmaTiling {
   using Element = E;
   static constexpr int rows = Rows, columns = Columns, stages = Stages;
-  static constexpr int line_bytes = 128, depth = line_bytes / static_cast<int>(sizeof(E));
-  static constexpr int panel_bytes = 64 * line_bytes;  ///< 64 lines
-  static constexpr int a_bytes = columns * line_bytes, b_bytes = rows * line_bytes;
+  static constexpr int line_bytes = LineBytes, pieces = Pieces;
+  static constexpr int depth = line_bytes / static_cast<int>(sizeof(E));  ///< elements of a line
+  static constexpr int a_bytes = columns * line_bytes * pieces;           ///< of a stage
+  static constexpr int b_bytes = rows * line_bytes * pieces;
+  static constexpr int words_of_piece = line_bytes / 32, words = pieces * words_of_piece;
+  static constexpr Swizzle swizzle = line_bytes == 128  ? Swizzle::bytes128
+                                     : line_bytes == 64 ? Swizzle::bytes64
+                                                        : Swizzle::bytes32;
+  static_assert(pieces == 1 || columns == 64);
   static constexpr int groups = 2, threads = (groups + 1) * 128;
   static constexpr bool takes_turns = columns == 64;
   /// Where the sums take most of the registers, the producer gives its own away.
@@ -82,7 +89,7 @@ struct WgmmaTile {
 
 /// The result as tiles. `rows` belong to each phase (backward input) and `columns` to each tap
 /// (backward weight, whose taps are what groups are elsewhere), or there are no more; the summed
-/// axis counts in steps of `depth`, K at most.
+/// axis counts in steps of a piece, K at most.
 struct WgmmaProblem {
   GemmOutput out;
   int rows, columns;
@@ -131,6 +138,30 @@ struct WindowPlaces {
   }
 };
 
+/// Where word `word` of a stage's operand begins, whose lines lie along k; `lines` to a piece.
+template <class T>
+__device__ __forceinline__ uint64_t along_k(const uint8_t* operand, int lines, int word) {
+  const int piece = word / T::words_of_piece;
+  return wgmma_descriptor(operand + piece * lines * T::line_bytes + word % T::words_of_piece * 32,
+                          0, 8 * T::line_bytes, T::swizzle);
+}
+/// The same of lines of 64 elements across k, in panels of `panel_bytes`.
+__device__ __forceinline__ uint64_t across_k(const uint8_t* operand, int panel_bytes, int word) {
+  return wgmma_descriptor(operand + word * 16 * 128, panel_bytes, 1024, Swizzle::bytes128);
+}
+
+/// Which tap and which chunk of its channels a step is; past the last step a chunk past the last
+/// channel, which is copied as zeros.
+struct ChunkOfTap {
+  int tap, chunk;
+};
+__device__ __forceinline__ ChunkOfTap chunk_of_step(const Divider& by_chunks, int step,
+                                                    const WgmmaTile& tile) {
+  if (step >= tile.k_end) return {0, static_cast<int>(by_chunks.divisor)};
+  const int tap = by_chunks.quotient(step);
+  return {tap, by_chunks.remainder(step, tap)};
+}
+
 /// What a feed knows of its rows and sums where there is one phase.
 struct OnePhase {
   __device__ int steps(int, int K) const { return K; }
@@ -141,24 +172,35 @@ struct OnePhase {
 template <class Tiling>
 struct FiltersTimesWindows : OnePhase {
   using T = Tiling;
+  using Stage = typename WgmmaShared<T>::Stage;
   static constexpr bool a_along_k = true, b_along_k = true;
+  static constexpr int pieces = T::pieces;  ///< steps of a stage
   WindowPlaces windows;
   Divider by_chunks;  ///< steps of a tap
 
-  __device__ __forceinline__ void fill(typename WgmmaShared<T>::Stage& to, const TensorMap& a,
-                                       const TensorMap& b, Mbarrier& full, const WgmmaTile& tile,
-                                       int step) const {
-    const int tap = by_chunks.quotient(step), c = by_chunks.remainder(step, tap) * T::depth;
-    windows.copy(to.b, b, full, tile.row0, tap, c);
-    bulk_copy(to.a, a, full, c, tap, tile.column0);
+  __device__ __forceinline__ void fill(Stage& to, int piece, const TensorMap& a, const TensorMap& b,
+                                       Mbarrier& full, const WgmmaTile& tile, int step) const {
+    const auto [tap, chunk] = chunk_of_step(by_chunks, step, tile);
+    const int c = chunk * T::depth;
+    windows.copy(to.b + piece * T::b_bytes / pieces, b, full, tile.row0, tap, c);
+    bulk_copy(to.a + piece * T::a_bytes / pieces, a, full, c, tap, tile.column0);
+  }
+  /// Operands of a word, A for the 64 columns of the tile from `columns` * 64 on.
+  static __device__ __forceinline__ uint64_t a(const Stage& stage, int columns, int word) {
+    return along_k<T>(stage.a + columns * 64 * T::line_bytes, T::columns, word);
+  }
+  static __device__ __forceinline__ uint64_t b(const Stage& stage, int word) {
+    return along_k<T>(stage.b, T::rows, word);
   }
 };
 
 /// Feeds backward input: the windows are those of dy that the pixels of a phase see.
-template <class Tiling>
+template <class Tiling, bool Strided>
 struct FiltersTimesPhases {
   using T = Tiling;
+  using Stage = typename WgmmaShared<T>::Stage;
   static constexpr bool a_along_k = sizeof(typename T::Element) == 4, b_along_k = true;
+  static constexpr int pieces = T::pieces;
   WindowPlaces windows;
   InputPhases phases;
   Divider by_chunks;
@@ -168,49 +210,74 @@ struct FiltersTimesPhases {
     return phases.taps(phase) * static_cast<int>(by_chunks.divisor);
   }
   __device__ int place(int row, int phase, int rows) const {
-    if (phases.h.stride == 1 && phases.w.stride == 1) return row < rows ? row : -1;
+    if constexpr (!Strided) return row < rows ? row : -1;  // divisions would take long
     const PixelIndex at = pixel_index(row, windows.by_Q, windows.by_P);
     return row < rows ? phases.place(at.n, at.row, at.column, phase) : -1;
   }
-  __device__ __forceinline__ void fill(typename WgmmaShared<T>::Stage& to, const TensorMap& a,
-                                       const TensorMap& b, Mbarrier& full, const WgmmaTile& tile,
-                                       int step) const {
+  __device__ __forceinline__ void fill(Stage& to, int piece, const TensorMap& a, const TensorMap& b,
+                                       Mbarrier& full, const WgmmaTile& tile, int step) const {
     const AxisPhase &rows = phases.rows(tile.phase), &columns = phases.columns(tile.phase);
-    const int tap = by_chunks.quotient(step), k = by_chunks.remainder(step, tap) * T::depth;
+    const auto [tap, chunk] = chunk_of_step(by_chunks, step, tile);
+    const int k = chunk * T::depth;
     const int i = columns.by_taps.quotient(tap), j = columns.by_taps.remainder(tap, i);
     const int r = rows.tap + i * phases.h.tap_step, s = columns.tap + j * phases.w.tap_step;
-    windows.copy(to.b, b, full, tile.row0, rows.offset - i * phases.h.dilation - windows.first_h,
+    windows.copy(to.b + piece * T::b_bytes / pieces, b, full, tile.row0,
+                 rows.offset - i * phases.h.dilation - windows.first_h,
                  columns.offset - j * phases.w.dilation - windows.first_w, k);
     if constexpr (a_along_k) {
       bulk_copy(to.a, a, full, k, r * S + s, tile.column0);
     } else {
 #pragma unroll
       for (int panel = 0; panel < T::columns / 64; ++panel) {
-        bulk_copy(to.a + panel * T::panel_bytes, a, full, tile.column0 + panel * 64, r * S + s, k);
+        bulk_copy(to.a + piece * T::depth * 128 + panel * panel_bytes, a, full,
+                  tile.column0 + panel * 64, r * S + s, k);
       }
     }
   }
+  static constexpr int panel_bytes = 64 * 128;
+  static __device__ __forceinline__ uint64_t a(const Stage& stage, int columns, int word) {
+    if constexpr (a_along_k)
+      return along_k<T>(stage.a + columns * 64 * T::line_bytes, T::columns, word);
+    return across_k(stage.a + columns * panel_bytes, panel_bytes, word);
+  }
+  static __device__ __forceinline__ uint64_t b(const Stage& stage, int word) {
+    return along_k<T>(stage.b, T::rows, word);
+  }
 };
 
-/// Feeds backward weight.
+/// Feeds backward weight. A step is 64 pixels, a whole stage. Where there are just as many channels
+/// as a narrow line holds, the taps lie side by side in the columns, a piece each.
 template <class Tiling>
 struct WindowsTimesOutputs : OnePhase {
   using T = Tiling;
+  using Stage = typename WgmmaShared<T>::Stage;
   static constexpr bool a_along_k = false, b_along_k = false;
+  static constexpr int pieces = 1, pixels = 64;
+  static constexpr int span_bytes = pixels * T::line_bytes, panel_bytes = pixels * 128;
   WindowPlaces windows;
+  int taps;
 
-  __device__ __forceinline__ void fill(typename WgmmaShared<T>::Stage& to, const TensorMap& a,
-                                       const TensorMap& b, Mbarrier& full, const WgmmaTile& tile,
-                                       int step) const {
-    const int pixel = step * T::depth;
+  __device__ __forceinline__ void fill(Stage& to, int, const TensorMap& a, const TensorMap& b,
+                                       Mbarrier& full, const WgmmaTile& tile, int step) const {
+    const int pixel = step * pixels;
 #pragma unroll
-    for (int i = 0; i < T::columns / 64; ++i) {
-      windows.copy(to.a + i * T::panel_bytes, a, full, pixel, tile.tap, tile.column0 + i * 64);
+    for (int i = 0; i < T::columns / T::depth; ++i) {
+      const int first = tile.column0 + i * T::depth;
+      // Past the last tap any will do: what it makes is not stored.
+      const int tap = T::pieces == 1 ? tile.tap : min_of(first / T::depth, taps - 1);
+      windows.copy(to.a + i * span_bytes, a, full, pixel, tap, T::pieces == 1 ? first : 0);
     }
 #pragma unroll
     for (int i = 0; i < T::rows / 64; ++i) {
-      bulk_copy(to.b + i * T::panel_bytes, b, full, tile.row0 + i * 64, pixel);
+      bulk_copy(to.b + i * panel_bytes, b, full, tile.row0 + i * 64, pixel);
     }
+  }
+  static __device__ __forceinline__ uint64_t a(const Stage& stage, int columns, int word) {
+    return wgmma_descriptor(stage.a + columns * panel_bytes + word * 16 * T::line_bytes, span_bytes,
+                            8 * T::line_bytes, T::swizzle);
+  }
+  static __device__ __forceinline__ uint64_t b(const Stage& stage, int word) {
+    return across_k(stage.b, panel_bytes, word);
   }
 };
 
@@ -223,11 +290,14 @@ __device__ __forceinline__ void wgmma_produce(WgmmaShared<T>& shared, const Tens
   for (int item = static_cast<int>(blockIdx.x); item < problem.items();
        item += static_cast<int>(gridDim.x)) {
     const WgmmaTile tile = problem.tile(item, feed);
-    for (int step = tile.k_begin; step < tile.k_end; ++step, at.advance()) {
+    for (int step = tile.k_begin; step < tile.k_end; step += Feed::pieces, at.advance()) {
       Mbarrier& full = shared.full[at.stage];
       mbarrier_wait(shared.empty[at.stage], at.parity ^ 1);
       mbarrier_arrive_expect(full, T::a_bytes + T::b_bytes);
-      feed.fill(shared.stage[at.stage], a, b, full, tile, step);
+#pragma unroll
+      for (int piece = 0; piece < Feed::pieces; ++piece) {
+        feed.fill(shared.stage[at.stage], piece, a, b, full, tile, step + piece);
+      }
     }
   }
 }
@@ -360,7 +430,7 @@ __device__ __forceinline__ void wgmma_consume(WgmmaShared<T>& shared, const Feed
     const WgmmaTile tile = problem.tile(item, feed);
     if constexpr (T::takes_turns) {
       if (++turn % 2 != group) {
-        at.advance(tile.k_end - tile.k_begin);
+        at.advance((tile.k_end - tile.k_begin + Feed::pieces - 1) / Feed::pieces);
         continue;
       }
       // Not before the other has seen all its stages full: a parity tells one round of the ring
@@ -369,17 +439,13 @@ __device__ __forceinline__ void wgmma_consume(WgmmaShared<T>& shared, const Feed
     }
     float sums[T::rows / 2] = {};
     int before = 0;  // the stage whose wgmma may still be under way
-    for (int step = tile.k_begin; step < tile.k_end; ++step, at.advance()) {
+    for (int step = tile.k_begin; step < tile.k_end; step += Feed::pieces, at.advance()) {
       const auto& stage = shared.stage[at.stage];
       mbarrier_wait(shared.full[at.stage], at.parity);
       wgmma_fence();
 #pragma unroll
-      for (int k = 0; k < T::line_bytes / 32; ++k) {  // a word has 32 bytes of k
-        const uint64_t a = wgmma_descriptor(
-            stage.a + columns * T::panel_bytes + k * (Feed::a_along_k ? 32 : 16 * 128),
-            T::panel_bytes, 1024, Swizzle::bytes128);
-        const uint64_t b = wgmma_descriptor(stage.b + k * (Feed::b_along_k ? 32 : 16 * 128),
-                                            T::panel_bytes, 1024, Swizzle::bytes128);
+      for (int word = 0; word < T::words; ++word) {
+        const uint64_t a = Feed::a(stage, columns, word), b = Feed::b(stage, word);
         if constexpr (sizeof(typename T::Element) == 4) {
           static_assert(Feed::a_along_k && Feed::b_along_k);
           wgmma_tf32<T::rows>(sums, a, b, true);

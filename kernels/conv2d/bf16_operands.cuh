@@ -1,7 +1,7 @@
 // The operands of rungs 5 and 6: bf16 with the channels of each group filled up with zeros to a
-// multiple of eight, so that any 16 bytes can be copied at once. Activations that have whole eights
-// are taken as they lie; others and the fp32 weights are copied to scratch memory. A zero channel
-// adds nothing to a sum; it costs its share of the multiplications. Pictures are unfolded.
+// multiple of eight, so that any 16 bytes can be copied at once. What has whole eights is taken as
+// it lies, the rest is copied to scratch memory. A zero channel adds nothing to a sum; it costs its
+// share of the multiplications. Pictures are unfolded.
 #pragma once
 
 #include "kernels/conv2d/unfolded.h"
@@ -19,27 +19,27 @@ struct PaddedLines {
 
 /// One thread: eight neighbouring channels, read by `Step` at once. Each element is read and
 /// written once; limited by memory bandwidth.
-template <int Step, class T>
+template <int Step>
 __global__ void __launch_bounds__(256)
-    conv2d_to_bf16_kernel(int64_t eights, PaddedLines lines, const T* __restrict__ in,
+    conv2d_fill_up_kernel(int64_t eights, PaddedLines lines, const bf16* __restrict__ in,
                           bf16* __restrict__ out) {
   for (int64_t i = strided_first(); i < eights; i += strided_step()) {
     const int line = lines.by_eights.quotient(static_cast<int>(i));
     const int c = lines.by_eights.remainder(static_cast<int>(i), line) * 8;
     const int block = lines.by_lines_out.quotient(line);
     const int l = lines.by_lines_out.remainder(line, block);
-    const T* from = in + (int64_t{block} * lines.lines_in + l) * lines.channels + c;
-    Vec<float, 8> eight{};
+    const bf16* from = in + (int64_t{block} * lines.lines_in + l) * lines.channels + c;
+    Vec<bf16, 8> eight{};
     if (l < lines.lines_in) {
 #pragma unroll
       for (int j = 0; j < 8; j += Step) {
         if (c + j >= lines.channels) continue;
-        const auto few = load_floats<Step>(from + j);
+        const auto few = load_vec<Step>(from + j);
 #pragma unroll
         for (int e = 0; e < Step; ++e) eight[j + e] = few[e];
       }
     }
-    store_floats(out + i * 8, eight);
+    store_vec(out + i * 8, eight);
   }
 }
 
@@ -79,14 +79,14 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-/// `blocks` times `lines_in` lines of `channels` elements, copied to bf16 in scratch slot `slot`.
-template <class T>
-const bf16* to_bf16(const char* name, Cuda device, int slot, const T* in, int64_t blocks,
-                    int64_t lines_in, int64_t lines_out, int64_t channels) {
+/// `blocks` times `lines_in` lines of `channels` elements, filled up in scratch slot `slot`.
+inline const bf16* in_whole_eights(const char* name, Cuda device, int slot, const bf16* in,
+                                   int64_t blocks, int64_t lines_in, int64_t lines_out,
+                                   int64_t channels) {
   const int64_t eights = blocks * lines_out * round_up_8(channels) / 8;
   bf16* out = scratch<bf16>(device, eights * 8, slot);
   const bool in_fours = channels % 4 == 0 && in_vectors(in);
-  launch(name, in_fours ? conv2d_to_bf16_kernel<4, T> : conv2d_to_bf16_kernel<1, T>,
+  launch(name, in_fours ? conv2d_fill_up_kernel<4> : conv2d_fill_up_kernel<1>,
          strided_blocks(eights, 256), 256, 0, device, eights,
          PaddedLines{Divider(round_up_8(channels) / 8), Divider(lines_out),
                      static_cast<int>(channels), static_cast<int>(lines_in)},
@@ -98,7 +98,8 @@ const bf16* to_bf16(const char* name, Cuda device, int slot, const T* in, int64_
 inline const bf16* padded_pixels(const char* name, Cuda device, int slot, const bf16* in,
                                  int64_t pixels, int64_t channels, int64_t groups) {
   if (channels / groups % 8 == 0 && in_vectors(in)) return in;
-  return to_bf16(name, device, slot, in, 1, pixels * groups, pixels * groups, channels / groups);
+  return in_whole_eights(name, device, slot, in, 1, pixels * groups, pixels * groups,
+                         channels / groups);
 }
 
 /// x [N,H,W,C] as windows of it are read, and the convolution of that.
@@ -126,11 +127,12 @@ inline Bf16Input input_of_windows(const char* name, Cuda device, int slot, const
   return {flat, out};
 }
 
-/// w [K,R,S,C/groups].
-inline const bf16* weights_to_bf16(const char* name, Cuda device, int slot, const float* w,
-                                   const Conv2dShape& s) {
-  const int64_t Kg = s.K / s.groups, taps = s.R * s.S;
-  return to_bf16(name, device, slot, w, s.groups, Kg * taps, round_up_8(Kg) * taps, s.C / s.groups);
+/// w [K,R,S,C/groups], taken as it lies where channels and filters of a group come in eights.
+inline const bf16* padded_filters(const char* name, Cuda device, int slot, const bf16* w,
+                                  const Conv2dShape& s) {
+  const int64_t Kg = s.K / s.groups, Cg = s.C / s.groups, taps = s.R * s.S;
+  if (Kg % 8 == 0 && Cg % 8 == 0 && in_vectors(w)) return w;
+  return in_whole_eights(name, device, slot, w, s.groups, Kg * taps, round_up_8(Kg) * taps, Cg);
 }
 
 }  // namespace fettle

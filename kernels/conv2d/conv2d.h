@@ -5,7 +5,7 @@
 //                                 * w[k,r,s,c],      g = k / (K/groups)
 //
 // with zeros outside x. Layouts: x [N,H,W,C], w [K,R,S,C/groups], y [N,P,Q,K], all
-// contiguous; fp32, but for T, float or bf16 on a GPU.
+// contiguous; fp32, but for T, float or bf16 on a GPU, where gradients of w stay fp32.
 // Chetlur et al.: "cuDNN: efficient primitives for deep learning", arXiv 1410.0759.
 #pragma once
 
@@ -32,7 +32,7 @@ struct Conv2dShape {
 void conv2d_forward(Cpu, const Conv2dShape& shape, const float* x, const float* w,
                     const float* bias, Epilogue epilogue, float* y);
 template <class T>
-void conv2d_forward(Cuda, const Conv2dShape& shape, const T* x, const float* w, const float* bias,
+void conv2d_forward(Cuda, const Conv2dShape& shape, const T* x, const T* w, const float* bias,
                     Epilogue epilogue, T* y);
 void conv2d_forward(Reference, const Conv2dShape& shape, const float* x, const float* w,
                     const float* bias, Epilogue epilogue, float* y);
@@ -44,7 +44,7 @@ void conv2d_backward_input(Cpu, const Conv2dShape& shape, const float* dy, const
 void conv2d_backward_input_adding(Cpu, const Conv2dShape& shape, const float* dy, const float* w,
                                   float* dx);
 template <class T>
-void conv2d_backward_input(Cuda, const Conv2dShape& shape, const T* dy, const float* w, T* dx);
+void conv2d_backward_input(Cuda, const Conv2dShape& shape, const T* dy, const T* w, T* dx);
 void conv2d_backward_input(Reference, const Conv2dShape& shape, const float* dy, const float* w,
                            float* dx);
 

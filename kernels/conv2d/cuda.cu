@@ -92,7 +92,7 @@ Conv2dPlan planned(Conv2dDirection direction, const Conv2dShape& shape, Cuda dev
 
 template <class T>
 void conv2d_forward(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, const T* x,
-                    const float* w, const float* bias, Epilogue epilogue, T* y) {
+                    const T* w, const float* bias, Epilogue epilogue, T* y) {
   const int64_t outputs = s.N * s.P * s.Q * s.K;
   if (plan.rung == Conv2dRung::direct) {
     launch("conv2d_forward", conv2d_forward_direct_kernel<T>,
@@ -117,7 +117,7 @@ void conv2d_forward(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, c
 
 template <class T>
 void conv2d_backward_input(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, const T* dy,
-                           const float* w, T* dx) {
+                           const T* w, T* dx) {
   const int64_t outputs = s.N * s.H * s.W * s.C;
   if (plan.rung == Conv2dRung::direct) {
     launch("conv2d_backward_input", conv2d_backward_input_direct_kernel<T>,
@@ -174,7 +174,7 @@ void conv2d_backward_weight(Cuda device, const Conv2dPlan& plan, const Conv2dSha
 }
 
 template <class T>
-void conv2d_forward(Cuda device, const Conv2dShape& shape, const T* x, const float* w,
+void conv2d_forward(Cuda device, const Conv2dShape& shape, const T* x, const T* w,
                     const float* bias, Epilogue epilogue, T* y) {
   const auto run = [&](const Conv2dPlan& plan) {
     conv2d_forward(device, plan, shape, x, w, bias, epilogue, y);
@@ -182,8 +182,7 @@ void conv2d_forward(Cuda device, const Conv2dShape& shape, const T* x, const flo
   run(planned<T>(Conv2dDirection::forward, shape, device, run));
 }
 template <class T>
-void conv2d_backward_input(Cuda device, const Conv2dShape& shape, const T* dy, const float* w,
-                           T* dx) {
+void conv2d_backward_input(Cuda device, const Conv2dShape& shape, const T* dy, const T* w, T* dx) {
   const auto run = [&](const Conv2dPlan& plan) {
     conv2d_backward_input(device, plan, shape, dy, w, dx);
   };
@@ -198,16 +197,16 @@ void conv2d_backward_weight(Cuda device, const Conv2dShape& shape, const T* dy, 
   run(planned<T>(Conv2dDirection::backward_weight, shape, device, run));
 }
 
-#define FETTLE_CONV2D(T)                                                                       \
-  template void conv2d_forward(Cuda, const Conv2dPlan&, const Conv2dShape&, const T*,          \
-                               const float*, const float*, Epilogue, T*);                      \
-  template void conv2d_backward_input(Cuda, const Conv2dPlan&, const Conv2dShape&, const T*,   \
-                                      const float*, T*);                                       \
-  template void conv2d_backward_weight(Cuda, const Conv2dPlan&, const Conv2dShape&, const T*,  \
-                                       const T*, float*);                                      \
-  template void conv2d_forward(Cuda, const Conv2dShape&, const T*, const float*, const float*, \
-                               Epilogue, T*);                                                  \
-  template void conv2d_backward_input(Cuda, const Conv2dShape&, const T*, const float*, T*);   \
+#define FETTLE_CONV2D(T)                                                                        \
+  template void conv2d_forward(Cuda, const Conv2dPlan&, const Conv2dShape&, const T*, const T*, \
+                               const float*, Epilogue, T*);                                     \
+  template void conv2d_backward_input(Cuda, const Conv2dPlan&, const Conv2dShape&, const T*,    \
+                                      const T*, T*);                                            \
+  template void conv2d_backward_weight(Cuda, const Conv2dPlan&, const Conv2dShape&, const T*,   \
+                                       const T*, float*);                                       \
+  template void conv2d_forward(Cuda, const Conv2dShape&, const T*, const T*, const float*,      \
+                               Epilogue, T*);                                                   \
+  template void conv2d_backward_input(Cuda, const Conv2dShape&, const T*, const T*, T*);        \
   template void conv2d_backward_weight(Cuda, const Conv2dShape&, const T*, const T*, float*)
 FETTLE_CONV2D(float);
 FETTLE_CONV2D(bf16);

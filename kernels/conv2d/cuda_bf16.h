@@ -7,9 +7,9 @@
 namespace fettle {
 
 void conv2d_forward_bf16(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape, const bf16* x,
-                         const float* w, const float* bias, Epilogue epilogue, bf16* y);
+                         const bf16* w, const float* bias, Epilogue epilogue, bf16* y);
 void conv2d_backward_input_bf16(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape,
-                                const bf16* dy, const float* w, bf16* dx);
+                                const bf16* dy, const bf16* w, bf16* dx);
 void conv2d_backward_weight_bf16(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape,
                                  const bf16* dy, const bf16* x, float* dw);
 

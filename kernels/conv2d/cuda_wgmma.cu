@@ -16,18 +16,20 @@ constexpr TensorElement element_of = sizeof(E) == 4 ? TensorElement::tf32 : Tens
 constexpr Swizzle b128 = Swizzle::bytes128;
 
 /// Calls f with the tiling of the plan.
-template <class E, class F>
+template <class E, bool BackwardWeight, int Tile = 0, class F>
 void with_tiling_of(int tile, const F& f) {
-  const auto call = [&]<int... I>(std::integer_sequence<int, I...>) {
-    constexpr auto& t = wgmma_tiles;
-    ((tile == I ? f(WgmmaTiling<E, t[I].rows, t[I].columns, t[I].stages>{}) : void()), ...);
-  };
-  call(std::make_integer_sequence<int, wgmma_tile_count>{});
+  if constexpr (Tile < wgmma_tile_count) {
+    if (tile != Tile) return with_tiling_of<E, BackwardWeight, Tile + 1>(tile, f);
+    if constexpr (has_wgmma_tile(Tile, BackwardWeight, sizeof(E))) {
+      constexpr WgmmaTileExtents t = wgmma_tiles[Tile];
+      f(WgmmaTiling<E, t.rows, t.columns, t.stages, t.line_bytes, t.pieces>{});
+    }
+  }
 }
 template <class F>
 void with_tiling(const Conv2dPlan& plan, const F& f) {
-  if (plan.precision == Precision::tf32) return with_tiling_of<float>(plan.tile, f);
-  with_tiling_of<bf16>(plan.tile, f);
+  if (plan.precision == Precision::tf32) return with_tiling_of<float, false>(plan.tile, f);
+  with_tiling_of<bf16, false>(plan.tile, f);
 }
 
 /// The convolution of the tensors as they lie.
@@ -63,8 +65,9 @@ TensorMap map_of_windows(const void* base, WindowsMap w, int pixels, bool tiled)
   constexpr TensorElement element = element_of<typename T::Element>;
   w.pixels = pixels;
   w.channels = T::depth;
-  if (tiled) return tiled_map(element, base, {w.C, w.N * w.H * w.W}, {w.channels, pixels}, b128);
-  return windows_map(element, base, w, b128);
+  if (tiled)
+    return tiled_map(element, base, {w.C, w.N * w.H * w.W}, {w.channels, pixels}, T::swizzle);
+  return windows_map(element, base, w, T::swizzle);
 }
 
 WindowPlaces places(const WindowsMap& w, const Conv2dShape& s) {
@@ -124,7 +127,7 @@ void conv2d_forward_wgmma(const WgmmaCall& call) {
     feed.by_chunks = Divider(chunks);
     const TensorMap filters =
         tiled_map(element_of<typename T::Element>, call.b, {w.C, taps, stored(call).K},
-                  {T::depth, 1, T::columns}, b128);
+                  {T::depth, 1, T::columns}, T::swizzle);
     run(call, filters, map_of_windows<T>(call.a, w, T::rows, feed.windows.are_pixels), feed,
         problem<T>(call.out, s.N * s.P * s.Q, 1, s.K, 1, taps * chunks), s.N * s.P * s.Q * s.K);
   });
@@ -148,16 +151,26 @@ void conv2d_backward_input_wgmma(const WgmmaCall& call) {
   const int64_t taps = phases.h.taps * phases.w.taps;
   with_tiling(call.plan, [&](auto tiling) {
     using T = decltype(tiling);
-    constexpr bool transposed = FiltersTimesPhases<T>::a_along_k;
+    constexpr bool transposed = FiltersTimesPhases<T, true>::a_along_k;
     const int64_t chunks = (w.C + T::depth - 1) / T::depth, C = stored(call).C;
-    const FiltersTimesPhases<T> feed = {places(w, s), phases, Divider(chunks),
-                                        static_cast<int>(s.S)};
-    const TensorMap filters = tiled_map(element_of<typename T::Element>, call.b,
-                                        {transposed ? w.C : C, s.R * s.S, transposed ? C : w.C},
-                                        {T::depth, 1, transposed ? T::columns : 64}, b128);
-    run(call, filters, map_of_windows<T>(call.a, w, T::rows, feed.windows.are_pixels), feed,
-        problem<T>(call.out, w.N * w.P * w.Q, phases.count(), s.C, 1, taps * chunks),
-        s.N * s.H * s.W * s.C);
+    const TensorMap filters =
+        tiled_map(element_of<typename T::Element>, call.b,
+                  {transposed ? w.C : C, s.R * s.S, transposed ? C : w.C},
+                  {transposed ? T::depth : 64, 1, transposed ? T::columns : T::depth},
+                  transposed ? T::swizzle : b128);
+    const WindowPlaces windows = places(w, s);
+    const auto start = [&](auto feed) {
+      run(call, filters, map_of_windows<T>(call.a, w, T::rows, windows.are_pixels), feed,
+          problem<T>(call.out, w.N * w.P * w.Q, phases.count(), s.C, 1, taps * chunks),
+          s.N * s.H * s.W * s.C);
+    };
+    const Divider by_chunks(chunks);
+    const int S = static_cast<int>(s.S);
+    if (phases.count() > 1) {
+      start(FiltersTimesPhases<T, true>{windows, phases, by_chunks, S});
+    } else {
+      start(FiltersTimesPhases<T, false>{windows, phases, by_chunks, S});
+    }
   });
 }
 
@@ -165,13 +178,17 @@ void conv2d_backward_weight_wgmma(const WgmmaCall& call) {
   const Conv2dShape &s = call.shape, eights = in_eights(s);
   const int64_t pixels = s.N * s.P * s.Q, taps = s.R * s.S;
   const WindowsMap w = windows_of_x(eights);
-  with_tiling_of<bf16>(call.plan.tile, [&](auto tiling) {
+  with_tiling_of<bf16, true>(call.plan.tile, [&](auto tiling) {
     using T = decltype(tiling);
     WindowsTimesOutputs<T> feed;
     feed.windows = places(w, s);
+    feed.taps = static_cast<int>(taps);
+    const bool side_by_side = T::pieces > 1;
     run(call, map_of_windows<T>(call.b, w, 64, feed.windows.are_pixels),
         tiled_map(TensorElement::bf16, call.a, {eights.K, pixels}, {64, 64}, b128), feed,
-        problem<T>(call.out, s.K, 1, s.C, taps, (pixels + 63) / 64), s.K * taps * s.C);
+        problem<T>(call.out, s.K, 1, side_by_side ? taps * s.C : s.C, side_by_side ? 1 : taps,
+                   (pixels + feed.pixels - 1) / feed.pixels),
+        s.K * taps * s.C);
   });
 }
 

@@ -51,13 +51,22 @@ TileExtents tile_extents(Conv2dDirection direction, Conv2dRung rung, int tile) {
       if (tile < 2) return tile ? TileExtents{128, 128} : TileExtents{64, 64};
       if (rows_are_channels) return tile == 2 ? TileExtents{16, 128} : TileExtents{32, 128};
       return tile == 2 ? TileExtents{256, 16} : TileExtents{128, 32};
+    case Conv2dRung::patch:
+      return {256, 32};
     case Conv2dRung::wgmma:
       return {wgmma_tiles[tile].rows, wgmma_tiles[tile].columns};
   }
   return {1, 1};
 }
+/// The convolution that is multiplied: in bf16, windows of few channels are unfolded.
+Conv2dShape multiplied(Conv2dDirection direction, const Conv2dShape& s, Precision precision) {
+  const bool of_windows = direction != Conv2dDirection::backward_input;
+  return precision == Precision::bf16 && of_windows && pays_to_unfold(s) ? unfolded(s) : s;
+}
+
 int tiles_of(Conv2dRung rung) {
-  if (rung == Conv2dRung::direct || rung == Conv2dRung::tiled) return 1;
+  if (rung == Conv2dRung::direct || rung == Conv2dRung::tiled || rung == Conv2dRung::patch)
+    return 1;
   if (rung == Conv2dRung::multistage) return 4;
   return rung == Conv2dRung::wgmma ? wgmma_tile_count : 2;
 }
@@ -73,7 +82,7 @@ bool narrow(const Conv2dShape& s) {
 
 /// Rungs 5 and 6 count the eights of channels of their bf16 operands in 32 bits.
 bool fits_bf16_operands(const Conv2dShape& shape) {
-  const Conv2dShape s = pays_to_unfold(shape) ? unfolded(shape) : shape;
+  const Conv2dShape& s = shape;
   const auto eights = [&](int64_t pixels, int64_t channels) {
     return pixels * s.groups * (round_up_8(channels / s.groups) / 8);
   };
@@ -116,12 +125,41 @@ bool fits_phases(Conv2dDirection direction, const Conv2dShape& s) {
          std::max(s.stride_h, s.stride_w) <= max_phases;
 }
 
-/// Rung 6 sums over 64 channels of bf16 or 32 of tf32 at a time, or stores as many columns: how
-/// much of that is not zeros must be most of it.
-bool fills_wgmma(Conv2dDirection direction, const Conv2dShape& s, Precision precision) {
+/// Rung 6 sums over 32 channels of tf32 at a time: most of them must not be zeros.
+bool fills_wgmma(Conv2dDirection direction, const Conv2dShape& s) {
   const int64_t channels = summed_channels(direction, s);
-  const int64_t step = precision == Precision::bf16 ? 64 : 32;
-  return channels % step == 0 || channels > 3 * step;
+  return channels % 32 == 0 || channels > 96;
+}
+
+/// Whether rung 7 has kernels for it.
+bool fits_patch(Conv2dDirection direction, const Conv2dShape& s) {
+  return direction != Conv2dDirection::backward_weight && s.groups == 1 && s.stride_h == 1 &&
+         s.stride_w == 1 && s.dilation_h == 1 && s.dilation_w == 1 && s.R <= 3 && s.S <= 3 &&
+         s.C <= 32 && s.K <= 32;
+}
+
+/// Whether rung 6 is quicker than rung 5 in bf16, as measured on an H200: lines of few channels
+/// under many taps are mostly zeros, and results without whole eights go out one by one.
+bool pays_wgmma(Conv2dDirection direction, const Conv2dShape& s) {
+  const bool many_taps = s.R * s.S > 1;
+  switch (direction) {
+    case Conv2dDirection::forward:
+      return s.K % 8 == 0 && (s.C > 16 || !many_taps);
+    case Conv2dDirection::backward_input:
+      return s.C % 8 == 0 && (s.K > 16 || !many_taps);
+    case Conv2dDirection::backward_weight:
+      break;
+  }
+  return s.C == 16 || s.C >= 32 || !many_taps;
+}
+
+/// Whether rung 6 has this tile for the convolution. Backward weight takes narrow lines where they
+/// hold just the channels.
+bool has_tile(Conv2dDirection direction, const Conv2dShape& s, Precision precision, int tile) {
+  const bool weight = direction == Conv2dDirection::backward_weight;
+  const int line = wgmma_tiles[tile].line_bytes;
+  return has_wgmma_tile(tile, weight, precision == Precision::bf16 ? 2 : 4) &&
+         (!weight || line == 128 || s.C * 2 == line);
 }
 
 /// The rungs from 2 on count in 32 bits.
@@ -135,15 +173,15 @@ bool fits_grid(const GemmExtents& e, int64_t groups, int64_t tile_n, int64_t spl
 }
 
 /// Clocks of a multiprocessor that rung 6 takes, as a model: of a stage what its multiplication,
-/// its way through shared memory or its way there costs most; of a tile its beginning and its
-/// store; of the whole the tiles that follow one another on a multiprocessor, or the bytes of the
-/// tensors, which overlap by half; of parts their addition. The numbers are fitted to 1,700 times
-/// of an H200 (the tiles and splits of ResNet50's convolutions in bf16, 32 pictures); what the
-/// model chooses takes 2 % longer than the quickest, geometric mean.
+/// its way through shared memory or the copies of its lines cost most; of a tile its beginning and
+/// its store; of the whole the tiles that follow one another on a multiprocessor, or the bytes of
+/// the tensors, which overlap by half; of parts their addition. The numbers are fitted to 1,700
+/// times of an H200 (the tiles and splits of ResNet50's convolutions in bf16, 32 pictures); what
+/// the model chooses takes 2 % longer than the quickest, geometric mean.
 double wgmma_clocks(Conv2dDirection direction, const Conv2dShape& s, const Conv2dPlan& plan,
                     int multiprocessors) {
   const GemmExtents e = extents(direction, s);
-  const auto [rows, columns, stages] = wgmma_tiles[plan.tile];
+  const auto [rows, columns, stages, line, of_stage] = wgmma_tiles[plan.tile];
   const bool reduces_pixels = direction == Conv2dDirection::backward_weight;
   const double size = plan.precision == Precision::bf16 ? 2 : 4, splits = plan.splits;
   const double result_size = reduces_pixels || plan.splits > 1 ? 4 : size;
@@ -152,10 +190,13 @@ double wgmma_clocks(Conv2dDirection direction, const Conv2dShape& s, const Conv2
 
   const int64_t summed = reduces_pixels ? e.K : summed_channels(direction, s);
   const double taps = static_cast<double>(e.K) / static_cast<double>(std::max<int64_t>(summed, 1));
+  const double pieces = taps * std::ceil(static_cast<double>(summed) * size / line);
   const double stages_of_tile =
-      std::ceil(taps * std::ceil(static_cast<double>(summed) * size / 128) / splits);
-  const double stage = std::max({rows * columns / 32.0, 1.09 * (3 * rows + 2 * columns),
-                                 128 * (rows + columns) / 46.0 * at_once / multiprocessors});
+      std::ceil((reduces_pixels ? static_cast<double>(e.K) / 64 : pieces / of_stage) / splits);
+  const double lines = reduces_pixels ? of_stage * columns + rows : of_stage * (columns + rows);
+  const double stage = std::max(
+      line * of_stage / 128.0 * std::max(rows * columns / 32.0, 1.09 * (3 * rows + 2 * columns)),
+      2.78 * lines * at_once / multiprocessors);
   const bool overlaps = columns == 64 && items > multiprocessors;
   const double store = 0.083 * rows * columns * result_size / 2 * (overlaps ? 0.74 : 1.0);
   // The phases of a stride are of several lengths and even out.
@@ -182,7 +223,13 @@ Conv2dPlan quickest_wgmma(Conv2dDirection direction, const Conv2dShape& s, Preci
   Conv2dPlan best;
   double least = std::numeric_limits<double>::infinity();
   const int64_t most = std::max<int64_t>(extents(direction, s).K / 256, 1);
+  // Narrow lines where they hold the channels of many taps.
+  const bool narrow_lines =
+      precision == Precision::bf16 && s.R * s.S > 1 && summed_channels(direction, s) <= 32;
   for (int tile = 0; tile < wgmma_tile_count; ++tile) {
+    const bool is_narrow = wgmma_tiles[tile].line_bytes < 128;
+    if (!has_tile(direction, s, precision, tile)) continue;
+    if (direction != Conv2dDirection::backward_weight && is_narrow != narrow_lines) continue;
     Conv2dPlan plan = {Conv2dRung::wgmma, precision, tile, 1};
     const int64_t tiles = std::max<int64_t>(conv2d_tiles(direction, s, plan), 1);
     for (const int rounds : {0, 1, 2, 3}) {
@@ -210,48 +257,47 @@ Precision gpu_precision() {
   return precision_on_gpu;
 }
 
-int64_t conv2d_tiles(Conv2dDirection direction, const Conv2dShape& shape, const Conv2dPlan& plan) {
+int64_t conv2d_tiles(Conv2dDirection direction, const Conv2dShape& given, const Conv2dPlan& plan) {
+  const Conv2dShape shape = multiplied(direction, given, plan.precision);
   const GemmExtents e = extents(direction, shape);
   const TileExtents t = tile_extents(direction, plan.rung, plan.tile);
-  // Rung 6 begins a tile anew with each tap.
-  const bool by_taps =
-      plan.rung == Conv2dRung::wgmma && direction == Conv2dDirection::backward_weight;
+  // Rung 6 begins a tile anew with each tap, unless they lie side by side.
+  const bool by_taps = plan.rung == Conv2dRung::wgmma &&
+                       direction == Conv2dDirection::backward_weight &&
+                       wgmma_tiles[plan.tile].line_bytes == 128;
   const int64_t taps = by_taps ? shape.R * shape.S : 1;
   return tiles_in(e.M, t.M) * tiles_in(e.N / taps, t.N) * taps * shape.groups *
          std::max<int64_t>(e.K_of_all, 1) / std::max<int64_t>(e.K, 1);
 }
 
-Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int compute_capability,
+Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& given, int compute_capability,
                        int multiprocessors, Precision precision) {
+  const Conv2dShape shape = multiplied(direction, given, precision);
   Conv2dPlan plan;
   if (narrow(shape) || !fits_phases(direction, shape)) return plan;
   const GemmExtents e = extents(direction, shape);
   if (!fits_32_bits(e) || !fits_grid(e, shape.groups, 32, 1)) return plan;
   const bool reduces_pixels = direction == Conv2dDirection::backward_weight;
-  const int64_t taps_of_shape = shape.R * shape.S;
   if (precision == Precision::bf16) {
     if (compute_capability < 80 || !fits_bf16_operands(shape)) return plan;
-    // A product of matrices is moved more than it is multiplied: the copy engine wins, zeros or
-    // not.
-    const bool moves =
-        taps_of_shape == 1 &&
-        (reduces_pixels || (direction == Conv2dDirection::backward_input && e.N > 32));
-    const bool suits = moves || fills_wgmma(direction, shape, precision);
-    plan.rung = suits && fits_wgmma(direction, shape, compute_capability, precision)
-                    ? Conv2dRung::wgmma
-                    : Conv2dRung::multistage;
+    const bool by_warpgroups =
+        fits_wgmma(direction, shape, compute_capability, precision) && pays_wgmma(direction, shape);
+    plan.rung = fits_patch(direction, shape) ? Conv2dRung::patch  // 1.4 to 3.7 times as quick
+                : by_warpgroups              ? Conv2dRung::wgmma
+                                             : Conv2dRung::multistage;
     plan.precision = precision;
   } else {
     // Of tf32 rung 6 against rung 4: 2.7 times as fast forward, geometric mean over ResNet50.
     const bool tf32 = precision == Precision::tf32 && compute_capability >= 80;
     const bool by_warpgroups = tf32 &&
                                fits_wgmma(direction, shape, compute_capability, precision) &&
-                               fills_wgmma(direction, shape, precision);
+                               fills_wgmma(direction, shape);
     plan.rung = by_warpgroups ? Conv2dRung::wgmma
                 : tf32        ? Conv2dRung::tensor_core
                               : Conv2dRung::implicit_gemm;
     plan.precision = tf32 ? Precision::tf32 : Precision::fp32;
   }
+  if (plan.rung == Conv2dRung::patch) return plan;
   if (plan.rung == Conv2dRung::wgmma)
     return quickest_wgmma(direction, shape, plan.precision, multiprocessors);
   // Of phases, as many as the longest would make the same work.
@@ -304,32 +350,41 @@ std::vector<Conv2dPlan> all_conv2d_plans(Conv2dDirection direction, const Conv2d
     }
   }
   const auto add = [&](Conv2dRung rung, Precision precision) {
+    const Conv2dShape s = multiplied(direction, shape, precision);
     for (int tile = 0; tile < tiles_of(rung); ++tile) {
-      plans.push_back({rung, precision, tile, 1});
+      if (rung != Conv2dRung::wgmma || has_tile(direction, s, precision, tile))
+        plans.push_back({rung, precision, tile, 1});
     }
     plans.push_back({rung, precision, 0, 3});
   };
   if (compute_capability < 80 || narrow(shape)) return plans;
-  if (fits_bf16_operands(shape)) add(Conv2dRung::multistage, Precision::bf16);
+  const Conv2dShape in_bf16 = multiplied(direction, shape, Precision::bf16);
+  if (fits_bf16_operands(in_bf16)) {
+    add(Conv2dRung::multistage, Precision::bf16);
+    if (fits_patch(direction, in_bf16)) plans.push_back({Conv2dRung::patch, Precision::bf16, 0, 1});
+  }
   for (const Precision precision : {Precision::tf32, Precision::bf16}) {
-    if (!fits_wgmma(direction, shape, compute_capability, precision)) continue;
-    add(Conv2dRung::wgmma, precision);
+    const Conv2dShape s = multiplied(direction, shape, precision);
+    if (fits_wgmma(direction, s, compute_capability, precision)) add(Conv2dRung::wgmma, precision);
   }
   return plans;
 }
 
 std::string to_string(const Conv2dPlan& plan) {
-  constexpr const char* rungs[] = {"direct",      "tiled",      "implicit_gemm",
-                                   "tensor_core", "multistage", "wgmma"};
+  constexpr const char* rungs[] = {"direct",     "tiled", "implicit_gemm", "tensor_core",
+                                   "multistage", "wgmma", "patch"};
   std::string text = rungs[static_cast<int>(plan.rung)];
   if (plan.rung == Conv2dRung::direct) return text;
   text += std::string(" ") + name_of(plan.precision);
+  if (plan.rung == Conv2dRung::patch) return text;
   if (plan.rung == Conv2dRung::multistage && plan.tile > 1) {
     text += plan.tile == 2 ? " 16 channels" : " 32 channels";
   } else {
     const TileExtents tile = tile_extents(Conv2dDirection::forward, plan.rung, plan.tile);
     text += " " + std::to_string(tile.M) + "x" + std::to_string(tile.N);
   }
+  if (plan.rung == Conv2dRung::wgmma && wgmma_tiles[plan.tile].line_bytes < 128)
+    text += " by " + std::to_string(wgmma_tiles[plan.tile].line_bytes / 2) + " channels";
   if (plan.splits > 1) text += " in " + std::to_string(plan.splits) + " splits";
   return text;
 }

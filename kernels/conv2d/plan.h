@@ -12,10 +12,10 @@
 namespace fettle {
 
 /// The rungs, each in a file of its name and number.
-enum class Conv2dRung { direct, tiled, implicit_gemm, tensor_core, multistage, wgmma };
+enum class Conv2dRung { direct, tiled, implicit_gemm, tensor_core, multistage, wgmma, patch };
 enum class Conv2dDirection { forward, backward_input, backward_weight };
 
-/// Rungs 2 to 4 take activations of fp32, 5 and 6 of bf16; the first takes both.
+/// Rungs 2 to 4 take activations of fp32, 5 to 7 of bf16, 6 also of fp32; the first takes both.
 struct Conv2dPlan {
   Conv2dRung rung = Conv2dRung::direct;
   Precision precision = Precision::fp32;
@@ -26,10 +26,10 @@ struct Conv2dPlan {
 };
 
 /// A pure function of its arguments. `compute_capability` is 90 for Hopper; tensor cores are used
-/// from 80 on, and for tf32 and bf16 only; rung 6 on 90 alone. bf16 says that activations are bf16
-/// in memory, the others that they are fp32. The rules are what was quickest on an H200 for the
-/// convolutions of ResNet50 and Res-UNet with 32 pictures (bench/results). A table of other plans
-/// comes before it: see plan_table.h.
+/// from 80 on, and for tf32 and bf16 only; rung 6 on 90 alone; rung 7 for few channels. bf16 says
+/// that activations are bf16 in memory, the others that they are fp32. The rules are what was
+/// quickest on an H200 for the convolutions of ResNet50 and Res-UNet with 32 pictures
+/// (bench/results). A table of other plans comes before it: see plan_table.h.
 Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int compute_capability,
                        int multiprocessors, Precision precision = Precision::fp32);
 
@@ -51,11 +51,11 @@ Precision gpu_precision();
 
 /// By `plan`, which must suit T, float or bf16.
 template <class T>
-void conv2d_forward(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape, const T* x,
-                    const float* w, const float* bias, Epilogue epilogue, T* y);
+void conv2d_forward(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape, const T* x, const T* w,
+                    const float* bias, Epilogue epilogue, T* y);
 template <class T>
 void conv2d_backward_input(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape, const T* dy,
-                           const float* w, T* dx);
+                           const T* w, T* dx);
 template <class T>
 void conv2d_backward_weight(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape, const T* dy,
                             const T* x, float* dw);

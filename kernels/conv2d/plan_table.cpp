@@ -146,6 +146,7 @@ std::vector<Conv2dPlan> conv2d_plans_to_time(Conv2dDirection direction, const Co
     for (const int splits : {1, chosen.splits / 2, chosen.splits, 2 * chosen.splits, 4, 16, 64}) {
       // Another direction than backward-weight has too short a sum for many parts.
       if (splits < 1 || splits > most_splits(shape)) continue;
+      if (plan.rung == Conv2dRung::patch && splits > 1) continue;
       if (direction != Conv2dDirection::backward_weight && splits > 2 * chosen.splits) continue;
       plan.splits = splits;
       const std::string text = to_string(plan);

@@ -138,9 +138,6 @@ void scale_offset(Cpu, int64_t n, float scale, float offset, const float* x, flo
   const auto range = HWY_DYNAMIC_DISPATCH(scale_offset_range);
   chunks(n, [&](int64_t count, int64_t at) { range(count, scale, offset, x + at, y + at); });
 }
-void move_towards(Cpu, int64_t n, float keep, const float* x, float* y) {
-  for (int64_t i = 0; i < n; ++i) y[i] = keep * y[i] + (1 - keep) * x[i];  // a few channels
-}
 void unary_forward(Cpu, Unary f, int64_t n, const float* x, float* y) {
   const auto range = HWY_DYNAMIC_DISPATCH(forward_range);
   chunks(n, [&](int64_t count, int64_t at) { range(f, count, x + at, y + at); });

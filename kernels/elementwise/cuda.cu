@@ -73,10 +73,6 @@ struct ScaleOffset {
   float scale, offset;
   __device__ float operator()(float x) const { return scale * x + offset; }
 };
-struct MoveTowards {
-  float keep;
-  __device__ float operator()(float x, float y) const { return keep * y + (1 - keep) * x; }
-};
 struct UnaryForward {
   Unary f;
   __device__ float operator()(float x) const { return unary_of(f, x); }
@@ -101,9 +97,6 @@ void multiply(Cuda device, int64_t n, const T* a, const T* b, T* y) {
 }
 void scale_offset(Cuda device, int64_t n, float scale, float offset, const float* x, float* y) {
   map("scale_offset", device, n, ScaleOffset{scale, offset}, x, y);
-}
-void move_towards(Cuda device, int64_t n, float keep, const float* x, float* y) {
-  map("move_towards", device, n, MoveTowards{keep}, x, static_cast<const float*>(y), y);
 }
 template <class T>
 void unary_forward(Cuda device, Unary f, int64_t n, const T* x, T* y) {

@@ -31,11 +31,6 @@ void scale_offset(Cpu, int64_t n, float scale, float offset, const float* x, flo
 void scale_offset(Cuda, int64_t n, float scale, float offset, const float* x, float* y);
 void scale_offset(Reference, int64_t n, float scale, float offset, const float* x, float* y);
 
-/// y = keep * y + (1 - keep) * x.
-void move_towards(Cpu, int64_t n, float keep, const float* x, float* y);
-void move_towards(Cuda, int64_t n, float keep, const float* x, float* y);
-void move_towards(Reference, int64_t n, float keep, const float* x, float* y);
-
 /// The smooth and the broken line.
 ///   relu: max(x, 0);  relu6: min(max(x, 0), 6);  sigmoid: 1 / (1 + exp(-x));
 ///   swish: x * sigmoid(x) (Ramachandran et al., arXiv 1710.05941).

@@ -58,9 +58,6 @@ void multiply(Reference, int64_t n, const float* a, const float* b, float* y) {
 void scale_offset(Reference, int64_t n, float scale, float offset, const float* x, float* y) {
   each(n, y, [&](int64_t i) { return double{scale} * x[i] + offset; });
 }
-void move_towards(Reference, int64_t n, float keep, const float* x, float* y) {
-  each(n, y, [&](int64_t i) { return double{keep} * y[i] + (1 - double{keep}) * x[i]; });
-}
 void unary_forward(Reference, Unary f, int64_t n, const float* x, float* y) {
   each(n, y, [&](int64_t i) { return value(f, x[i]); });
 }

@@ -21,7 +21,7 @@ HWY_INLINE Vec set(float value) {
 }
 
 void sgd_range(int64_t begin, int64_t end, const OptimizerTensor& t, const SgdStep& s) {
-  const auto& [n, g, w, m, v] = t;
+  const auto& [n, g, w, m, v, rounded] = t;
   for (int64_t i = begin; i < end; i += L) {
     const int64_t count = end - i;
     const Vec push = hn::Mul(set(s.learning_rate), load(g + i, count));
@@ -36,7 +36,7 @@ void sgd_range(int64_t begin, int64_t end, const OptimizerTensor& t, const SgdSt
 }
 
 void adam_range(int64_t begin, int64_t end, const OptimizerTensor& t, const AdamStep& s) {
-  const auto& [n, g, w, m, v] = t;
+  const auto& [n, g, w, m, v, rounded] = t;
   for (int64_t i = begin; i < end; i += L) {
     const int64_t count = end - i;
     const Vec gradient = load(g + i, count);

@@ -1,8 +1,8 @@
 // One launch for all tensors of a model, whose table travels with it as the kernel's parameter.
 //
 // The tensors are cut into chunks of 4096 elements, and a block takes one chunk after the other: it
-// finds the tensor by bisection, in which all its threads agree. Bytes an element: 12 to 28. The
-// limit is memory bandwidth.
+// finds the tensor by bisection, in which all its threads agree. Bytes an element: 12 to 28, and 2
+// for weights that bf16 kernels use. The limit is memory bandwidth.
 #include <algorithm>
 #include <cmath>
 
@@ -34,6 +34,7 @@ __device__ void update(const SgdStep& s, const OptimizerTensor& t, int64_t i) {
     weight[k] += s.nesterov ? s.momentum * velocity[k] - push : velocity[k];
   }
   store_vec(t.w + i, weight);
+  if (t.rounded) store_floats(t.rounded + i, weight);
   if (t.m) store_vec(t.m + i, velocity);
 }
 
@@ -48,13 +49,15 @@ __device__ void update(const AdamStep& s, const OptimizerTensor& t, int64_t i) {
                                          (std::sqrt(square[k]) * s.v_scale + s.epsilon);
   }
   store_vec(t.w + i, weight);
+  if (t.rounded) store_floats(t.rounded + i, weight);
   store_vec(t.m + i, mean);
   store_vec(t.v + i, square);
 }
 
 __device__ __forceinline__ bool in_fours(const OptimizerTensor& t) {
   const auto all = reinterpret_cast<uintptr_t>(t.g) | reinterpret_cast<uintptr_t>(t.w) |
-                   reinterpret_cast<uintptr_t>(t.m) | reinterpret_cast<uintptr_t>(t.v);
+                   reinterpret_cast<uintptr_t>(t.m) | reinterpret_cast<uintptr_t>(t.v) |
+                   reinterpret_cast<uintptr_t>(t.rounded);
   return all % 16 == 0;
 }
 

@@ -6,14 +6,17 @@
 #include <span>
 
 #include "kernels/device.h"
+#include "kernels/half.h"
 
 namespace fettle {
 
-/// A flat parameter w of n elements, its gradient g, and its state, which is updated, too.
+/// A flat parameter w of n elements, its gradient g, and its state, which is updated, too. On a GPU
+/// the new w is also written to `rounded`, if that is not nullptr.
 struct OptimizerTensor {
   int64_t n = 0;
   const float* g = nullptr;
   float *w = nullptr, *m = nullptr, *v = nullptr;
+  bf16* rounded = nullptr;
 };
 using OptimizerTensors = std::span<const OptimizerTensor>;
 

@@ -10,8 +10,9 @@ TEST(BatchNormKernels, StatisticsEqualTheDefinition) {
       const BatchNormValues values(s, BatchNormValues::Second::none, centre);
       expect_same(
           [&](auto device) {
-            Arrays out = {unwritten(C), unwritten(C)};
-            batch_norm_statistics(device, s, values.x[0].data(), out[0].data(), out[1].data());
+            Arrays out = {unwritten(C), unwritten(C), random_values(C, 5), random_values(C, 6)};
+            batch_norm_statistics(device, s, values.x[0].data(), out[0].data(), out[1].data(),
+                                  {0.9f, out[2].data(), out[3].data()});
             return out;
           },
           cat("rows ", rows, ", C ", C, " about ", centre), centre == 0 ? 1e-5 : 1e-3);

@@ -52,7 +52,9 @@ TEST(Conv2dPlans, HopperMultipliesByWarpgroups) {
 
 TEST(Conv2dPlans, WhatRung6CannotDoOrWouldFillWithZeros) {
   EXPECT_EQ(plan(forward, square(56, 16, 64, 3, 1), 90), "multistage bf16 64x64");
-  EXPECT_EQ(plan(forward, square(224, 3, 64, 7, 2), 90), "multistage bf16 64x64");
+  EXPECT_EQ(plan(backward_input, square(224, 3, 64, 7, 2), 90), "multistage bf16 16 channels");
+  EXPECT_EQ(plan(backward_weight, square(56, 24, 64, 3, 1), 90),
+            "multistage bf16 64x64 in 264 splits");
   Conv2dShape grouped = square(56, 128, 128, 3, 1);
   grouped.groups = 2;
   EXPECT_EQ(plan(forward, grouped, 90), "multistage bf16 64x64");
@@ -61,11 +63,21 @@ TEST(Conv2dPlans, WhatRung6CannotDoOrWouldFillWithZeros) {
 }
 
 TEST(Conv2dPlans, FewChannelsHaveTilesOfTheirOwn) {
-  EXPECT_EQ(plan(forward, square(256, 16, 16, 3, 1), 90), "multistage bf16 16 channels");
-  EXPECT_EQ(plan(forward, square(128, 32, 32, 3, 1), 90), "multistage bf16 32 channels");
+  for (const int capability : {80, 90}) {
+    EXPECT_EQ(plan(forward, square(256, 16, 16, 3, 1), capability), "patch bf16");
+    EXPECT_EQ(plan(forward, square(256, 1, 16, 3, 1), capability), "patch bf16");
+    EXPECT_EQ(plan(forward, square(256, 16, 4, 1, 1), capability), "patch bf16");
+    EXPECT_EQ(plan(backward_input, square(128, 32, 32, 3, 1), capability), "patch bf16");
+    EXPECT_EQ(plan(backward_weight, square(256, 1, 16, 3, 1), capability),
+              "multistage bf16 16 channels in 512 splits");
+  }
+  EXPECT_EQ(plan(forward, square(256, 16, 16, 3, 2), 80), "multistage bf16 16 channels");
+  EXPECT_EQ(plan(forward, square(128, 32, 32, 3, 2), 80), "multistage bf16 32 channels");
   EXPECT_EQ(plan(backward_input, square(256, 48, 16, 3, 1), 90), "multistage bf16 64x64");
-  EXPECT_EQ(plan(backward_weight, square(256, 1, 16, 3, 1), 90),
-            "multistage bf16 16 channels in 512 splits");
+  EXPECT_EQ(plan(forward, square(128, 32, 48, 3, 1), 90), "wgmma bf16 256x64 by 32 channels");
+  EXPECT_EQ(plan(forward, square(224, 3, 64, 7, 2), 90), "wgmma bf16 256x64 by 32 channels");
+  EXPECT_EQ(plan(backward_weight, square(256, 16, 16, 3, 1), 90),
+            "wgmma bf16 64x64 by 16 channels in 44 splits");
 }
 
 TEST(Conv2dPlans, OperandsOfMoreThan32Bits) {

@@ -12,16 +12,16 @@
 namespace fettle {
 namespace {
 
-/// Activations of type T; those of bf16 are the rounded ones of fp32.
+/// Activations and weights of type T; those of bf16 are the rounded ones of fp32.
 template <class T>
 struct Inputs {
   explicit Inputs(const Conv2dShape& s)
       : x(converted<T>(random_values(s.N * s.H * s.W * s.C, 1))),
-        w(random_values(s.K * s.R * s.S * (s.C / s.groups), 2)),
+        w(converted<T>(random_values(s.K * s.R * s.S * (s.C / s.groups), 2))),
         bias(random_values(s.K, 3)),
         dy(converted<T>(random_values(s.N * s.P * s.Q * s.K, 4))) {}
-  Array<T> x;
-  Array<> w, bias;
+  Array<T> x, w;
+  Array<> bias;
   Array<T> dy;
 
   /// What a direction computes, by these arguments before the shape: a device, and a plan or none.
@@ -52,18 +52,29 @@ double tolerance(Precision precision) {
   return precision == Precision::fp32 ? 2e-6 : precision == Precision::tf32 ? 1e-3 : 4e-3;
 }
 
-void expect_every_rung(const std::string& name, const Conv2dShape& s) {
+/// Rung 6 has many tiles, and the executor takes long for each: of a small case two are enough,
+/// others in each case and direction.
+bool is_left_out(const Conv2dPlan& plan, size_t turn) {
+  constexpr size_t each = 6;
+  return plan.rung == Conv2dRung::wgmma && static_cast<size_t>(plan.tile) % each != turn % each;
+}
+
+void expect_every_rung(const std::string& name, const Conv2dShape& s, bool every_tile = false) {
   if (!gpu_is_there()) GTEST_SKIP() << "no GPU";
+  size_t turn = std::hash<std::string>()(name);
   const Inputs<float> floats(s);
   const Inputs<bf16> rounded(s);
   Inputs<float> widened = floats;
   widened.x = converted<float>(rounded.x);
+  widened.w = converted<float>(rounded.w);
   widened.dy = converted<float>(rounded.dy);
   for (const auto direction : {Conv2dDirection::forward, Conv2dDirection::backward_input,
                                Conv2dDirection::backward_weight}) {
     const Arrays of_floats = floats.run(direction, s, Reference{});
     const Arrays of_rounded = widened.run(direction, s, Reference{});
+    ++turn;
     for (const Conv2dPlan& plan : all_conv2d_plans(direction, s, gpu_compute_capability())) {
+      if (!every_tile && is_left_out(plan, turn)) continue;
       const std::string what = name + ", direction " + std::to_string(static_cast<int>(direction)) +
                                ", " + to_string(plan);
       const auto check = [&](const auto& inputs, const Arrays& reference, double tolerance) {
@@ -83,7 +94,8 @@ void expect_every_rung(const std::string& name, const Conv2dShape& s) {
 
 class Conv2dRungs : public testing::TestWithParam<Conv2dCase> {};
 TEST_P(Conv2dRungs, EqualTheDefinition) {
-  expect_every_rung(GetParam().name, GetParam().shape);
+  const std::string& name = GetParam().name;
+  expect_every_rung(name, GetParam().shape, name.starts_with("lines_of_") || name == "same_uneven");
 }
 
 /// Without those that are large for the sake of the CPU's blocking.

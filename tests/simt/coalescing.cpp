@@ -48,7 +48,7 @@ void run(const std::vector<std::string>& rungs) {
   const Conv2dShape& s = shape;
   const Array<> x = random_values(s.N * s.H * s.W * s.C, 1), w = random_values(s.K * 9 * s.C, 2),
                 dy = random_values(s.N * s.P * s.Q * s.K, 3);
-  const Array<bf16> x16 = converted<bf16>(x), dy16 = converted<bf16>(dy);
+  const Array<bf16> x16 = converted<bf16>(x), w16 = converted<bf16>(w), dy16 = converted<bf16>(dy);
   Array<> y(dy.size()), dx(x.size()), dw(w.size());
   Array<bf16> y16(dy.size()), dx16(x.size());
   std::printf(
@@ -72,16 +72,17 @@ void run(const std::vector<std::string>& rungs) {
     }
   };
   each_plan("forward", Conv2dDirection::forward, [&](const Conv2dPlan& plan) {
-    const auto forward = [&](const auto& in, auto& out) {
-      conv2d_forward(Cuda{}, plan, s, in.data(), w.data(), nullptr, Epilogue::linear, out.data());
+    const auto forward = [&](const auto& in, const auto& weights, auto& out) {
+      conv2d_forward(Cuda{}, plan, s, in.data(), weights.data(), nullptr, Epilogue::linear,
+                     out.data());
     };
-    plan.precision == Precision::bf16 ? forward(x16, y16) : forward(x, y);
+    plan.precision == Precision::bf16 ? forward(x16, w16, y16) : forward(x, w, y);
   });
   each_plan("backward input", Conv2dDirection::backward_input, [&](const Conv2dPlan& plan) {
-    const auto backward = [&](const auto& in, auto& out) {
-      conv2d_backward_input(Cuda{}, plan, s, in.data(), w.data(), out.data());
+    const auto backward = [&](const auto& in, const auto& weights, auto& out) {
+      conv2d_backward_input(Cuda{}, plan, s, in.data(), weights.data(), out.data());
     };
-    plan.precision == Precision::bf16 ? backward(dy16, dx16) : backward(dy, dx);
+    plan.precision == Precision::bf16 ? backward(dy16, w16, dx16) : backward(dy, w, dx);
   });
   each_plan("backward weight", Conv2dDirection::backward_weight, [&](const Conv2dPlan& plan) {
     const auto backward = [&](const auto& out, const auto& in) {

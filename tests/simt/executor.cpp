@@ -176,6 +176,7 @@ class Executor {
           StackSwitch::arrive_first();
           t.scheduler = std::move(scheduler);
           body_->call(body_->object);
+          std::erase_if(t.groups, [](const std::vector<Copy>& group) { return group.empty(); });
           if (!t.open.empty() || !t.groups.empty()) {
             const Copy& copy = t.groups.empty() ? t.open.front() : t.groups.front().front();
             simt::report(Kind::asynchronous, copy.pc,

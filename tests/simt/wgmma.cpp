@@ -60,29 +60,40 @@ uint32_t place(uint64_t descriptor, bool along_k, uint32_t size, uint32_t row, u
   return linear ^ (linear >> 7 & ((1u << swizzle) - 1)) << 4;
 }
 
-float element(uint64_t descriptor, bool along_k, bool tf32, uint32_t row, uint32_t k) {
-  const std::byte* from = shared_at(place(descriptor, along_k, tf32 ? 4 : 2, row, k));
-  uint32_t bits = 0;
-  if (tf32) {
-    std::memcpy(&bits, from, 4);
-    bits &= ~0x1FFFu;
-  } else {
-    std::memcpy(reinterpret_cast<std::byte*>(&bits) + 2, from, 2);
+/// Calls f(row, k, offset) for every 16 bytes of `rows` rows from `first` on.
+template <class F>
+void for_each_chunk(uint64_t descriptor, bool along_k, bool tf32, uint32_t first, uint32_t rows,
+                    const F& f) {
+  const uint32_t size = tf32 ? 4 : 2, depth = 32 / size, each = 16 / size;
+  for (uint32_t row = 0; row < rows; row += along_k ? 1 : each) {
+    for (uint32_t k = 0; k < depth; k += along_k ? each : 1)
+      f(row, k, place(descriptor, along_k, size, first + row, k));
   }
-  return std::bit_cast<float>(bits);
 }
 
-/// Checks the reads of `rows` rows from `first` on, 16 bytes at a time.
+/// Calls set(row, k, value) for every element of them.
+template <class F>
+void for_each_element(uint64_t descriptor, bool along_k, bool tf32, uint32_t first, uint32_t rows,
+                      const F& set) {
+  const auto of_chunk = [&](uint32_t row, uint32_t k, uint32_t offset) {
+    const uint32_t size = tf32 ? 4 : 2;
+    for (uint32_t i = 0; i < 16 / size; ++i) {
+      uint32_t bits = 0;
+      std::memcpy(reinterpret_cast<std::byte*>(&bits) + 4 - size, shared_at(offset) + i * size,
+                  size);
+      if (tf32) bits &= ~0x1FFFu;
+      set(row + (along_k ? 0 : i), k + (along_k ? i : 0), std::bit_cast<float>(bits));
+    }
+  };
+  for_each_chunk(descriptor, along_k, tf32, first, rows, of_chunk);
+}
+
 void check_operand(uint64_t descriptor, bool along_k, bool tf32, uint32_t first, uint32_t rows,
                    const void* pc) {
   by_async_proxy = true;
-  const uint32_t size = tf32 ? 4 : 2, depth = 32 / size, each = 16 / size;
-  for (uint32_t row = 0; row < rows; row += along_k ? 1 : each) {
-    for (uint32_t k = 0; k < depth; k += along_k ? each : 1) {
-      const uint32_t offset = place(descriptor, along_k, size, first + row, k);
-      check_access(shared_at(offset), 16, Access::read, pc);
-    }
-  }
+  for_each_chunk(descriptor, along_k, tf32, first, rows, [&](uint32_t, uint32_t, uint32_t offset) {
+    check_access(shared_at(offset), 16, Access::read, pc);
+  });
   by_async_proxy = false;
 }
 
@@ -98,19 +109,25 @@ void compute(const Word& word, unsigned warp) {
   const uint32_t depth = s.tf32 ? 8 : 16, N = static_cast<uint32_t>(s.N);
   float a[16][16];
   std::vector<std::array<float, 16>> b(N);
-  for (uint32_t k = 0; k < depth; ++k) {
-    for (uint32_t row = 0; row < 16; ++row) {
-      a[row][k] = element(word.a, s.a_along_k, s.tf32, warp % 4 * 16 + row, k);
-    }
-    for (uint32_t n = 0; n < N; ++n) b[n][k] = element(word.b, s.b_along_k, s.tf32, n, k);
-  }
+  bool finite = true;
+  for_each_element(word.a, s.a_along_k, s.tf32, warp % 4 * 16, 16,
+                   [&](uint32_t row, uint32_t k, float value) {
+                     a[row][k] = value;
+                     finite = finite && std::isfinite(value);
+                   });
+  std::vector<char> zeros(N, 1);  // columns of zeros change no sum: most of a tile past an edge
+  for_each_element(word.b, s.b_along_k, s.tf32, 0, N, [&](uint32_t n, uint32_t k, float value) {
+    b[n][k] = value;
+    if (value != 0 || !finite) zeros[n] = 0;
+  });
   for (uint32_t lane = 0; lane < 32; ++lane) {
     for (uint32_t i = 0; i < N / 2; ++i) {
       const uint32_t row = lane / 4 + i % 4 / 2 * 8, column = i / 4 * 8 + lane % 4 * 2 + i % 2;
       double sum = !s.add                ? 0
                    : word.before.empty() ? word.d[lane][i]
                                          : word.before[lane * N / 2 + i];
-      for (uint32_t k = 0; k < depth; ++k) sum += double{a[row][k]} * b[column][k];
+      for (uint32_t k = 0; k < depth && !zeros[column]; ++k)
+        sum += double{a[row][k]} * b[column][k];
       word.d[lane][i] = static_cast<float>(sum);
     }
   }
