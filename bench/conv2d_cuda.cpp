@@ -7,11 +7,10 @@
 // Times are those of CUDA events around some launches, up to 21 times: median, minimum and maximum;
 // with --graph around the replay of a CUDA graph, for batches so small that starting a kernel would
 // count. Buffers rotate, so that no launch finds its operands in the second-level cache. A multiply
-// and an add count as two operations. Plans of bf16 take activations and weights
-// in bf16. The plan that
-// plan_conv2d() chooses for each precision is marked. Backward-weight is tried with several numbers
-// of splits. bench/conv2d_torch.py times cuDNN on the same shapes. No library of benchmarks: Debian
-// has none to link statically.
+// and an add count as two operations. Plans of bf16 take activations and weights in bf16. The plan
+// that plan_conv2d() chooses for each precision is marked; others are tried with as many splits as
+// fill the GPU. bench/conv2d_torch.py times cuDNN on the same shapes. No library of benchmarks:
+// Debian has none to link statically.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <bit>

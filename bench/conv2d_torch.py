@@ -8,8 +8,9 @@ convolutions are also products of two matrices: these are timed by cuBLASLt, too
 
 The ratio is the median time of the quicker of both libraries over that of our quickest plan of the
 same precision: above 1, fettle is faster; `chosen` is the same for the plan that plan_conv2d()
-picks. In bf16 activations and weights are bf16 in both; ours has the gradients of weights in fp32. Buffers rotate through more than the second-level cache in both, and where ours
-replayed CUDA graphs (--graph), so does this. The limits are measured at the end: a copy on the GPU,
+picks. In bf16 activations and weights are bf16 in both; ours has the gradients of weights in fp32.
+Buffers rotate through more than the second-level cache in both, and where ours replayed CUDA graphs
+(--graph), so does this. The limits are measured at the end: a copy on the GPU,
 and a product of two matrices of 8192x8192.
 """
 import argparse

@@ -22,6 +22,7 @@ INSTRUCTIONS = {
     "HMMA": r"HMMA",  # mma.sync
     "HGMMA": r"HGMMA",  # wgmma
     "LDSM": r"LDSM",  # ldmatrix
+    "STSM": r"STSM",  # stmatrix
     "LDGSTS": r"LDGSTS",  # cp.async
     "UTMALDG": r"UTMALDG",  # bulk tensor copy
     "SYNCS": r"SYNCS",  # mbarrier

@@ -48,6 +48,7 @@ std::byte* Tensor::address_to_write() {
 }
 
 const bf16* Tensor::rounded() const {
+  require(device_.is_cuda(), "bf16 weights are for GPUs; on ", to_string(device_), " they are f32");
   const float* from = data();
   Storage& s = *storage_;
   if (!s.rounded) s.rounded = allocate(static_cast<size_t>(size()) * sizeof(bf16), device_);
@@ -58,11 +59,7 @@ const bf16* Tensor::rounded() const {
     return to;
   }
   on(device_, [&](auto device) {
-    if constexpr (std::is_same_v<decltype(device), Cuda>) {
-      convert(device, size(), from, to);
-    } else {
-      throw Error("bf16 weights are for GPUs; on the CPU they are f32");
-    }
+    if constexpr (std::is_same_v<decltype(device), Cuda>) convert(device, size(), from, to);
   });
   s.rounded_is_right = !is_capturing();  // else it is made by the launch, not now
   return to;
@@ -70,7 +67,7 @@ const bf16* Tensor::rounded() const {
 
 bf16* Tensor::rounded_to_write() {
   if (!storage_ || !storage_->rounded) return nullptr;
-  storage_->rounded_is_right = true;
+  storage_->rounded_is_right = !is_capturing();  // else nothing is written yet
   return reinterpret_cast<bf16*>(storage_->rounded.get());
 }
 

@@ -78,7 +78,7 @@ class Tensor {
   /// since. In a captured graph (engine/cuda_graph.h) too, each launch finds it right.
   const bf16* rounded() const;
   /// That copy, for whoever writes it along with the elements, after data(): it counts as right
-  /// then. nullptr where nobody has asked for it.
+  /// then. nullptr where nobody has asked for it; who is captured so never writes a later one.
   bf16* rounded_to_write();
 
   /// A copy of the elements on the host. Throws Error on meta.

@@ -1,4 +1,4 @@
-// The operands of rungs 5 and 6: bf16 with the channels of each group filled up with zeros to a
+// The operands of rungs 5 to 7: bf16 with the channels of each group filled up with zeros to a
 // multiple of eight, so that any 16 bytes can be copied at once. What has whole eights is taken as
 // it lies, the rest is copied to scratch memory. A zero channel adds nothing to a sum; it costs its
 // share of the multiplications. Pictures are unfolded.

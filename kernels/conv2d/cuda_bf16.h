@@ -1,4 +1,4 @@
-// Rungs 5 and 6, whose activations are bf16 in memory; cuda.cu calls them.
+// Rungs 5 to 7, whose activations are bf16 in memory; cuda.cu calls them.
 #pragma once
 
 #include "kernels/conv2d/plan.h"

@@ -3,13 +3,17 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "engine/autograd.h"
 #include "engine/cuda_graph.h"
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/cast.h"
 #include "engine/ops/conv2d.h"
 #include "engine/ops/reduce.h"
+#include "engine/random.h"
 #include "engine/train/optimizer.h"
+#include "engine/train/step_graph.h"
 #include "kernels/conv2d/plan.h"
 #include "kernels/elementwise/elementwise.h"
 #include "tests/random_values.h"
@@ -47,6 +51,13 @@ TEST_F(RoundedWeights, FollowTheElements) {
   const bf16* const place = w.rounded();
   EXPECT_EQ(values_at(place, w), rounding_of(w));
   EXPECT_EQ(w.detach().rounded(), place);
+  // What is right is not made again: scribbles stay.
+  const Tensor scribble = tensor({3, 5, 7}, 9);
+  on(w.device(), [&](auto device) {
+    if constexpr (std::is_same_v<decltype(device), Cuda>)
+      convert(device, w.size(), scribble.data(), const_cast<bf16*>(place));
+  });
+  EXPECT_EQ(values_at(w.rounded(), w), rounding_of(scribble));
   w.fill(0.3f);
   EXPECT_EQ(values_at(w.rounded(), w), rounding_of(w));
   w.copy_from(tensor({3, 5, 7}, 2));
@@ -56,14 +67,16 @@ TEST_F(RoundedWeights, FollowTheElements) {
 }
 
 TEST_F(RoundedWeights, AreWrittenByTheOptimisersStep) {
-  for (const char* name : {"sgd", "adamw"}) {
+  for (const char* name : {"sgd", "momentum", "adamw"}) {
     // 4099 elements: more than a block's chunk, and no whole number of vectors.
     Tensor used = tensor({4099}, 1), never_asked_for = tensor({9}, 2);
     used.set_requires_grad(true);
     never_asked_for.set_requires_grad(true);
     const bf16* const place = used.rounded();
     OptimizerOptions options;
-    options.name = name;
+    const bool momentum = name == std::string("momentum");
+    options.name = momentum ? "sgd" : name;
+    options.momentum = momentum ? 0.9f : 0;
     const auto optimizer = make_optimizer(
         options, {{"used", used, true, true}, {"never", never_asked_for, true, true}});
     const std::vector<float> before = values_at(place, used);
@@ -90,6 +103,34 @@ TEST_F(RoundedWeights, AreRightInACapturedGraphWhoeverWroteTheElements) {
   w.copy_from(tensor({16, 3, 3, 8}, 3));
   graph.launch();
   EXPECT_EQ(y.to_vector(), run().to_vector());
+}
+
+TEST_F(RoundedWeights, AreRightInACapturedTrainingStep) {
+  set_gpu_precision(Precision::bf16);
+  const Batch batch = {tensor({2, 6, 7, 8}, 1), tensor({2}, 5), {}};
+  const auto train = [&](bool captured) {
+    Tensor w = tensor({16, 3, 3, 8}, 2);
+    w.set_requires_grad(true);
+    const auto optimizer = make_optimizer({}, {{"w", w, true, true}});
+    const auto step = [&](const Batch& b) -> StepResult {
+      const Tensor y = as_f32(conv2d(b.x, w, {}, {})), loss = sum(y * y);
+      backward(loss);
+      optimizer->step();
+      return {y, b.y, loss};
+    };
+    std::vector<float> losses;
+    std::optional<StepGraph> graph;
+    for (uint32_t i = 0; i < 5; ++i) {
+      const TrainingScope training(1, i);
+      if (i == 3) w.copy_from(tensor({16, 3, 3, 8}, 7));
+      if (i == 1 && captured) graph.emplace(Device::cuda(), batch, step);
+      losses.push_back((graph ? graph->run(batch) : step(batch)).loss.item());
+    }
+    for (const float value : values_at(w.rounded(), w)) losses.push_back(value);
+    EXPECT_EQ(values_at(w.rounded(), w), rounding_of(w));
+    return losses;
+  };
+  EXPECT_EQ(train(true), train(false));
 }
 
 TEST_F(RoundedWeights, AreMadeByAGraphThatIsTheFirstToAsk) {
