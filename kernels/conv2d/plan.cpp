@@ -175,7 +175,7 @@ bool fits_grid(const GemmExtents& e, int64_t groups, int64_t tile_n, int64_t spl
 /// Clocks of a multiprocessor that rung 6 takes, as a model: of a stage what its multiplication,
 /// its way through shared memory or the copies of its lines cost most; of a tile its beginning and
 /// its store; of the whole the tiles that follow one another on a multiprocessor, or the bytes of
-/// the tensors, which overlap by half; of parts their addition. The numbers are fitted to 1,700
+/// the tensors, which overlap by half; of parts their addition. The numbers are fitted to 1,346
 /// times of an H200 (the tiles and splits of ResNet50's convolutions in bf16, 32 pictures); what
 /// the model chooses takes 2 % longer than the quickest, geometric mean.
 double wgmma_clocks(Conv2dDirection direction, const Conv2dShape& s, const Conv2dPlan& plan,
