@@ -3,21 +3,22 @@
 // says which lane holds what). Factors are rounded to tf32 (10 bits of mantissa) on their way from
 // shared memory to registers; sums stay fp32.
 //
-// A warp has WarpM x WarpN outputs: for 32x32, eight words of 16x8 share two rows and four columns
-// of factors. Shared memory as in rung 3, with pads that keep the lanes of each read in different
-// banks. The limit it aims for is the rate of the tensor cores.
+// What fetches and rounds a factor costs more than what multiplies with it: a warp of 64x64 outputs
+// has 32 words of 16x8 for 32 factors a lane, one of 32x32 eight for 16, one of 16x16 two for
+// eight. Shared memory as in rung 3, with pads that keep the lanes of each read in different banks.
+// The limit it aims for is the rate of the tensor cores.
 #pragma once
 
 #include "kernels/conv2d/gemm_tile.cuh"
 
 namespace fettle {
 
-template <int TileM, int TileN>
+template <int TileM, int TileN, int WarpsM, int WarpsN>
 struct TensorCoreTiling {
   static constexpr int M = TileM, N = TileN, depth = 16, stages = 3;
   // A lane (g, t) reads line g at t, or line t at g.
   static constexpr int pad_along_k = 4, pad_along_rows = 8;
-  static constexpr int warps_n = 2, warps_m = 4;
+  static constexpr int warps_n = WarpsN, warps_m = WarpsM;
   static constexpr int threads = warps_m * warps_n * 32;
   static constexpr int warp_M = TileM / warps_m, warp_N = TileN / warps_n;
   static constexpr int words_m = warp_M / 16, words_n = warp_N / 8;
@@ -65,7 +66,7 @@ __device__ __forceinline__ void multiply_tiles(TileA& a, TileB& b, int row0, int
   }
 }
 
-/// One block: TileM x TileN outputs of one group and one part of k, eight warps as 4x2.
+/// One block: TileM x TileN outputs of one group and one part of k, warps as WarpsM x WarpsN.
 template <class A, class B, class T, int V>
 __global__ void __launch_bounds__(T::threads) conv2d_tensor_core_kernel(Gemm<A, B> gemm) {
   using Shared = TensorCoreShared<A, B, T>;

@@ -10,6 +10,7 @@
 #include "kernels/conv2d/plan_table.h"
 #include "kernels/conv2d/quickest_plan.cuh"
 #include "kernels/conv2d/splits.cuh"
+#include "kernels/conv2d/tensor_core_tiles.h"
 
 namespace fettle {
 namespace {
@@ -19,44 +20,55 @@ bool in_fours(const Conv2dShape& s, const float* a, const float* b) {
   return s.C / s.groups % 4 == 0 && s.K / s.groups % 4 == 0 && in_vectors(a, b);
 }
 
-template <class T, int V, class A, class B>
-void launch_implicit_gemm(const char* name, dim3 grid, Cuda device, const Gemm<A, B>& gemm) {
-  launch(name, conv2d_implicit_gemm_kernel<A, B, T, V>, grid, gemm_threads,
-         sizeof(ImplicitGemmShared<A, B, T>), device, gemm);
+/// The blocks for tiles of M x N outputs.
+template <class A, class B>
+dim3 grid_of(const Gemm<A, B>& gemm, int M, int N) {
+  return {blocks_for(gemm.M, M), blocks_for(gemm.N, N),
+          static_cast<unsigned>(gemm.groups * gemm.splits)};
 }
 
 template <class T, int V, class A, class B>
-void launch_tensor_core(const char* name, dim3 grid, Cuda device, const Gemm<A, B>& gemm) {
-  launch(name, conv2d_tensor_core_kernel<A, B, T, V>, grid, T::threads,
+void launch_implicit_gemm(const char* name, Cuda device, const Gemm<A, B>& gemm) {
+  launch(name, conv2d_implicit_gemm_kernel<A, B, T, V>, grid_of(gemm, T::M, T::N), gemm_threads,
+         sizeof(ImplicitGemmShared<A, B, T>), device, gemm);
+}
+
+/// With copies of V channels at once.
+template <int Tile, int V, class A, class B>
+void launch_tensor_core(const char* name, Cuda device, const Gemm<A, B>& gemm) {
+  constexpr TensorCoreTile t = tensor_core_tiles[!A::along_k][Tile];
+  using T = TensorCoreTiling<t.rows, t.columns, t.warps_down, t.warps_across>;
+  launch(name, conv2d_tensor_core_kernel<A, B, T, V>, grid_of(gemm, T::M, T::N), T::threads,
          sizeof(TensorCoreShared<A, B, T>), device, gemm);
+}
+template <int Tile = 0, class A, class B>
+void run_tensor_core(const char* name, int tile, Cuda device, const Gemm<A, B>& gemm) {
+  if constexpr (Tile < tensor_core_tile_count) {
+    if (tile != Tile) return run_tensor_core<Tile + 1>(name, tile, device, gemm);
+    launch_tensor_core<Tile, 4>(name, device, gemm);
+  }
 }
 
 /// Rungs 2 to 4. `outputs` is the size of the whole result.
 template <class A, class B>
 void run_gemm(const char* name, const Conv2dPlan& plan, Cuda device, const Gemm<A, B>& whole,
               int64_t outputs, bool fours) {
-  const bool wide_tile = plan.tile > 0 && fours;
-  const int tile_m = plan.rung == Conv2dRung::tiled ? tiled_edge : wide_tile ? 128 : 64;
-  const int tile_n = plan.rung == Conv2dRung::tiled ? tiled_edge : wide_tile ? 64 : 32;
   in_splits(name, plan.splits, 16, device, whole, outputs, 1, 1, [&](const Gemm<A, B>& gemm) {
-    const dim3 grid(blocks_for(gemm.M, tile_m), blocks_for(gemm.N, tile_n),
-                    static_cast<unsigned>(gemm.groups * gemm.splits));
     if (plan.rung == Conv2dRung::tiled) {
-      launch(name, conv2d_tiled_kernel<A, B>, grid, dim3(tiled_edge, tiled_edge), 0, device, gemm);
+      launch(name, conv2d_tiled_kernel<A, B>, grid_of(gemm, tiled_edge, tiled_edge),
+             dim3(tiled_edge, tiled_edge), 0, device, gemm);
     } else if (plan.rung == Conv2dRung::implicit_gemm) {
-      if (wide_tile) {
-        launch_implicit_gemm<ImplicitGemmTiling<128, 64>, 4>(name, grid, device, gemm);
-      } else if (fours) {
-        launch_implicit_gemm<ImplicitGemmTiling<64, 32>, 4>(name, grid, device, gemm);
+      if (!fours) {
+        launch_implicit_gemm<ImplicitGemmTiling<64, 32>, 1>(name, device, gemm);
+      } else if (plan.tile == 0) {
+        launch_implicit_gemm<ImplicitGemmTiling<64, 32>, 4>(name, device, gemm);
       } else {
-        launch_implicit_gemm<ImplicitGemmTiling<64, 32>, 1>(name, grid, device, gemm);
+        launch_implicit_gemm<ImplicitGemmTiling<128, 64>, 4>(name, device, gemm);
       }
-    } else if (wide_tile) {
-      launch_tensor_core<TensorCoreTiling<128, 64>, 4>(name, grid, device, gemm);
     } else if (fours) {
-      launch_tensor_core<TensorCoreTiling<64, 32>, 4>(name, grid, device, gemm);
+      run_tensor_core(name, plan.tile, device, gemm);
     } else {
-      launch_tensor_core<TensorCoreTiling<64, 32>, 1>(name, grid, device, gemm);
+      launch_tensor_core<0, 1>(name, device, gemm);
     }
   });
 }

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "kernels/conv2d/phases.h"
+#include "kernels/conv2d/tensor_core_tiles.h"
 #include "kernels/conv2d/unfolded.h"
 #include "kernels/conv2d/wgmma_tiles.h"
 
@@ -45,8 +46,10 @@ TileExtents tile_extents(Conv2dDirection direction, Conv2dRung rung, int tile) {
     case Conv2dRung::tiled:
       return {16, 16};
     case Conv2dRung::implicit_gemm:
-    case Conv2dRung::tensor_core:
       return tile ? TileExtents{128, 64} : TileExtents{64, 32};
+    case Conv2dRung::tensor_core:
+      return {tensor_core_tiles[rows_are_channels][tile].rows,
+              tensor_core_tiles[rows_are_channels][tile].columns};
     case Conv2dRung::multistage:
       if (tile < 2) return tile ? TileExtents{128, 128} : TileExtents{64, 64};
       if (rows_are_channels) return tile == 2 ? TileExtents{16, 128} : TileExtents{32, 128};
@@ -68,6 +71,7 @@ int tiles_of(Conv2dRung rung) {
   if (rung == Conv2dRung::direct || rung == Conv2dRung::tiled || rung == Conv2dRung::patch)
     return 1;
   if (rung == Conv2dRung::multistage) return 4;
+  if (rung == Conv2dRung::tensor_core) return tensor_core_tile_count;
   return rung == Conv2dRung::wgmma ? wgmma_tile_count : 2;
 }
 
@@ -153,9 +157,14 @@ bool pays_wgmma(Conv2dDirection direction, const Conv2dShape& s) {
   return s.C == 16 || s.C >= 32 || !many_taps;
 }
 
-/// Whether rung 6 has this tile for the convolution. Backward weight takes narrow lines where they
-/// hold just the channels.
-bool has_tile(Conv2dDirection direction, const Conv2dShape& s, Precision precision, int tile) {
+/// Whether the rung has this tile for the convolution. Rungs 3 and 4 but for their first tiles copy
+/// four channels at once; rung 6's backward weight takes narrow lines where they hold just the
+/// channels.
+bool has_tile(Conv2dDirection direction, const Conv2dShape& s, Conv2dRung rung, Precision precision,
+              int tile) {
+  if (rung == Conv2dRung::implicit_gemm || rung == Conv2dRung::tensor_core)
+    return tile == 0 || (s.C / s.groups % 4 == 0 && s.K / s.groups % 4 == 0);
+  if (rung != Conv2dRung::wgmma) return true;
   const bool weight = direction == Conv2dDirection::backward_weight;
   const int line = wgmma_tiles[tile].line_bytes;
   return has_wgmma_tile(tile, weight, precision == Precision::bf16 ? 2 : 4) &&
@@ -170,6 +179,31 @@ bool fits_32_bits(const GemmExtents& e) {
 /// The grid's y and z end at 65535.
 bool fits_grid(const GemmExtents& e, int64_t groups, int64_t tile_n, int64_t splits) {
   return (e.N + tile_n - 1) / tile_n <= 65535 && groups * e.phases * splits <= 65535;
+}
+
+/// Clocks of a multiprocessor that the addition of a plan's parts takes.
+double adding_clocks(const Conv2dPlan& plan, const GemmExtents& e) {
+  if (plan.splits == 1) return 0;
+  const double bytes = 4.0 * static_cast<double>(e.M * e.phases * e.N);
+  return 5840 + (2.0 * plan.splits + 1) * bytes / 2990;
+}
+
+/// Clocks of a multiprocessor that rung 4 takes, as a model: of a warp, 1.6 for each of its words
+/// of 16x8x8 and 1.5 for each factor that a lane fetches, and twice as long where no eight warps
+/// hide each other's waiting. It is a prediction: with cvt.rna.tf32 and warps of 16x16 and 32x32 it
+/// was 3 a factor on an H200, by the times of bench/results.
+double tensor_core_clocks(Conv2dDirection direction, const Conv2dShape& s, const Conv2dPlan& plan,
+                          int multiprocessors) {
+  const GemmExtents e = extents(direction, s);
+  const bool rows_are_channels = direction == Conv2dDirection::backward_weight;
+  const auto [rows, columns, down, across] = tensor_core_tiles[rows_are_channels][plan.tile];
+  const double words_m = rows / down / 16.0, words_n = columns / across / 8.0;
+  const double warp = 1.6 * words_m * words_n + 1.5 * (4 * words_m + 2 * words_n);
+  const double items = static_cast<double>(conv2d_tiles(direction, s, plan)) * plan.splits;
+  const double steps = std::ceil(static_cast<double>(e.K) / 8 / plan.splits);
+  const double blocks = std::ceil(items / multiprocessors), warps = blocks * down * across;
+  return blocks * (steps * warp * down * across * std::max(8 / warps, 1.0) + 1500) +
+         adding_clocks(plan, e);
 }
 
 /// Clocks of a multiprocessor that rung 6 takes, as a model: of a stage what its multiplication,
@@ -213,29 +247,34 @@ double wgmma_clocks(Conv2dDirection direction, const Conv2dShape& s, const Conv2
                          bytes(direction == Conv2dDirection::forward ? 0 : y, size) +
                          bytes(plan.splits > 1 ? 0 : result, result_size)) /
                         1900;
-  const double adding = plan.splits > 1 ? 5840 + (2 * splits + 1) * bytes(result, 4) / 2990 : 0;
-  return std::max(computing, moving) + 0.48 * std::min(computing, moving) + adding;
+  return std::max(computing, moving) + 0.48 * std::min(computing, moving) + adding_clocks(plan, e);
 }
 
-/// The tile and splits of rung 6 that the model finds quickest.
-Conv2dPlan quickest_wgmma(Conv2dDirection direction, const Conv2dShape& s, Precision precision,
-                          int multiprocessors) {
+/// The tile and splits of rung 4 or 6 that the model finds quickest.
+Conv2dPlan quickest_by_model(Conv2dDirection direction, const Conv2dShape& s, Conv2dRung rung,
+                             Precision precision, int multiprocessors) {
   Conv2dPlan best;
   double least = std::numeric_limits<double>::infinity();
-  const int64_t most = std::max<int64_t>(extents(direction, s).K / 256, 1);
+  const int64_t most = std::max<int64_t>(
+      std::min(extents(direction, s).K / 256, 65535 / (s.groups * extents(direction, s).phases)),
+      1);
   // Narrow lines where they hold the channels of many taps.
   const bool narrow_lines =
       precision == Precision::bf16 && s.R * s.S > 1 && summed_channels(direction, s) <= 32;
-  for (int tile = 0; tile < wgmma_tile_count; ++tile) {
-    const bool is_narrow = wgmma_tiles[tile].line_bytes < 128;
-    if (!has_tile(direction, s, precision, tile)) continue;
-    if (direction != Conv2dDirection::backward_weight && is_narrow != narrow_lines) continue;
-    Conv2dPlan plan = {Conv2dRung::wgmma, precision, tile, 1};
+  for (int tile = 0; tile < tiles_of(rung); ++tile) {
+    if (!has_tile(direction, s, rung, precision, tile)) continue;
+    if (rung == Conv2dRung::wgmma && direction != Conv2dDirection::backward_weight &&
+        (wgmma_tiles[tile].line_bytes < 128) != narrow_lines)
+      continue;
+    Conv2dPlan plan = {rung, precision, tile, 1};
     const int64_t tiles = std::max<int64_t>(conv2d_tiles(direction, s, plan), 1);
-    for (const int rounds : {0, 1, 2, 3}) {
+    for (const int rounds : {0, 1, 2, 3, 4, 6, 8}) {
+      if (rung == Conv2dRung::wgmma && rounds > 3) break;
       plan.splits = static_cast<int>(
           std::clamp<int64_t>(rounds * multiprocessors / tiles, 1, std::min<int64_t>(most, 512)));
-      const double clocks = wgmma_clocks(direction, s, plan, multiprocessors);
+      const double clocks = rung == Conv2dRung::wgmma
+                                ? wgmma_clocks(direction, s, plan, multiprocessors)
+                                : tensor_core_clocks(direction, s, plan, multiprocessors);
       if (clocks < least) least = clocks, best = plan;
     }
   }
@@ -298,8 +337,8 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& given, int 
     plan.precision = tf32 ? Precision::tf32 : Precision::fp32;
   }
   if (plan.rung == Conv2dRung::patch) return plan;
-  if (plan.rung == Conv2dRung::wgmma)
-    return quickest_wgmma(direction, shape, plan.precision, multiprocessors);
+  if (plan.rung == Conv2dRung::wgmma || plan.rung == Conv2dRung::tensor_core)
+    return quickest_by_model(direction, shape, plan.rung, plan.precision, multiprocessors);
   // Of phases, as many as the longest would make the same work.
   const auto blocks_of = [&](int tile) {
     return conv2d_tiles(direction, shape, {plan.rung, plan.precision, tile});
@@ -312,6 +351,8 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& given, int 
     // Tiles that few channels fill: in 64x64 most of the multiplications of 16 channels were of
     // zeros, and took 1.5 to 2 times as long.
     plan.tile = (reduces_pixels ? e.M : e.N) <= 16 ? 2 : 3;
+  } else if (!has_tile(direction, shape, plan.rung, plan.precision, 1)) {
+    plan.tile = 0;
   } else if (reduces_pixels && plan.rung != Conv2dRung::multistage) {
     if (e.M >= 128 && e.N >= 64) plan.tile = 1;  // splits make the blocks
   } else {
@@ -341,23 +382,19 @@ std::vector<Conv2dPlan> all_conv2d_plans(Conv2dDirection direction, const Conv2d
   if (!fits_phases(direction, shape)) return plans;
   const GemmExtents e = extents(direction, shape);
   if (!fits_32_bits(e) || !fits_grid(e, shape.groups, 16, 3)) return plans;
-  for (const int splits : {1, 3}) {
-    plans.push_back({Conv2dRung::tiled, Precision::fp32, 0, splits});
-    for (const int tile : {0, 1}) {
-      plans.push_back({Conv2dRung::implicit_gemm, Precision::fp32, tile, splits});
-      if (compute_capability >= 80)
-        plans.push_back({Conv2dRung::tensor_core, Precision::tf32, tile, splits});
-    }
-  }
   const auto add = [&](Conv2dRung rung, Precision precision) {
     const Conv2dShape s = multiplied(direction, shape, precision);
     for (int tile = 0; tile < tiles_of(rung); ++tile) {
-      if (rung != Conv2dRung::wgmma || has_tile(direction, s, precision, tile))
+      if (has_tile(direction, s, rung, precision, tile))
         plans.push_back({rung, precision, tile, 1});
     }
     plans.push_back({rung, precision, 0, 3});
   };
-  if (compute_capability < 80 || narrow(shape)) return plans;
+  add(Conv2dRung::tiled, Precision::fp32);
+  add(Conv2dRung::implicit_gemm, Precision::fp32);
+  if (compute_capability < 80) return plans;
+  add(Conv2dRung::tensor_core, Precision::tf32);
+  if (narrow(shape)) return plans;
   const Conv2dShape in_bf16 = multiplied(direction, shape, Precision::bf16);
   if (fits_bf16_operands(in_bf16)) {
     add(Conv2dRung::multistage, Precision::bf16);
@@ -377,8 +414,11 @@ std::string to_string(const Conv2dPlan& plan) {
   if (plan.rung == Conv2dRung::direct) return text;
   text += std::string(" ") + name_of(plan.precision);
   if (plan.rung == Conv2dRung::patch) return text;
-  if (plan.rung == Conv2dRung::multistage && plan.tile > 1) {
-    text += plan.tile == 2 ? " 16 channels" : " 32 channels";
+  const int for_few = plan.tile - (plan.rung == Conv2dRung::multistage    ? 2
+                                   : plan.rung == Conv2dRung::tensor_core ? 3
+                                                                          : wgmma_tile_count);
+  if (for_few >= 0) {
+    text += for_few == 0 ? " 16 channels" : " 32 channels";
   } else {
     const TileExtents tile = tile_extents(Conv2dDirection::forward, plan.rung, plan.tile);
     text += " " + std::to_string(tile.M) + "x" + std::to_string(tile.N);

@@ -19,8 +19,8 @@ enum class Conv2dDirection { forward, backward_input, backward_weight };
 struct Conv2dPlan {
   Conv2dRung rung = Conv2dRung::direct;
   Precision precision = Precision::fp32;
-  /// Outputs a block: 64x32 or 128x64 (rungs 3 and 4); 64x64, 128x128, or 16 or 32 channels (rung
-  /// 5); those of wgmma_tiles.h (rung 6).
+  /// Outputs a block: 64x32 or 128x64 (rung 3); those of tensor_core_tiles.h (rung 4); 64x64,
+  /// 128x128, or 16 or 32 channels (rung 5); those of wgmma_tiles.h (rung 6).
   int tile = 0;
   int splits = 1;  ///< parts into which the summed axis is cut, added in order afterwards
 };

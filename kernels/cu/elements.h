@@ -42,8 +42,12 @@ __device__ __forceinline__ void store_floats(T* p, const Vec<float, V>& value);
 template <class T>
 inline constexpr int in_16_bytes = 16 / sizeof(T);
 
-/// The bits of x rounded to tf32, to nearest with ties away from zero.
-__device__ __forceinline__ uint32_t to_tf32(float x);
+/// The bits of x rounded to tf32, to nearest, ties to even. Veltkamp's splitting (Dekker 1971, "A
+/// floating-point technique for extending the available precision"): the sum of 2^13 x and x leaves
+/// the last 13 bits no room. Three operations of floats, where cvt.rna.tf32 becomes a comparison,
+/// an addition and a mask of integers, in a pipe half as wide that has the addresses to compute,
+/// too. Infinities and NaN become NaN, what exceeds 2^114 one of both.
+FETTLE_HOST_DEVICE inline uint32_t to_tf32(float x);
 
 // --------------------------------------------------------------------------------- what is behind
 
@@ -56,16 +60,6 @@ __device__ __forceinline__ Vec<T, N> load_vec(const T* p) {
 template <int N, class T>
 __device__ __forceinline__ void store_vec(T* p, const Vec<T, N>& value) {
   *reinterpret_cast<Vec<T, N>*>(p) = value;
-}
-
-__device__ __forceinline__ uint32_t to_tf32(float x) {
-#if __CUDA_ARCH__ >= 800
-  uint32_t bits;
-  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
-  return bits;
-#else
-  return __float_as_uint(x);
-#endif
 }
 
 FETTLE_HOST_DEVICE inline uint32_t bits_of(float x) {
@@ -103,13 +97,17 @@ inline float float_of(uint32_t bits) {
   return std::bit_cast<float>(bits);
 }
 
-__forceinline__ uint32_t to_tf32(float x) {
-  const uint32_t bits = bits_of(x);
-  if ((bits & 0x7F800000u) == 0x7F800000u) return bits;  // infinities and NaN
-  return (bits + 0x1000u) & ~0x1FFFu;
-}
-
 #endif
+
+FETTLE_HOST_DEVICE inline uint32_t to_tf32(float x) {
+#if defined(__CUDA_ARCH__)  // each rounded by itself, never fused with another
+  const float sum = __fmul_rn(x, 8193.0f);
+  return bits_of(__fsub_rn(sum, __fsub_rn(sum, x)));
+#else
+  const float sum = x * 8193.0f;
+  return bits_of(sum - (sum - x));
+#endif
+}
 
 FETTLE_HOST_DEVICE inline float to_float(bf16 x) {
   return float_of(uint32_t{x.bits} << 16);

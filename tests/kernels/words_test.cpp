@@ -17,12 +17,11 @@ namespace {
 #define SKIP_WITHOUT(capability) \
   if (gpu_compute_capability() < (capability)) GTEST_SKIP() << "no GPU of sm_" << (capability)
 
-/// The nearest number of `bits` bits of mantissa; ties away from zero, or to even.
-float rounded(float x, int bits, bool ties_to_even) {
+/// The nearest number of `bits` bits of mantissa; ties to even.
+float rounded(float x, int bits) {
   int exponent = 0;
   const double scaled = std::ldexp(std::frexp(double{x}, &exponent), bits + 1);
-  const double nearest = ties_to_even ? std::nearbyint(scaled) : std::round(scaled);
-  return static_cast<float>(std::ldexp(nearest, exponent - bits - 1));
+  return static_cast<float>(std::ldexp(std::nearbyint(scaled), exponent - bits - 1));
 }
 
 void expect_product(int K, bool tf32, const Array<>& a, const Array<>& b, const Array<>& before,
@@ -31,8 +30,7 @@ void expect_product(int K, bool tf32, const Array<>& a, const Array<>& b, const 
     for (int n = 0; n < 8; ++n) {
       double sum = before[m * 8 + n];
       for (int k = 0; k < K; ++k) {
-        sum += double{rounded(a[m * K + k], tf32 ? 10 : 7, !tf32)} *
-               rounded(b[k * 8 + n], tf32 ? 10 : 7, !tf32);
+        sum += double{rounded(a[m * K + k], tf32 ? 10 : 7)} * rounded(b[k * 8 + n], tf32 ? 10 : 7);
       }
       EXPECT_NEAR(d[m * 8 + n], sum, 1e-5) << m << ", " << n;
     }
@@ -94,6 +92,9 @@ TEST(Words, Rounding) {
     x.push_back(tie);
     x.push_back(-tie);
   }
+  // The last numbers below a power of two, and the largest whose sum with 8192 of it is finite.
+  for (const float edge : {2 - 0x1p-23f, 2 - 0x1p-13f, 2 - 0x1p-12f, 2 - 0x1p-11f, 0x1p114f})
+    x.push_back(edge);
   // The smallest and largest of fp16, and the ties beside them.
   for (const float edge : {0x1p-14f, 0x1p-15f, 0x1p-24f, 0x1p-25f, 3 * 0x1p-25f, 1023.5f * 0x1p-24f,
                            65504.0f, 65519.0f, 65520.0f, 1e-30f}) {
@@ -104,15 +105,17 @@ TEST(Words, Rounding) {
   const size_t finite = x.size();
   x.push_back(std::numeric_limits<float>::infinity());
   x.push_back(NAN);
+  x.push_back(0x1p120f);
   Array<uint32_t> tf32(x.size());
   Array<uint16_t> brain(x.size()), half(x.size());
   word_round(Cuda{}, static_cast<int>(x.size()), x.data(), tf32.data(), brain.data(), half.data());
   for (size_t i = 0; i < finite; ++i) {
-    // The lowest 13 bits of tf32 mean nothing.
-    EXPECT_EQ(std::bit_cast<float>(tf32[i] & ~0x1FFFu), rounded(x[i], 10, false)) << x[i];
-    EXPECT_EQ(std::bit_cast<float>(uint32_t{brain[i]} << 16), rounded(x[i], 7, true)) << x[i];
+    EXPECT_EQ(std::bit_cast<float>(tf32[i]), rounded(x[i], 10)) << x[i];
+    EXPECT_EQ(std::bit_cast<float>(uint32_t{brain[i]} << 16), rounded(x[i], 7)) << x[i];
     EXPECT_EQ(half[i], std::bit_cast<uint16_t>(static_cast<_Float16>(x[i]))) << x[i];
   }
+  for (size_t i = finite; i < x.size(); ++i)
+    EXPECT_FALSE(std::isfinite(std::bit_cast<float>(tf32[i]))) << x[i];
   EXPECT_EQ(brain[finite], 0x7F80);
   EXPECT_EQ(half[finite], 0x7C00);
   EXPECT_TRUE(std::isnan(std::bit_cast<float>(uint32_t{brain[finite + 1]} << 16)));
