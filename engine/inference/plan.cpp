@@ -13,11 +13,10 @@ int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-bool may_write_over_its_input(Operation operation, size_t input, const Device& device) {
+bool may_write_over_its_input(Operation operation, size_t input) {
   return operation == Operation::unary || operation == Operation::rescale ||
          operation == Operation::add || operation == Operation::multiply ||
-         // On a GPU another kernel adds what the convolution has written.
-         (operation == Operation::conv2d && input == 1 && !device.is_cuda());
+         (operation == Operation::conv2d && input == 1);
 }
 
 /// A range of the block that activations share one after another.
@@ -29,7 +28,7 @@ struct Place {
 
 /// The places of the activations; place_of[i] is that of activation i.
 std::vector<Place> places_of(const Network& network, const std::vector<BoundStep>& bound,
-                             int64_t picture, const Device& device, std::vector<size_t>& place_of) {
+                             int64_t picture, std::vector<size_t>& place_of) {
   const int steps = static_cast<int>(network.steps.size());
   std::vector<int> last_use(network.steps.size() + 1, -1);
   for (int i = 0; i < steps; ++i)
@@ -48,7 +47,7 @@ std::vector<Place> places_of(const Network& network, const std::vector<BoundStep
       const size_t candidate = place_of[static_cast<size_t>(step.inputs[input])];
       const bool dies = places[candidate].last == i && places[candidate].floats == floats;
       if (step.operation == Operation::reshape ||
-          (may_write_over_its_input(step.operation, input, device) && dies)) {
+          (may_write_over_its_input(step.operation, input) && dies)) {
         place = candidate;
         break;
       }
@@ -137,8 +136,7 @@ Plan plan(const Network& network, int64_t height, int64_t width, const PlanOptio
   plan.steps = bind(network, height, width, options.pictures);
   std::vector<size_t> place_of;
   const int64_t picture = options.pictures * height * width * network.channels;
-  std::vector<Place> places =
-      places_of(network, plan.steps, round_up(picture, 16), options.device, place_of);
+  std::vector<Place> places = places_of(network, plan.steps, round_up(picture, 16), place_of);
   plan.statistics = lay_out(places);
   plan.floats = plan.statistics + statistics_of(network, plan.steps);
   for (const size_t place : place_of) plan.offsets.push_back(places[place].offset);

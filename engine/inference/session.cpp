@@ -32,7 +32,7 @@ class Runner {
     float* y = activation(i_ + 1);
     switch (step_.operation) {
       case Operation::conv2d:
-        return conv2d(device_, std::get<Conv2dShape>(bound.shape), y);
+        return conv2d(std::get<Conv2dShape>(bound.shape), y);
       case Operation::conv2d_transpose: {
         const auto& s = std::get<Conv2dShape>(bound.shape);
         conv2d_backward_input(device_, s, input(0), constant(0), y);
@@ -72,26 +72,13 @@ class Runner {
   const float* input(size_t i) const { return activation(static_cast<size_t>(step_.inputs[i])); }
   const float* constant(size_t i) const { return planned_.constant(step_.constants[i]); }
 
-  void conv2d(Cpu cpu, const Conv2dShape& s, float* y) const {
+  void conv2d(const Conv2dShape& s, float* y) const {
     const float* addend = step_.inputs.size() == 2 ? input(1) : nullptr;
     if (const float* packed = planned_.packed(i_))
       return conv2d_forward_packed(s, plan_.options.precision, input(0), packed, constant(1),
                                    addend, step_.epilogue, y);
-    if (!addend)
-      return conv2d_forward(cpu, s, input(0), constant(0), constant(1), step_.epilogue, y);
-    conv2d_forward_adding(s, input(0), constant(0), constant(1), addend, step_.epilogue, y);
+    conv2d_forward(device_, s, input(0), constant(0), constant(1), step_.epilogue, y, addend);
   }
-
-#if defined(FETTLE_CUDA)
-  void conv2d(Cuda gpu, const Conv2dShape& s, float* y) const {
-    if (step_.inputs.size() == 1)
-      return conv2d_forward(gpu, s, input(0), constant(0), constant(1), step_.epilogue, y);
-    conv2d_forward(gpu, s, input(0), constant(0), constant(1), Epilogue::linear, y);
-    // Nothing is normalised here: both terms are added as they are, and activated, in one pass.
-    const BatchNormSum<> sum = {{{.x = y}, {.x = input(1)}}, step_.epilogue};
-    batch_norm_apply(gpu, {s.N * s.P * s.Q, s.K}, sum, y);
-  }
-#endif
 
   void batch_norm(const BatchNormShape& s, float* y) const {
     const float *mean = constant(2), *variance = constant(3);

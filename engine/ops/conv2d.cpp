@@ -1,7 +1,5 @@
 #include "engine/ops/conv2d.h"
 
-#include <type_traits>
-
 #include "engine/graph.h"
 #include "engine/ops/cast.h"
 #include "engine/ops/epilogue.h"
@@ -42,12 +40,11 @@ Conv2dShape conv2d_shape(const Tensor& x, const Tensor& w, const Conv2dOptions& 
 
 namespace {
 
+/// Of a residual block's input the shortcut's gradient is there: it is added to.
 template <class D, class T>
 void backward_input(D device, const Conv2dShape& s, const T* dz, const T* w, Grads& grads) {
-  if constexpr (std::is_same_v<D, Cpu>) {  // of a residual block's input: the shortcut's is there
-    if (float* dx = grads.collected(0)) return conv2d_backward_input_adding(device, s, dz, w, dx);
-  }
-  conv2d_backward_input(device, s, dz, w, grads.fresh<T>(0));
+  T* const sum = grads.collected<T>(0);
+  conv2d_backward_input(device, s, dz, w, sum ? sum : grads.fresh<T>(0), sum);
 }
 
 }  // namespace

@@ -18,8 +18,8 @@ inline constexpr int direct_threads = 256;
 template <class T>
 __global__ void __launch_bounds__(direct_threads)
     conv2d_forward_direct_kernel(Conv2dShape s, const T* __restrict__ x, const T* __restrict__ w,
-                                 const float* __restrict__ bias, Epilogue epilogue,
-                                 T* __restrict__ y) {
+                                 const float* __restrict__ bias, const T* addend, Epilogue epilogue,
+                                 T* y) {
   const int64_t Cg = s.C / s.groups, Kg = s.K / s.groups;
   for (int64_t i = strided_first(); i < s.N * s.P * s.Q * s.K; i += strided_step()) {
     const int64_t k = i % s.K, q = i / s.K % s.Q, p = i / s.K / s.Q % s.P, n = i / s.K / s.Q / s.P;
@@ -37,6 +37,7 @@ __global__ void __launch_bounds__(direct_threads)
       }
     }
     if (bias) sum += bias[k];
+    if (addend) sum += to_float(addend[i]);
     y[i] = from_float<T>(epilogue == Epilogue::relu && sum < 0 ? 0.0f : sum);
   }
 }
@@ -45,7 +46,7 @@ __global__ void __launch_bounds__(direct_threads)
 template <class T>
 __global__ void __launch_bounds__(direct_threads)
     conv2d_backward_input_direct_kernel(Conv2dShape s, const T* __restrict__ dy,
-                                        const T* __restrict__ w, T* __restrict__ dx) {
+                                        const T* __restrict__ w, const T* addend, T* dx) {
   const int64_t Cg = s.C / s.groups, Kg = s.K / s.groups;
   for (int64_t i = strided_first(); i < s.N * s.H * s.W * s.C; i += strided_step()) {
     const int64_t c = i % s.C, v = i / s.C % s.W, h = i / s.C / s.W % s.H, n = i / s.C / s.W / s.H;
@@ -65,6 +66,7 @@ __global__ void __launch_bounds__(direct_threads)
         }
       }
     }
+    if (addend) sum += to_float(addend[i]);
     dx[i] = from_float<T>(sum);
   }
 }

@@ -36,6 +36,8 @@
 // the rate of wgmma.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/conv2d/operands.cuh"
 
 namespace fettle {
@@ -322,21 +324,38 @@ struct WgmmaStore {
     }
     const auto finished = [&](int i) {
       const float sum = sums[i] + bias[i / 2 % 2];
-      return out.epilogue == Epilogue::relu && sum < 0 ? 0.0f : sum;
+      return out.adds() ? sum : out.activated(sum);
     };
     if (out.rounded) {
 #pragma unroll
       for (int part = 0; part < T::rows / 64; ++part) {
-        store_lines(tile, column0, part, out.rounded, [&](uint8_t* turned) {
+        store_lines(tile, column0, part, bf16{}, [&](uint8_t* turned) {
           turn_rounded(turned, [&](int i) { return finished(part * 32 + i); });
         });
       }
     } else {
 #pragma unroll
       for (int part = 0; part < T::rows / 32; ++part) {
-        store_lines(tile, column0, part, out.first, [&](uint8_t* turned) {
+        store_lines(tile, column0, part, 0.0f, [&](uint8_t* turned) {
           turn_floats(turned, [&](int i) { return finished(part * 16 + i); });
         });
+      }
+    }
+  }
+
+  /// Fetches what is to be added to the sums while they are formed.
+  __device__ __forceinline__ void fetch_addend(const WgmmaTile& tile, int column0) const {
+    const GemmOutput& out = problem.out;
+    if (!out.adds() || column0 >= problem.columns) return;
+    for (int row = thread; row < T::rows; row += 128) {
+      const int place = feed.place(tile.row0 + row, tile.phase, problem.rows);
+      if (place < 0) continue;
+      const int64_t at = out.place(place, column0, tile.tap, tile.split);
+      if (out.rounded_addend) {
+        prefetch(out.rounded_addend + at);
+      } else {
+        prefetch(out.addend + at);
+        if (column0 + 32 < problem.columns) prefetch(out.addend + at + 32);
       }
     }
   }
@@ -395,7 +414,7 @@ struct WgmmaStore {
 
   /// As many rows as 8 KiB hold: turn(memory) lays them there, and all threads store them.
   template <class E, class Turn>
-  __device__ __forceinline__ void store_lines(const WgmmaTile& tile, int column0, int part, E* to,
+  __device__ __forceinline__ void store_lines(const WgmmaTile& tile, int column0, int part, E,
                                               const Turn& turn_round) {
     constexpr int each = 16 / sizeof(E), across = 64 / each, rows = 128 / across;
     uint8_t* turned = shared.turned[group][turn % 2];
@@ -410,8 +429,10 @@ struct WgmmaStore {
       const int row = i * rows + thread / across;
       const int place = feed.place(tile.row0 + part * 4 * rows + row, tile.phase, problem.rows);
       if (place < 0 || column >= problem.columns) continue;
-      const auto* from = reinterpret_cast<const E*>(place_of(turned, E{}, row, chunk));
-      store_vec(to + problem.out.place(place, column, tile.tap, tile.split), load_vec<each>(from));
+      using Word = std::conditional_t<sizeof(E) == 4, float, uint32_t>;
+      const auto* from = reinterpret_cast<const Word*>(place_of(turned, E{}, row, chunk));
+      problem.out.store_line(problem.out.place(place, column, tile.tap, tile.split),
+                             load_vec<4>(from));
     }
   }
 };
@@ -437,6 +458,7 @@ __device__ __forceinline__ void wgmma_consume(WgmmaShared<T>& shared, const Feed
       // from the next, but not from the one after that.
       if (turn > 0) mbarrier_wait(shared.turn_over[1 - group], (turn - 1) / 2 % 2);
     }
+    store.fetch_addend(tile, tile.column0 + columns * 64);
     float sums[T::rows / 2] = {};
     int before = 0;  // the stage whose wgmma may still be under way
     for (int step = tile.k_begin; step < tile.k_end; step += Feed::pieces, at.advance()) {

@@ -28,25 +28,25 @@ struct Conv2dShape {
   int64_t groups = 1;  ///< divides C and K
 };
 
-/// y = epilogue(x * w + bias); bias [K] may be nullptr.
+/// y = epilogue(x * w + bias + addend). bias [K] and addend [N,P,Q,K] may be nullptr; y may be
+/// addend.
 void conv2d_forward(Cpu, const Conv2dShape& shape, const float* x, const float* w,
-                    const float* bias, Epilogue epilogue, float* y);
+                    const float* bias, Epilogue epilogue, float* y, const float* addend = nullptr);
 template <class T>
 void conv2d_forward(Cuda, const Conv2dShape& shape, const T* x, const T* w, const float* bias,
-                    Epilogue epilogue, T* y);
+                    Epilogue epilogue, T* y, const T* addend = nullptr);
 void conv2d_forward(Reference, const Conv2dShape& shape, const float* x, const float* w,
-                    const float* bias, Epilogue epilogue, float* y);
+                    const float* bias, Epilogue epilogue, float* y, const float* addend = nullptr);
 
-/// dx [N,H,W,C]: the gradient of the input from dy [N,P,Q,K].
+/// dx [N,H,W,C]: the gradient of the input from dy [N,P,Q,K], and addend [N,H,W,C] if it is not
+/// nullptr; dx may be addend.
 void conv2d_backward_input(Cpu, const Conv2dShape& shape, const float* dy, const float* w,
-                           float* dx);
-/// The same, added to what dx holds.
-void conv2d_backward_input_adding(Cpu, const Conv2dShape& shape, const float* dy, const float* w,
-                                  float* dx);
+                           float* dx, const float* addend = nullptr);
 template <class T>
-void conv2d_backward_input(Cuda, const Conv2dShape& shape, const T* dy, const T* w, T* dx);
+void conv2d_backward_input(Cuda, const Conv2dShape& shape, const T* dy, const T* w, T* dx,
+                           const T* addend = nullptr);
 void conv2d_backward_input(Reference, const Conv2dShape& shape, const float* dy, const float* w,
-                           float* dx);
+                           float* dx, const float* addend = nullptr);
 
 /// dw [K,R,S,C/groups]: the gradient of the weight from dy and x.
 void conv2d_backward_weight(Cpu, const Conv2dShape& shape, const float* dy, const float* x,

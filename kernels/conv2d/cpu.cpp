@@ -66,38 +66,47 @@ void pack_and_run(const TapSum& sum) {
   run(sum, way, packed);
 }
 
-/// dx = the gradient of the input, or += it.
-void backward_input(const Conv2dShape& s, const float* dy, const float* w, bool adding, float* dx) {
-  for (int64_t g = 0; g < s.groups; ++g)
-    for (int64_t h0 = 0; h0 < std::min(s.stride_h, s.H); ++h0)
-      for (int64_t w0 = 0; w0 < std::min(s.stride_w, s.W); ++w0) {
-        TapSum sum = backward_input_sum(s, group_of(s, g), h0, w0, dy, w, dx);
-        if (adding) sum.addend = sum.out;
-        pack_and_run(sum);
-      }
+/// What a depthwise convolution computes by f(out), with `addend` and the epilogue after it.
+template <class F>
+void then_add(int64_t size, const float* addend, Epilogue epilogue, float* out, const F& f) {
+  thread_local Scratch scratch;
+  float* part = scratch.floats(size);
+  f(part);
+  add(Cpu{}, size, addend, part, out);
+  if (epilogue == Epilogue::relu) unary_forward(Cpu{}, Unary::relu, size, out, out);
 }
 
 }  // namespace
 
 void conv2d_forward(Cpu, const Conv2dShape& s, const float* x, const float* w, const float* bias,
-                    Epilogue epilogue, float* y) {
-  if (is_depthwise(s)) return depthwise_forward(s, x, w, bias, epilogue, y);
-  conv2d_forward_adding(s, x, w, bias, nullptr, epilogue, y);
+                    Epilogue epilogue, float* y, const float* addend) {
+  if (!is_depthwise(s)) {
+    for (int64_t g = 0; g < s.groups; ++g)
+      pack_and_run(adding_sum(s, g, x, w, bias, addend, epilogue, y));
+  } else if (!addend) {
+    depthwise_forward(s, x, w, bias, epilogue, y);
+  } else {
+    then_add(s.N * s.P * s.Q * s.K, addend, epilogue, y,
+             [&](float* part) { depthwise_forward(s, x, w, bias, Epilogue::linear, part); });
+  }
 }
 
-void conv2d_backward_input(Cpu, const Conv2dShape& s, const float* dy, const float* w, float* dx) {
-  if (is_depthwise(s)) return depthwise_backward_input(s, dy, w, dx);
-  backward_input(s, dy, w, false, dx);
-}
-
-void conv2d_backward_input_adding(Cpu, const Conv2dShape& s, const float* dy, const float* w,
-                                  float* dx) {
-  if (!is_depthwise(s)) return backward_input(s, dy, w, true, dx);
-  thread_local Scratch scratch;
-  const int64_t size = s.N * s.H * s.W * s.C;
-  float* part = scratch.floats(size);
-  depthwise_backward_input(s, dy, w, part);
-  add(Cpu{}, size, dx, part, dx);
+void conv2d_backward_input(Cpu, const Conv2dShape& s, const float* dy, const float* w, float* dx,
+                           const float* addend) {
+  if (!is_depthwise(s)) {
+    for (int64_t g = 0; g < s.groups; ++g)
+      for (int64_t h0 = 0; h0 < std::min(s.stride_h, s.H); ++h0)
+        for (int64_t w0 = 0; w0 < std::min(s.stride_w, s.W); ++w0) {
+          TapSum sum = backward_input_sum(s, group_of(s, g), h0, w0, dy, w, dx);
+          if (addend) sum.addend = addend + (sum.out - dx);
+          pack_and_run(sum);
+        }
+  } else if (!addend) {
+    depthwise_backward_input(s, dy, w, dx);
+  } else {
+    then_add(s.N * s.H * s.W * s.C, addend, Epilogue::linear, dx,
+             [&](float* part) { depthwise_backward_input(s, dy, w, part); });
+  }
 }
 
 void conv2d_backward_weight(Cpu, const Conv2dShape& s, const float* dy, const float* x, float* dw) {
@@ -149,12 +158,6 @@ void conv2d_forward_packed(const Conv2dShape& s, Precision precision, const floa
     const Conv2dWay way = way_of(sum, precision);
     run(sum, way, packed + g * packed_floats(sum, way));
   }
-}
-
-void conv2d_forward_adding(const Conv2dShape& s, const float* x, const float* w, const float* bias,
-                           const float* addend, Epilogue epilogue, float* y) {
-  for (int64_t g = 0; g < s.groups; ++g)
-    pack_and_run(adding_sum(s, g, x, w, bias, addend, epilogue, y));
 }
 
 Conv2dMemory conv2d_memory(const Conv2dShape& s, Precision precision, bool packed) {

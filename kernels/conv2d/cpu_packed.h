@@ -23,10 +23,6 @@ void conv2d_forward_packed(const Conv2dShape& shape, Precision precision, const 
                            const float* packed, const float* bias, const float* addend,
                            Epilogue epilogue, float* y);
 
-/// The same in fp32 with weights w [K,R,S,C/groups] as they are; not for depthwise shapes either.
-void conv2d_forward_adding(const Conv2dShape& shape, const float* x, const float* w,
-                           const float* bias, const float* addend, Epilogue epilogue, float* y);
-
 /// The ways to compute a convolution on the CPU, each in a file of its name.
 enum class Conv2dWay { direct, winograd, bf16, depthwise };
 

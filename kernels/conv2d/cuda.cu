@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <type_traits>
 
 #include "kernels/conv2d/1_direct.cuh"
@@ -79,12 +80,12 @@ bool by_tensor_maps(const Conv2dPlan& plan, const float* a, const float* b) {
   return plan.rung == Conv2dRung::wgmma && in_vectors(a, b);
 }
 
-/// The plan of the table, or plan_conv2d's; with tuning on, the quickest of those that run(plan)
-/// computes the convolution with. fp32 in memory is multiplied as such or in tf32; bf16 asks for
-/// bf16.
-template <class T, class Run>
-Conv2dPlan planned(Conv2dDirection direction, const Conv2dShape& shape, Cuda device,
-                   const Run& run) {
+/// The plan of the table, or plan_conv2d's; with tuning on, the quickest of those that
+/// run(plan, out) computes the convolution with, in scratch memory where `out` holds what is still
+/// needed. fp32 in memory is multiplied as such or in tf32; bf16 asks for bf16.
+template <class T, class Out, class Run>
+Conv2dPlan planned(Conv2dDirection direction, const Conv2dShape& shape, Cuda device, Out* out,
+                   bool is_needed, const Run& run) {
   const Precision precision = std::is_same_v<T, bf16>              ? Precision::bf16
                               : gpu_precision() == Precision::fp32 ? Precision::fp32
                                                                    : Precision::tf32;
@@ -93,9 +94,11 @@ Conv2dPlan planned(Conv2dDirection direction, const Conv2dShape& shape, Cuda dev
   const Conv2dPlan chosen =
       plan_conv2d(direction, shape, gpu.compute_capability, gpu.multiprocessors, precision);
   if (!conv2d_tuning()) return chosen;
+  const int64_t most = shape.N * std::max(shape.P * shape.Q * shape.K, shape.H * shape.W * shape.C);
+  Out* const to = is_needed ? scratch<Out>(device, most, 3) : out;
   const Conv2dPlan best = quickest_plan(
       conv2d_plans_to_time(direction, shape, precision, chosen, gpu.compute_capability), device,
-      run);
+      [&](const Conv2dPlan& plan) { run(plan, to); });
   set_known_conv2d_plan(direction, shape, precision, best);
   return best;
 }
@@ -104,19 +107,20 @@ Conv2dPlan planned(Conv2dDirection direction, const Conv2dShape& shape, Cuda dev
 
 template <class T>
 void conv2d_forward(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, const T* x,
-                    const T* w, const float* bias, Epilogue epilogue, T* y) {
+                    const T* w, const float* bias, Epilogue epilogue, T* y, const T* addend) {
   const int64_t outputs = s.N * s.P * s.Q * s.K;
   if (plan.rung == Conv2dRung::direct) {
     launch("conv2d_forward", conv2d_forward_direct_kernel<T>,
            strided_blocks(outputs, direct_threads), direct_threads, 0, device, s, x, w, bias,
-           epilogue, y);
+           addend, epilogue, y);
   } else if constexpr (std::is_same_v<T, bf16>) {
-    conv2d_forward_bf16(device, plan, s, x, w, bias, epilogue, y);
+    conv2d_forward_bf16(device, plan, s, x, w, bias, epilogue, y, addend);
   } else {
     const GemmShape g(s);
     GemmOutput out = GemmOutput::to(y, g.K, g.Kg);
     out.bias = bias;
     out.epilogue = epilogue;
+    out.add(addend);
     if (by_tensor_maps(plan, x, w)) {
       return conv2d_forward_wgmma({"conv2d_forward", device, plan, s, x, w, out});
     }
@@ -129,17 +133,19 @@ void conv2d_forward(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, c
 
 template <class T>
 void conv2d_backward_input(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, const T* dy,
-                           const T* w, T* dx) {
+                           const T* w, T* dx, const T* addend) {
   const int64_t outputs = s.N * s.H * s.W * s.C;
   if (plan.rung == Conv2dRung::direct) {
     launch("conv2d_backward_input", conv2d_backward_input_direct_kernel<T>,
-           strided_blocks(outputs, direct_threads), direct_threads, 0, device, s, dy, w, dx);
+           strided_blocks(outputs, direct_threads), direct_threads, 0, device, s, dy, w, addend,
+           dx);
   } else if constexpr (std::is_same_v<T, bf16>) {
-    conv2d_backward_input_bf16(device, plan, s, dy, w, dx);
+    conv2d_backward_input_bf16(device, plan, s, dy, w, dx, addend);
   } else {
     const GemmShape g(s);
     const InputPhases phases(s);
-    const GemmOutput out = GemmOutput::to(dx, g.C, g.Cg);
+    GemmOutput out = GemmOutput::to(dx, g.C, g.Cg);
+    out.add(addend);
     if (by_tensor_maps(plan, dy, dy)) {
       constexpr const char* name = "conv2d_backward_input";
       return conv2d_backward_input_wgmma(
@@ -187,38 +193,39 @@ void conv2d_backward_weight(Cuda device, const Conv2dPlan& plan, const Conv2dSha
 
 template <class T>
 void conv2d_forward(Cuda device, const Conv2dShape& shape, const T* x, const T* w,
-                    const float* bias, Epilogue epilogue, T* y) {
-  const auto run = [&](const Conv2dPlan& plan) {
-    conv2d_forward(device, plan, shape, x, w, bias, epilogue, y);
+                    const float* bias, Epilogue epilogue, T* y, const T* addend) {
+  const auto run = [&](const Conv2dPlan& plan, T* out) {
+    conv2d_forward(device, plan, shape, x, w, bias, epilogue, out, addend);
   };
-  run(planned<T>(Conv2dDirection::forward, shape, device, run));
+  run(planned<T>(Conv2dDirection::forward, shape, device, y, addend == y, run), y);
 }
 template <class T>
-void conv2d_backward_input(Cuda device, const Conv2dShape& shape, const T* dy, const T* w, T* dx) {
-  const auto run = [&](const Conv2dPlan& plan) {
-    conv2d_backward_input(device, plan, shape, dy, w, dx);
+void conv2d_backward_input(Cuda device, const Conv2dShape& shape, const T* dy, const T* w, T* dx,
+                           const T* addend) {
+  const auto run = [&](const Conv2dPlan& plan, T* out) {
+    conv2d_backward_input(device, plan, shape, dy, w, out, addend);
   };
-  run(planned<T>(Conv2dDirection::backward_input, shape, device, run));
+  run(planned<T>(Conv2dDirection::backward_input, shape, device, dx, addend == dx, run), dx);
 }
 template <class T>
 void conv2d_backward_weight(Cuda device, const Conv2dShape& shape, const T* dy, const T* x,
                             float* dw) {
-  const auto run = [&](const Conv2dPlan& plan) {
-    conv2d_backward_weight(device, plan, shape, dy, x, dw);
+  const auto run = [&](const Conv2dPlan& plan, float* out) {
+    conv2d_backward_weight(device, plan, shape, dy, x, out);
   };
-  run(planned<T>(Conv2dDirection::backward_weight, shape, device, run));
+  run(planned<T>(Conv2dDirection::backward_weight, shape, device, dw, false, run), dw);
 }
 
-#define FETTLE_CONV2D(T)                                                                        \
-  template void conv2d_forward(Cuda, const Conv2dPlan&, const Conv2dShape&, const T*, const T*, \
-                               const float*, Epilogue, T*);                                     \
-  template void conv2d_backward_input(Cuda, const Conv2dPlan&, const Conv2dShape&, const T*,    \
-                                      const T*, T*);                                            \
-  template void conv2d_backward_weight(Cuda, const Conv2dPlan&, const Conv2dShape&, const T*,   \
-                                       const T*, float*);                                       \
-  template void conv2d_forward(Cuda, const Conv2dShape&, const T*, const T*, const float*,      \
-                               Epilogue, T*);                                                   \
-  template void conv2d_backward_input(Cuda, const Conv2dShape&, const T*, const T*, T*);        \
+#define FETTLE_CONV2D(T)                                                                           \
+  template void conv2d_forward(Cuda, const Conv2dPlan&, const Conv2dShape&, const T*, const T*,    \
+                               const float*, Epilogue, T*, const T*);                              \
+  template void conv2d_backward_input(Cuda, const Conv2dPlan&, const Conv2dShape&, const T*,       \
+                                      const T*, T*, const T*);                                     \
+  template void conv2d_backward_weight(Cuda, const Conv2dPlan&, const Conv2dShape&, const T*,      \
+                                       const T*, float*);                                          \
+  template void conv2d_forward(Cuda, const Conv2dShape&, const T*, const T*, const float*,         \
+                               Epilogue, T*, const T*);                                            \
+  template void conv2d_backward_input(Cuda, const Conv2dShape&, const T*, const T*, T*, const T*); \
   template void conv2d_backward_weight(Cuda, const Conv2dShape&, const T*, const T*, float*)
 FETTLE_CONV2D(float);
 FETTLE_CONV2D(bf16);

@@ -85,7 +85,7 @@ void run_patches(const char* name, Cuda device, const Conv2dShape& s, bool turne
 
 void conv2d_forward_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape& shape,
                          const bf16* x, const bf16* w, const float* bias, Epilogue epilogue,
-                         bf16* y) {
+                         bf16* y, const bf16* addend) {
   constexpr const char* name = "conv2d_forward";
   const auto [s, x16] = input_of_windows(name, device, 1, shape, x);
   const GemmShape g(in_eights(s));
@@ -94,6 +94,7 @@ void conv2d_forward_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape&
   GemmOutput out = GemmOutput::to(y, s.K, Kg);
   out.bias = bias;
   out.epilogue = epilogue;
+  out.add(addend);
   if (plan.rung == Conv2dRung::wgmma) {
     return conv2d_forward_wgmma({name, device, plan, s, x16, w16, out});
   }
@@ -105,13 +106,14 @@ void conv2d_forward_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape&
 }
 
 void conv2d_backward_input_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s,
-                                const bf16* dy, const bf16* w, bf16* dx) {
+                                const bf16* dy, const bf16* w, bf16* dx, const bf16* addend) {
   constexpr const char* name = "conv2d_backward_input";
   const GemmShape g(in_eights(s));
   const bf16* dy16 = padded_pixels(name, device, 1, dy, s.N * s.P * s.Q, s.K, s.groups);
   const bf16* w16 = padded_filters(name, device, 2, w, s);
   const int Cg = static_cast<int>(s.C / s.groups);
-  const GemmOutput out = GemmOutput::to(dx, s.C, Cg);
+  GemmOutput out = GemmOutput::to(dx, s.C, Cg);
+  out.add(addend);
   if (plan.rung == Conv2dRung::wgmma) {
     return conv2d_backward_input_wgmma({name, device, plan, s, dy16, w16, out});
   }

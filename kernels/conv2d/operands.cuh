@@ -286,6 +286,10 @@ struct GemmOutput {
   int64_t group_step = 0, split_step = 0;  ///< split_step: from one part of a cut sum to the next
   int width = 0;
   const float* bias = nullptr;  ///< of output channel group * N + n
+  /// Laid out as the result, to be added to the sums before the activation, and to rounded ones as
+  /// if two operations did it; may be the result itself.
+  const float* addend = nullptr;
+  const bf16* rounded_addend = nullptr;  ///< of `rounded`
   Epilogue epilogue = Epilogue::linear;
   bool vectors = false;  ///< four floats or eight bf16 may be stored at once
 
@@ -302,20 +306,64 @@ struct GemmOutput {
             .vectors = width % 8 == 0 && group_step % 8 == 0 && in_vectors(y)};
   }
 
+  /// The addend may be nullptr.
+  void add(const float* values) {
+    addend = values;
+    vectors = vectors && in_vectors(values);
+  }
+  void add(const bf16* values) {
+    rounded_addend = values;
+    vectors = vectors && in_vectors(values);
+  }
+
+  __device__ bool adds() const { return addend || rounded_addend; }
+  __device__ float activated(float value) const {
+    return epilogue == Epilogue::relu && value < 0 ? 0.0f : value;
+  }
+  /// What the addend is added to, or the result where there is none.
   __device__ float finished(int n, int N, int group, float sum) const {
     if (bias) sum += bias[group * N + n];
-    return epilogue == Epilogue::relu && sum < 0 ? 0.0f : sum;
+    return adds() ? sum : activated(sum);
   }
   __device__ int64_t place(int m, int n, int group, int split) const {
     return split * split_step + group * group_step + int64_t{m} * width + n;
   }
   __device__ void store(int m, int n, int N, int group, int split, float sum) const {
     sum = finished(n, N, group, sum);
+    const int64_t at = place(m, n, group, split);
     if (rounded) {
-      rounded[place(m, n, group, split)] = from_float<bf16>(sum);
+      bf16 value = from_float<bf16>(sum);
+      if (rounded_addend)
+        value = from_float<bf16>(activated(to_float(value) + to_float(rounded_addend[at])));
+      rounded[at] = value;
     } else {
-      first[place(m, n, group, split)] = sum;
+      first[at] = addend ? activated(sum + addend[at]) : sum;
     }
+  }
+  /// Stores neighbours that are finished, bf16 in pairs; `vectors` must allow it.
+  template <int V>
+  __device__ __forceinline__ void store_line(int64_t at, Vec<float, V> line) const {
+    if (addend) {
+      const auto more = load_vec<V>(addend + at);
+#pragma unroll
+      for (int i = 0; i < V; ++i) line[i] = activated(line[i] + more[i]);
+    }
+    store_vec(first + at, line);
+  }
+  template <int V>
+  __device__ __forceinline__ void store_line(int64_t at, Vec<uint32_t, V> line) const {
+    if (rounded_addend) {
+      const auto more = load_vec<V>(reinterpret_cast<const uint32_t*>(rounded_addend + at));
+#pragma unroll
+      for (int i = 0; i < V; ++i) {
+        const auto sum = [&](int shift) {
+          const auto value = [&](uint32_t pair) { return float_of(pair >> shift << 16); };
+          return activated(value(line[i]) + value(more[i]));
+        };
+        line[i] = bf16_pair(sum(0), sum(16));
+      }
+    }
+    store_vec(reinterpret_cast<uint32_t*>(rounded + at), line);
   }
 };
 
@@ -369,7 +417,7 @@ __device__ __forceinline__ void store_mma_sums(const GemmOutput& out, const int 
         Vec<uint32_t, side> line;
 #pragma unroll
         for (int i = 0; i < side; ++i) line[i] = words[i];
-        store_vec(reinterpret_cast<uint32_t*>(out.rounded + out.place(m, n, group, split)), line);
+        out.store_line(out.place(m, n, group, split), line);
       }
       continue;
     }
@@ -378,9 +426,9 @@ __device__ __forceinline__ void store_mma_sums(const GemmOutput& out, const int 
       for (int j = 0; j < Words; ++j) {
         const int n = n0 + j * 8 + 2 * t;
         if (m < 0 || n >= N) continue;
-        store_vec(out.first + out.place(m, n, group, split),
-                  Vec<float, 2>{{out.finished(n, N, group, sums(j, half * 2)),
-                                 out.finished(n + 1, N, group, sums(j, half * 2 + 1))}});
+        out.store_line(out.place(m, n, group, split),
+                       Vec<float, 2>{{out.finished(n, N, group, sums(j, half * 2)),
+                                      out.finished(n + 1, N, group, sums(j, half * 2 + 1))}});
       }
       continue;
     }

@@ -52,10 +52,10 @@ Precision gpu_precision();
 /// By `plan`, which must suit T, float or bf16.
 template <class T>
 void conv2d_forward(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape, const T* x, const T* w,
-                    const float* bias, Epilogue epilogue, T* y);
+                    const float* bias, Epilogue epilogue, T* y, const T* addend = nullptr);
 template <class T>
 void conv2d_backward_input(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape, const T* dy,
-                           const T* w, T* dx);
+                           const T* w, T* dx, const T* addend = nullptr);
 template <class T>
 void conv2d_backward_weight(Cuda, const Conv2dPlan& plan, const Conv2dShape& shape, const T* dy,
                             const T* x, float* dw);

@@ -35,9 +35,10 @@ void narrow(const std::vector<double>& sums, float* out) {
 }  // namespace
 
 void conv2d_forward(Reference, const Conv2dShape& s, const float* x, const float* w,
-                    const float* bias, Epilogue epilogue, float* y) {
+                    const float* bias, Epilogue epilogue, float* y, const float* addend) {
   std::vector<double> sums(static_cast<size_t>(s.N * s.P * s.Q * s.K));
-  for (size_t i = 0; bias && i < sums.size(); ++i) sums[i] = bias[i % s.K];
+  for (size_t i = 0; i < sums.size(); ++i)
+    sums[i] = (bias ? bias[i % s.K] : 0.0) + (addend ? addend[i] : 0.0);
   for_each_product(s, [&](int64_t iy, int64_t ix, int64_t iw) {
     sums[iy] += static_cast<double>(x[ix]) * w[iw];
   });
@@ -47,8 +48,9 @@ void conv2d_forward(Reference, const Conv2dShape& s, const float* x, const float
 }
 
 void conv2d_backward_input(Reference, const Conv2dShape& s, const float* dy, const float* w,
-                           float* dx) {
+                           float* dx, const float* addend) {
   std::vector<double> sums(static_cast<size_t>(s.N * s.H * s.W * s.C));
+  for (size_t i = 0; addend && i < sums.size(); ++i) sums[i] = addend[i];
   for_each_product(s, [&](int64_t iy, int64_t ix, int64_t iw) {
     sums[ix] += static_cast<double>(dy[iy]) * w[iw];
   });

@@ -28,8 +28,8 @@ struct PartsShared {
 template <int V, bool Padded, class T>
 __global__ void __launch_bounds__(256)
     conv2d_add_splits_kernel(int64_t n, PartsLayout layout, int K, const float* __restrict__ parts,
-                             const float* __restrict__ bias, Epilogue epilogue,
-                             T* __restrict__ out) {
+                             const float* __restrict__ bias, const T* addend, Epilogue epilogue,
+                             T* out) {
   auto& s = shared<PartsShared<V>>();
   const int thread = static_cast<int>(threadIdx.x), across = 256 / layout.lanes;
   const int lane = thread / across;
@@ -59,9 +59,11 @@ __global__ void __launch_bounds__(256)
       __syncthreads();  // before the memory is used again
     }
     if (lane > 0 || i >= n) continue;
+    const Vec<float, V> more = addend ? load_floats<V>(addend + i) : Vec<float, V>{};
 #pragma unroll
     for (int k = 0; k < V; ++k) {
       if (bias) sum[k] += bias[(i + k) % K];
+      sum[k] += more[k];
       if (epilogue == Epilogue::relu && sum[k] < 0) sum[k] = 0;
     }
     store_floats(out + i, sum);
@@ -92,9 +94,10 @@ void in_splits(const char* name, int splits, int step, Cuda device, G gemm, int6
       GemmOutput::to(scratch<float>(device, gemm.splits * part), final.width, final.group_step);
   gemm.out.split_step = part;
   compute(gemm);
-  const auto add = [&](auto* to) {
+  const auto add = [&](auto* to, const auto* addend) {
     using T = std::remove_pointer_t<decltype(to)>;
-    const bool in_fours = channels == padded && outputs % 4 == 0 && part % 4 == 0 && in_vectors(to);
+    const bool in_fours =
+        channels == padded && outputs % 4 == 0 && part % 4 == 0 && in_vectors(to, addend);
     const int64_t groups = in_fours ? outputs / 4 : outputs;
     const int lanes = lanes_for_parts(groups, gemm.splits);
     launch(name,
@@ -103,9 +106,9 @@ void in_splits(const char* name, int splits, int step, Cuda device, G gemm, int6
                                 : conv2d_add_splits_kernel<1, true, T>,
            strided_blocks(groups * lanes, 256), 256, 0, device, outputs,
            PartsLayout{part, gemm.splits, channels, padded, lanes}, final.width,
-           std::as_const(gemm.out.first), final.bias, final.epilogue, to);
+           std::as_const(gemm.out.first), final.bias, addend, final.epilogue, to);
   };
-  final.rounded ? add(final.rounded) : add(final.first);
+  final.rounded ? add(final.rounded, final.rounded_addend) : add(final.first, final.addend);
 }
 
 }  // namespace fettle

@@ -26,6 +26,9 @@ __device__ __forceinline__ void ldmatrix_x4(uint32_t (&r)[4], const void* row);
 /// The same with each matrix transposed.
 __device__ __forceinline__ void ldmatrix_x4_transposed(uint32_t (&r)[4], const void* row);
 
+/// Asks for the line of global memory at p to be in the L2 cache soon. PTX ISA, "prefetch".
+__device__ __forceinline__ void prefetch(const void* p);
+
 /// d[16,8] += a[16,16] * b[16,8] by a whole warp, bf16 in and fp32 sums. With g = lane / 4 and
 /// t = lane % 4, each register holding two elements that are neighbours in k:
 ///   a: rows g, g+8, g, g+8 at k = 2t, 2t, 2t+8, 2t+8;   b: column g at k = 2t, 2t+8
@@ -77,6 +80,10 @@ __device__ __forceinline__ void cp_async_wait() {
 #if __CUDA_ARCH__ >= 800
   asm volatile("cp.async.wait_group %0;" ::"n"(Pending) : "memory");
 #endif
+}
+
+__device__ __forceinline__ void prefetch(const void* p) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(__cvta_generic_to_global(p)));
 }
 
 __device__ __forceinline__ void ldmatrix_x4(uint32_t (&r)[4], const void* row) {
@@ -133,6 +140,8 @@ template <int Pending>
 __forceinline__ void cp_async_wait() {
   simt::cp_async_wait(Pending);
 }
+
+__forceinline__ void prefetch(const void*) {}  // the executor has no caches
 
 __forceinline__ void ldmatrix_x4(uint32_t (&r)[4], const void* row) {
   simt::ldmatrix_x4(r, row, false);

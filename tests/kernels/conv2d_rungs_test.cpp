@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <random>
 
 #include "kernels/conv2d/plan.h"
@@ -25,18 +26,20 @@ struct Inputs {
   Array<T> dy;
 
   /// What a direction computes, by these arguments before the shape: a device, and a plan or none.
+  /// With `adding`, to what is there already.
   template <class... A>
-  Arrays run(Conv2dDirection direction, const Conv2dShape& s, A... how) const {
-    Array<T> out = converted<T>(unwritten(std::ssize(dy))), activated = out;
+  Arrays run(Conv2dDirection direction, const Conv2dShape& s, bool adding, A... how) const {
+    Array<T> out = converted<T>(unwritten(std::ssize(dy))), activated = adding ? dy : out;
     switch (direction) {
       case Conv2dDirection::forward:
         conv2d_forward(how..., s, x.data(), w.data(), nullptr, Epilogue::linear, out.data());
-        conv2d_forward(how..., s, x.data(), w.data(), bias.data(), Epilogue::relu,
-                       activated.data());
+        conv2d_forward(how..., s, x.data(), w.data(), bias.data(), Epilogue::relu, activated.data(),
+                       adding ? activated.data() : nullptr);
         return {converted<float>(out), converted<float>(activated)};
       case Conv2dDirection::backward_input:
-        out = converted<T>(unwritten(std::ssize(x)));
-        conv2d_backward_input(how..., s, dy.data(), w.data(), out.data());
+        out = adding ? x : converted<T>(unwritten(std::ssize(x)));
+        conv2d_backward_input(how..., s, dy.data(), w.data(), out.data(),
+                              adding ? out.data() : nullptr);
         return {converted<float>(out)};
       case Conv2dDirection::backward_weight:
         break;
@@ -87,17 +90,22 @@ void expect_every_rung(const std::string& name, const Conv2dShape& s, bool every
   widened.dy = converted<float>(rounded.dy);
   for (const auto direction : {Conv2dDirection::forward, Conv2dDirection::backward_input,
                                Conv2dDirection::backward_weight}) {
-    const Arrays of_floats = floats.run(direction, s, Reference{});
-    const Arrays of_rounded = widened.run(direction, s, Reference{});
-    ++turn;
+    // Every second plan adds, in the next direction the others.
+    const auto both = [&](const Inputs<float>& inputs) {
+      return std::array{inputs.run(direction, s, false, Reference{}),
+                        inputs.run(direction, s, true, Reference{})};
+    };
+    const auto of_floats = both(floats), of_rounded = both(widened);
+    bool adding = ++turn % 2;
     const auto all = all_conv2d_plans(direction, s, gpu_compute_capability());
     for (const Conv2dPlan& plan : every_plan && !under_sanitizers ? all : without_some(all, turn)) {
       const std::string what = name + ", direction " + std::to_string(static_cast<int>(direction)) +
                                ", " + to_string(plan);
-      const auto check = [&](const auto& inputs, const Arrays& reference, double tolerance) {
-        const auto ours =
-            run_on_gpu([&](Cuda device) { return inputs.run(direction, s, device, plan); }, what);
-        if (ours) expect_close(*ours, reference, what, tolerance);
+      adding = !adding;
+      const auto check = [&](const auto& inputs, const auto& references, double tolerance) {
+        const auto ours = run_on_gpu(
+            [&](Cuda device) { return inputs.run(direction, s, adding, device, plan); }, what);
+        if (ours) expect_close(*ours, references[adding], what, tolerance);
       };
       if (plan.precision != Precision::bf16) {
         check(floats, of_floats, tolerance(plan.precision));
@@ -197,7 +205,7 @@ TEST(Conv2dRungsCounted, SwizzledTilesKeepOutOfEachOthersBanks) {
     simt::options().count = true;
     for (const auto direction : {Conv2dDirection::forward, Conv2dDirection::backward_input,
                                  Conv2dDirection::backward_weight}) {
-      a.run(direction, s, Cuda{}, plan);
+      a.run(direction, s, false, Cuda{}, plan);
     }
     simt::options() = {};
     int lines = 0;
