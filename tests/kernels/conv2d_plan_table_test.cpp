@@ -135,6 +135,22 @@ TEST_F(PlanTable, TuningTimesAConvolutionOnceAndKeepsItsPlan) {
   EXPECT_EQ(known_conv2d_plan_lines().size(), 2u);
 }
 
+TEST_F(PlanTable, TuningAddsToWhatIsThereOnce) {
+  if (!gpu_is_there()) GTEST_SKIP() << "no GPU";
+  const Conv2dShape s = {.H = 4, .W = 5, .C = 8, .K = 12, .P = 4, .Q = 5};
+  const Array<> dy = random_values(s.N * s.P * s.Q * s.K, 1),
+                w = random_values(s.K * s.R * s.S * s.C, 2),
+                before = random_values(s.N * s.H * s.W * s.C, 3);
+  const auto add_to = [&](auto device) {
+    Array<> dx = before;
+    conv2d_backward_input(device, s, dy.data(), w.data(), dx.data(), dx.data());
+    return dx;
+  };
+  const Array<> expected = add_to(Reference{});
+  set_conv2d_tuning(true);
+  EXPECT_LT(relative_error(add_to(Cuda{}), expected), 1e-6);
+}
+
 #endif
 
 }  // namespace
