@@ -21,13 +21,6 @@ bool in_fours(const Conv2dShape& s, const float* a, const float* b) {
   return s.C / s.groups % 4 == 0 && s.K / s.groups % 4 == 0 && in_vectors(a, b);
 }
 
-/// The blocks for tiles of M x N outputs.
-template <class A, class B>
-dim3 grid_of(const Gemm<A, B>& gemm, int M, int N) {
-  return {blocks_for(gemm.M, M), blocks_for(gemm.N, N),
-          static_cast<unsigned>(gemm.groups * gemm.splits)};
-}
-
 template <class T, int V, class A, class B>
 void launch_implicit_gemm(const char* name, Cuda device, const Gemm<A, B>& gemm) {
   launch(name, conv2d_implicit_gemm_kernel<A, B, T, V>, grid_of(gemm, T::M, T::N), gemm_threads,

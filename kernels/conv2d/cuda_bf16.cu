@@ -13,9 +13,7 @@ namespace {
 
 template <class T, class A, class B>
 void launch_multistage(const char* name, Cuda device, const Gemm<A, B>& gemm) {
-  const dim3 grid(blocks_for(gemm.M, T::M), blocks_for(gemm.N, T::N),
-                  static_cast<unsigned>(gemm.groups * gemm.splits));
-  launch(name, conv2d_multistage_kernel<A, B, T>, grid, T::threads,
+  launch(name, conv2d_multistage_kernel<A, B, T>, grid_of(gemm, T::M, T::N), T::threads,
          sizeof(MultistageShared<A, B, T>), device, gemm);
 }
 

@@ -10,6 +10,13 @@
 
 namespace fettle {
 
+/// The blocks for tiles of M x N outputs.
+template <class A, class B>
+dim3 grid_of(const Gemm<A, B>& gemm, int M, int N) {
+  return {blocks_for(gemm.M, M), blocks_for(gemm.N, N),
+          static_cast<unsigned>(gemm.groups * gemm.splits)};
+}
+
 /// `Pad` floats after each line spread the lines over the banks.
 template <class Operand, int Rows, int Depth, int Pad>
 struct GemmTile {

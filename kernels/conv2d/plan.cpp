@@ -255,9 +255,8 @@ Conv2dPlan quickest_by_model(Conv2dDirection direction, const Conv2dShape& s, Co
                              Precision precision, int multiprocessors) {
   Conv2dPlan best;
   double least = std::numeric_limits<double>::infinity();
-  const int64_t most = std::max<int64_t>(
-      std::min(extents(direction, s).K / 256, 65535 / (s.groups * extents(direction, s).phases)),
-      1);
+  const GemmExtents e = extents(direction, s);
+  const int64_t most = std::max<int64_t>(std::min(e.K / 256, 65535 / (s.groups * e.phases)), 1);
   // Narrow lines where they hold the channels of many taps.
   const bool narrow_lines =
       precision == Precision::bf16 && s.R * s.S > 1 && summed_channels(direction, s) <= 32;
