@@ -178,19 +178,27 @@ __global__ void __launch_bounds__(ColumnSumsFinish::threads)
   }
 }
 
+/// The second kernel by itself: finish(batch, column, sums over the chunks of `partial`, [batches,
+/// chunks, Quantities, columns]).
+template <int Quantities, class Sum, class Finish>
+void add_chunks(const char* name, Cuda device, const ColumnSumsShape& shape, int64_t chunks,
+                const Sum* partial, const Finish& finish) {
+  const auto batches = static_cast<unsigned>(std::min<int64_t>(shape.batches, 65535));
+  launch(name, column_sums_finish_kernel<Quantities, Sum, Finish>,
+         dim3(blocks_for(shape.columns, ColumnSumsFinish::columns), batches),
+         ColumnSumsFinish::threads, 0, device, shape, chunks, partial, finish);
+}
+
 template <int Quantities, int V, class Sum, class Element, class Finish>
 void column_sums_by(const char* name, Cuda device, const ColumnSumsShape& shape,
                     const Element& element, const Finish& finish) {
   const ColumnSumsWalk<V> walk(shape);
   Sum* partial = scratch<Sum>(device, shape.batches * walk.chunks * Quantities * shape.columns);
-  const auto batches = static_cast<unsigned>(std::min<int64_t>(shape.batches, 65535));
   const dim3 grid(static_cast<unsigned>(walk.column_blocks), static_cast<unsigned>(walk.chunks),
-                  batches);
+                  static_cast<unsigned>(std::min<int64_t>(shape.batches, 65535)));
   launch(name, column_sums_chunks_kernel<Quantities, V, Sum, Element>, grid, walk.threads, 0,
          device, shape, walk, element, partial);
-  launch(name, column_sums_finish_kernel<Quantities, Sum, Finish>,
-         dim3(blocks_for(shape.columns, ColumnSumsFinish::columns), batches),
-         ColumnSumsFinish::threads, 0, device, shape, walk.chunks, std::as_const(partial), finish);
+  add_chunks<Quantities>(name, device, shape, walk.chunks, std::as_const(partial), finish);
 }
 
 /// finish(batch, column, sums over the rows of what `element` makes of each array element). `first`

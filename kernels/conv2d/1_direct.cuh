@@ -3,8 +3,7 @@
 // output channels k, so they read the same x (one broadcast) and weights that lie R*S*C apart.
 //
 // An output costs 2*R*S*C operations and asks for 8*R*S*C bytes: a quarter of an operation a byte,
-// where a GPU can do ten or more. The caches save it from that figure, not from its order. It is
-// the right rung for depthwise convolutions, which have nothing to share.
+// where a GPU can do ten or more. The caches save it from that figure, not from its order.
 #pragma once
 
 #include "kernels/conv2d/conv2d.h"

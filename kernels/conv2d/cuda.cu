@@ -6,6 +6,7 @@
 #include "kernels/conv2d/3_implicit_gemm.cuh"
 #include "kernels/conv2d/4_tensor_core.cuh"
 #include "kernels/conv2d/cuda_bf16.h"
+#include "kernels/conv2d/cuda_depthwise.h"
 #include "kernels/conv2d/cuda_wgmma.h"
 #include "kernels/conv2d/filters_transposed.cuh"
 #include "kernels/conv2d/plan_table.h"
@@ -106,6 +107,8 @@ void conv2d_forward(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, c
     launch("conv2d_forward", conv2d_forward_direct_kernel<T>,
            strided_blocks(outputs, direct_threads), direct_threads, 0, device, s, x, w, bias,
            addend, epilogue, y);
+  } else if (plan.rung == Conv2dRung::depthwise) {
+    conv2d_forward_depthwise(device, s, x, w, bias, epilogue, y, addend);
   } else if constexpr (std::is_same_v<T, bf16>) {
     conv2d_forward_bf16(device, plan, s, x, w, bias, epilogue, y, addend);
   } else {
@@ -132,6 +135,8 @@ void conv2d_backward_input(Cuda device, const Conv2dPlan& plan, const Conv2dShap
     launch("conv2d_backward_input", conv2d_backward_input_direct_kernel<T>,
            strided_blocks(outputs, direct_threads), direct_threads, 0, device, s, dy, w, addend,
            dx);
+  } else if (plan.rung == Conv2dRung::depthwise) {
+    conv2d_backward_input_depthwise(device, s, dy, w, dx, addend);
   } else if constexpr (std::is_same_v<T, bf16>) {
     conv2d_backward_input_bf16(device, plan, s, dy, w, dx, addend);
   } else {
@@ -165,6 +170,8 @@ void conv2d_backward_weight(Cuda device, const Conv2dPlan& plan, const Conv2dSha
   if (plan.rung == Conv2dRung::direct) {
     launch("conv2d_backward_weight", conv2d_backward_weight_direct_kernel<T>,
            strided_blocks(outputs, direct_threads), direct_threads, 0, device, s, dy, x, dw);
+  } else if (plan.rung == Conv2dRung::depthwise) {
+    conv2d_backward_weight_depthwise(device, s, dy, x, dw);
   } else if constexpr (std::is_same_v<T, bf16>) {
     conv2d_backward_weight_bf16(device, plan, s, dy, x, dw);
   } else {

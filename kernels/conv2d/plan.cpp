@@ -42,6 +42,7 @@ TileExtents tile_extents(Conv2dDirection direction, Conv2dRung rung, int tile) {
   const bool rows_are_channels = direction == Conv2dDirection::backward_weight;
   switch (rung) {
     case Conv2dRung::direct:
+    case Conv2dRung::depthwise:
       break;
     case Conv2dRung::tiled:
       return {16, 16};
@@ -68,8 +69,7 @@ Conv2dShape multiplied(Conv2dDirection direction, const Conv2dShape& s, Precisio
 }
 
 int tiles_of(Conv2dRung rung) {
-  if (rung == Conv2dRung::direct || rung == Conv2dRung::tiled || rung == Conv2dRung::patch)
-    return 1;
+  if (rung == Conv2dRung::tiled) return 1;
   if (rung == Conv2dRung::multistage) return 4;
   if (rung == Conv2dRung::tensor_core) return tensor_core_tile_count;
   return rung == Conv2dRung::wgmma ? wgmma_tile_count : 2;
@@ -82,6 +82,14 @@ int64_t tiles_in(int64_t extent, int64_t tile) {
 /// Depthwise and nearly so: a tile of outputs would share nothing.
 bool narrow(const Conv2dShape& s) {
   return std::min(s.C, s.K) / s.groups < 4 && s.groups > 1;
+}
+
+/// Whether rung 8 has kernels for it: every channel by itself, weights that fit into the shared
+/// memory of any GPU, pixels that count in 32 bits.
+bool fits_depthwise(const Conv2dShape& s) {
+  return s.groups > 1 && s.C == s.groups && s.K == s.groups && s.R * s.S <= 49 &&
+         s.groups * s.R * s.S < std::numeric_limits<int32_t>::max() &&
+         s.N * std::max(s.H * s.W, s.P * s.Q) < std::numeric_limits<int32_t>::max();
 }
 
 /// Rungs 5 and 6 count the eights of channels of their bf16 operands in 32 bits.
@@ -312,6 +320,7 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& given, int 
                        int multiprocessors, Precision precision) {
   const Conv2dShape shape = multiplied(direction, given, precision);
   Conv2dPlan plan;
+  if (fits_depthwise(shape)) return {Conv2dRung::depthwise};
   if (narrow(shape) || !fits_phases(direction, shape)) return plan;
   const GemmExtents e = extents(direction, shape);
   if (!fits_32_bits(e) || !fits_grid(e, shape.groups, 32, 1)) return plan;
@@ -378,6 +387,7 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& given, int 
 std::vector<Conv2dPlan> all_conv2d_plans(Conv2dDirection direction, const Conv2dShape& shape,
                                          int compute_capability) {
   std::vector<Conv2dPlan> plans = {{}};
+  if (fits_depthwise(shape)) plans.push_back({Conv2dRung::depthwise});
   if (!fits_phases(direction, shape)) return plans;
   const GemmExtents e = extents(direction, shape);
   if (!fits_32_bits(e) || !fits_grid(e, shape.groups, 16, 3)) return plans;
@@ -408,9 +418,9 @@ std::vector<Conv2dPlan> all_conv2d_plans(Conv2dDirection direction, const Conv2d
 
 std::string to_string(const Conv2dPlan& plan) {
   constexpr const char* rungs[] = {"direct",     "tiled", "implicit_gemm", "tensor_core",
-                                   "multistage", "wgmma", "patch"};
+                                   "multistage", "wgmma", "patch",         "depthwise"};
   std::string text = rungs[static_cast<int>(plan.rung)];
-  if (plan.rung == Conv2dRung::direct) return text;
+  if (plan.rung == Conv2dRung::direct || plan.rung == Conv2dRung::depthwise) return text;
   text += std::string(" ") + name_of(plan.precision);
   if (plan.rung == Conv2dRung::patch) return text;
   const int for_few = plan.tile - (plan.rung == Conv2dRung::multistage    ? 2

@@ -12,10 +12,20 @@
 namespace fettle {
 
 /// The rungs, each in a file of its name and number.
-enum class Conv2dRung { direct, tiled, implicit_gemm, tensor_core, multistage, wgmma, patch };
+enum class Conv2dRung {
+  direct,
+  tiled,
+  implicit_gemm,
+  tensor_core,
+  multistage,
+  wgmma,
+  patch,
+  depthwise
+};
 enum class Conv2dDirection { forward, backward_input, backward_weight };
 
-/// Rungs 2 to 4 take activations of fp32, 5 to 7 of bf16, 6 also of fp32; the first takes both.
+/// Rungs 2 to 4 take activations of fp32, 5 to 7 of bf16, 6 also of fp32; the first and the last
+/// take both, and multiply in fp32.
 struct Conv2dPlan {
   Conv2dRung rung = Conv2dRung::direct;
   Precision precision = Precision::fp32;
@@ -26,7 +36,8 @@ struct Conv2dPlan {
 };
 
 /// A pure function of its arguments. `compute_capability` is 90 for Hopper; tensor cores are used
-/// from 80 on, and for tf32 and bf16 only; rung 6 on 90 alone; rung 7 for few channels. bf16 says
+/// from 80 on, and for tf32 and bf16 only; rung 6 on 90 alone; rung 7 for few channels, 8 for
+/// depthwise. bf16 says
 /// that activations are bf16 in memory, the others that they are fp32. The rules are what was
 /// quickest on an H200 for the convolutions of ResNet50 and Res-UNet with 32 pictures
 /// (bench/results). A table of other plans comes before it: see plan_table.h.

@@ -52,7 +52,7 @@ int most_splits(const Conv2dShape& s) {
 
 /// Whether the plan takes tensors as they lie in memory.
 bool suits(const Conv2dPlan& plan, Precision precision) {
-  return plan.rung == Conv2dRung::direct ||
+  return plan.rung == Conv2dRung::direct || plan.rung == Conv2dRung::depthwise ||
          (plan.precision == Precision::bf16) == (precision == Precision::bf16);
 }
 

@@ -59,6 +59,8 @@ TEST(Conv2dPlans, WhatRung6CannotDoOrWouldFillWithZeros) {
   grouped.groups = 2;
   EXPECT_EQ(plan(forward, grouped, 90), "multistage bf16 64x64");
   grouped.groups = 128;
+  EXPECT_EQ(plan(forward, grouped, 90), "depthwise");
+  grouped.K = 256;  // two outputs a channel
   EXPECT_EQ(plan(forward, grouped, 90), "direct");
 }
 

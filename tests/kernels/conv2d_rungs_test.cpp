@@ -79,7 +79,9 @@ std::vector<Conv2dPlan> without_some(const std::vector<Conv2dPlan>& plans, size_
   return kept;
 }
 
-void expect_every_rung(const std::string& name, const Conv2dShape& s, bool every_plan = false) {
+/// Of every rung, or of one alone.
+void expect_every_rung(const std::string& name, const Conv2dShape& s, bool every_plan = false,
+                       std::optional<Conv2dRung> only = {}) {
   if (!gpu_is_there()) GTEST_SKIP() << "no GPU";
   size_t turn = std::hash<std::string>()(name);
   const Inputs<float> floats(s);
@@ -97,7 +99,9 @@ void expect_every_rung(const std::string& name, const Conv2dShape& s, bool every
     };
     const auto of_floats = both(floats), of_rounded = both(widened);
     bool adding = ++turn % 2;
-    const auto all = all_conv2d_plans(direction, s, gpu_compute_capability());
+    auto all = all_conv2d_plans(direction, s, gpu_compute_capability());
+    if (only) std::erase_if(all, [&](const Conv2dPlan& plan) { return plan.rung != *only; });
+    EXPECT_FALSE(all.empty()) << name;
     for (const Conv2dPlan& plan : every_plan && !under_sanitizers ? all : without_some(all, turn)) {
       const std::string what = name + ", direction " + std::to_string(static_cast<int>(direction)) +
                                ", " + to_string(plan);
@@ -110,7 +114,8 @@ void expect_every_rung(const std::string& name, const Conv2dShape& s, bool every
       if (plan.precision != Precision::bf16) {
         check(floats, of_floats, tolerance(plan.precision));
       }
-      if (plan.precision == Precision::bf16 || plan.rung == Conv2dRung::direct) {
+      if (plan.precision == Precision::bf16 || plan.rung == Conv2dRung::direct ||
+          plan.rung == Conv2dRung::depthwise) {
         check(rounded, of_rounded, tolerance(Precision::bf16));
       }
     }
@@ -162,6 +167,36 @@ TEST(Conv2dRungsFuzzed, EqualTheDefinition) {
     const Conv2dCase c = conv2d_case("fuzzed " + std::to_string(i), s, 1, 2);
     expect_every_rung(c.name, c.shape);
   }
+}
+
+/// Channels in vectors of both sizes and not, more than a block has lanes for, and more taps than
+/// are summed at once.
+TEST(Conv2dRungsDepthwise, EqualTheDefinition) {
+  std::mt19937 random(3);
+  const auto pick = [&](int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(random);
+  };
+  for (const int64_t C : {8, 12, 16, 24, 40, 72, 264, 273, 520}) {
+    const Conv2dShape s = {.N = pick(1, 3),
+                           .H = pick(5, 12),
+                           .W = pick(5, 12),
+                           .C = C,
+                           .K = C,
+                           .R = pick(1, 5),
+                           .S = pick(2, 5),
+                           .stride_h = pick(1, 2),
+                           .stride_w = pick(1, 3),
+                           .dilation_h = pick(1, 2),
+                           .dilation_w = 1,
+                           .pad_top = pick(0, 5),
+                           .pad_left = pick(0, 2),
+                           .groups = C};
+    const Conv2dCase c = conv2d_case(std::to_string(C) + " channels", s, 4, 1);
+    expect_every_rung(c.name, c.shape, true, Conv2dRung::depthwise);
+  }
+  const Conv2dCase many = conv2d_case(
+      "many taps", {.N = 1, .H = 9, .W = 8, .C = 8, .K = 8, .R = 7, .S = 7, .groups = 8}, 3, 3);
+  expect_every_rung(many.name, many.shape, true, Conv2dRung::depthwise);
 }
 
 /// Tensor maps begin at multiples of 16 bytes: what does not is left to a rung without.
