@@ -50,6 +50,8 @@ class Grads {
     Tensor& sum = node_.inputs[i]->grad;
     return sum.defined() && sum.unshared() ? sum.data<T>() : nullptr;
   }
+  /// Says of a gradient that fresh() has given memory for that its columns sum to zero.
+  void sums_to_zero(int i, int64_t columns) { produced_[i].set_sums_to_zero(columns); }
   /// Gives an existing tensor as the gradient of input i, shared and never changed from here on.
   void pass(int i, const Tensor& gradient);
 

@@ -14,6 +14,7 @@ struct Tensor::Storage {
   std::shared_ptr<const Pending> pending = {};  // until somebody reads them
   std::shared_ptr<std::byte> rounded = {};      // their copy in bf16, if somebody has asked for it
   bool rounded_is_right = false;
+  int64_t columns_of_zero_sum = 0;
 };
 
 Tensor Tensor::deferred(const Shape& shape, DType dtype, Device device,
@@ -32,8 +33,11 @@ std::shared_ptr<const Pending> Tensor::pending() const {
 }
 
 void Tensor::compute() const {
-  if (!storage_ || !storage_->pending) return;
-  storage_->memory = storage_->pending->compute().storage_->memory;
+  if (const auto pending = this->pending()) settle(pending->compute());
+}
+
+void Tensor::settle(const Tensor& value) const {
+  storage_->memory = value.storage_->memory;
   storage_->pending = nullptr;
 }
 
@@ -43,8 +47,20 @@ std::byte* Tensor::address() const {
 }
 
 std::byte* Tensor::address_to_write() {
-  if (storage_) storage_->rounded_is_right = false;
+  if (storage_) {
+    storage_->rounded_is_right = false;
+    storage_->columns_of_zero_sum = 0;
+  }
   return address();
+}
+
+bool Tensor::sums_to_zero(int64_t columns) const {
+  // Of several columns that become one under another shape, the sum is zero, too.
+  return storage_ && columns > 0 && storage_->columns_of_zero_sum > 0 &&
+         storage_->columns_of_zero_sum % columns == 0;
+}
+void Tensor::set_sums_to_zero(int64_t columns) {
+  storage_->columns_of_zero_sum = columns;
 }
 
 const bf16* Tensor::rounded() const {

@@ -16,8 +16,8 @@ namespace fettle {
 struct Node;  // engine/autograd.h
 class Tensor;
 
-/// How to compute the elements of a tensor that nobody has read yet. See
-/// engine/ops/batch_norm_fusion.h, where the only such tensors come from.
+/// How to compute the elements of a tensor that nobody has read yet, so that what follows can be
+/// computed in the same pass. See engine/ops/batch_norm_fusion.h.
 class Pending {
  public:
   virtual ~Pending() = default;
@@ -49,6 +49,8 @@ class Tensor {
   std::shared_ptr<const Pending> pending() const;
   /// Computes the elements now, if that is still to be done.
   void compute() const;
+  /// Takes those of `value`, of the same shape and type, in place of computing them.
+  void settle(const Tensor& value) const;
 
   bool defined() const { return defined_; }
   const Shape& shape() const { return shape_; }
@@ -80,6 +82,11 @@ class Tensor {
   /// That copy, for whoever writes it along with the elements, after data(): it counts as right
   /// then. nullptr where nobody has asked for it; who is captured so never writes a later one.
   bf16* rounded_to_write();
+
+  /// Whether the sum of each of `columns` columns, the last axis, is known to be zero.
+  bool sums_to_zero(int64_t columns) const;
+  /// Says so, from how the elements were computed, until they are asked for to be written.
+  void set_sums_to_zero(int64_t columns);
 
   /// A copy of the elements on the host. Throws Error on meta.
   template <class T = float>

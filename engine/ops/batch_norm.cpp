@@ -2,6 +2,7 @@
 
 #include "engine/graph.h"
 #include "engine/ops/batch_norm_fusion.h"
+#include "engine/ops/conv2d.h"
 #include "kernels/batch_norm/batch_norm.h"
 
 namespace fettle {
@@ -41,10 +42,12 @@ Tensor batch_norm_training(const Tensor& x, const Tensor& gamma, const Tensor& b
             moving->variance.shape(), " do not fit the input ", x.shape());
     following = {moving->momentum, moving->mean.data(), moving->variance.data()};
   }
-  on(x, [&](auto device, auto element) {
-    batch_norm_statistics(device, s, x.data<decltype(element)>(), mean.data(), variance.data(),
-                          following);
-  });
+  if (!compute_conv2d_statistics(x, mean.data(), variance.data(), following)) {
+    on(x, [&](auto device, auto element) {
+      batch_norm_statistics(device, s, x.data<decltype(element)>(), mean.data(), variance.data(),
+                            following);
+    });
+  }
   return normalise(x, gamma, beta, mean, variance, epsilon, true);
 }
 

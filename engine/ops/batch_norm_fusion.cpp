@@ -80,6 +80,8 @@ void backward_of(const Sum& sum, Epilogue epilogue, const Tensor& dy, Grads& gra
         dx[k] = grads.fresh<T>(k * inputs_each);
     if (dx[0] || dx[1])
       batch_norm_backward_input(device, rows, arrays, dy.data<T>(), gradients, dx[0], dx[1]);
+    for (int k = 0; k < 2; ++k)
+      if (dx[k] && sum.terms[k].of_batch) grads.sums_to_zero(k * inputs_each, rows.C);
   });
   for (int k = 0; k < 2; ++k) {
     grads.pass(k * inputs_each + 1, dgamma[k]);

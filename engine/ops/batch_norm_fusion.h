@@ -10,6 +10,9 @@
 // flow back through whichever of them were used. Going back, ReLU's mask is computed again from the
 // batch-norms' inputs, so that neither bn's result nor the sum is ever kept.
 //
+// In training on a GPU bn's operand waits, too: conv2d() returns a pending tensor, which bn
+// computes along with its batch statistics. Whoever else reads it first computes it alone.
+//
 // Where somebody listens (TraceListener in engine/graph.h) nothing stays pending and the operations
 // are the plain ones. The call of an outermost layer returns nothing pending, so that parameters
 // may change between a model's call and the reading of its output.

@@ -3,6 +3,7 @@
 #include "engine/graph.h"
 #include "engine/ops/cast.h"
 #include "engine/ops/epilogue.h"
+#include "kernels/conv2d/statistics.h"
 
 namespace fettle {
 
@@ -40,6 +41,26 @@ Conv2dShape conv2d_shape(const Tensor& x, const Tensor& w, const Conv2dOptions& 
 
 namespace {
 
+/// A convolution that nobody has read yet.
+struct PendingConv2d : Pending {
+  Conv2dShape s;
+  Epilogue epilogue;
+  Tensor x, w, bias;
+
+  PendingConv2d(const Conv2dShape& s, Epilogue epilogue, const Tensor& x, const Tensor& w,
+                const Tensor& bias)
+      : s(s), epilogue(epilogue), x(x.detach()), w(w.detach()), bias(bias.detach()) {}
+  Tensor result() const { return Tensor::empty({s.N, s.P, s.Q, s.K}, x.dtype(), x.device()); }
+  Tensor compute() const override {
+    Tensor y = result();
+    on(x, [&](auto device, auto element) {
+      using T = decltype(element);
+      conv2d_forward(device, s, x.data<T>(), weights_as<T>(w), bias.data(), epilogue, y.data<T>());
+    });
+    return y;
+  }
+};
+
 /// Of a residual block's input the shortcut's gradient is there: it is added to.
 template <class D, class T>
 void backward_input(D device, const Conv2dShape& s, const T* dz, const T* w, Grads& grads) {
@@ -49,6 +70,23 @@ void backward_input(D device, const Conv2dShape& s, const T* dz, const T* w, Gra
 
 }  // namespace
 
+bool compute_conv2d_statistics(const Tensor& y, float* mean, float* variance,
+                               const BatchNormMoving& moving) {
+  const auto pending = std::dynamic_pointer_cast<const PendingConv2d>(y.pending());
+  if (!pending) return false;
+  const PendingConv2d& c = *pending;
+  Tensor computed = c.result();
+  on(computed, [&](auto device, auto element) {
+    using T = decltype(element);
+    if constexpr (std::is_same_v<decltype(device), Cuda>) {
+      conv2d_forward_statistics(device, c.s, c.x.data<T>(), weights_as<T>(c.w), c.bias.data(),
+                                computed.data<T>(), mean, variance, moving);
+    }
+  });
+  y.settle(computed);
+  return true;
+}
+
 Tensor conv2d(const Tensor& given_x, const Tensor& w, const Tensor& bias,
               const Conv2dOptions& options) {
   const Tensor x = as_activation(given_x);
@@ -56,12 +94,11 @@ Tensor conv2d(const Tensor& given_x, const Tensor& w, const Tensor& bias,
   require(!bias.defined() || bias.shape() == Shape{s.K}, "conv2d: bias ", bias.shape(),
           " does not fit weight ", w.shape());
   check_devices("conv2d", {x, w, bias});
-  Tensor y = Tensor::empty({s.N, s.P, s.Q, s.K}, x.dtype(), x.device());
   const Epilogue epilogue = options.epilogue;
-  on(x, [&](auto device, auto element) {
-    using T = decltype(element);
-    conv2d_forward(device, s, x.data<T>(), weights_as<T>(w), bias.data(), epilogue, y.data<T>());
-  });
+  auto convolution = std::make_shared<PendingConv2d>(s, epilogue, x, w, bias);
+  const bool waits = grad_enabled() && epilogue == Epilogue::linear && x.device().is_cuda();
+  Tensor y = waits ? Tensor::deferred({s.N, s.P, s.Q, s.K}, x.dtype(), x.device(), convolution)
+                   : convolution->compute();
   trace(graph::Conv2d{s, epilogue}, {x, w, bias}, y);
   const SavedFactors saved(epilogue, y, x, w);
   return record(std::move(y), {x, w, bias}, [=](const Tensor& dy, Grads& grads) {

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "engine/tensor.h"
+#include "kernels/batch_norm/batch_norm.h"
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/padding.h"
 
@@ -20,9 +21,15 @@ struct Conv2dOptions {
   Epilogue epilogue = Epilogue::linear;
 };
 
-/// x [N,H,W,C], w [K,R,S,C/groups], bias [K] or undefined; gives [N,P,Q,K].
-/// Throws Error when the shapes do not fit one another.
+/// x [N,H,W,C], w [K,R,S,C/groups], bias [K] or undefined; gives [N,P,Q,K]. While gradients are
+/// recorded, without an activation and on a GPU, pending (Tensor::deferred): batch-norm computes it
+/// along with its statistics. Throws Error when the shapes do not fit one another.
 Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2dOptions& options);
+
+/// Computes a pending convolution, and mean and variance [K] of its pixels in the same pass, which
+/// the moving statistics follow. False, and nothing is done, if x is no such tensor.
+bool compute_conv2d_statistics(const Tensor& x, float* mean, float* variance,
+                               const BatchNormMoving& moving);
 
 /// The geometry of that convolution, after every check.
 Conv2dShape conv2d_shape(const Tensor& x, const Tensor& w, const Conv2dOptions& options);

@@ -13,18 +13,34 @@
 
 namespace fettle {
 
+/// Where the statistics of columns go, from the sums of x - shift and of its squares.
+struct BatchNormStatistics {
+  int64_t rows;
+  float *mean, *variance;
+  BatchNormMoving moving;
+
+  __device__ void write(int c, float shift, const double (&sums)[2]) const {
+    const double n = static_cast<double>(rows), beyond = sums[0] / n;
+    const double spread = sums[1] / n - beyond * beyond;
+    mean[c] = static_cast<float>(shift + beyond);
+    variance[c] = static_cast<float>(spread > 0 ? spread : 0);
+    moving.follow(c, mean[c], variance[c]);
+  }
+  /// The finish of sums without a shift.
+  __device__ void operator()(int64_t, int c, const double (&sums)[2]) const { write(c, 0, sums); }
+};
+
 template <class T>
 struct BatchNormMoments {
   const T* x;
-  int64_t rows, C;
-  float *mean, *variance;
-  BatchNormMoving moving;
+  int64_t C;
+  BatchNormStatistics statistics;
 
   template <int V>
   __device__ Vec<float, V> columns(int c) const {
     Vec<float, V> shift = {};
     for (int quarter = 0; quarter < 4; ++quarter) {
-      const auto row = load_floats<V>(x + rows * quarter / 4 * C + c);
+      const auto row = load_floats<V>(x + statistics.rows * quarter / 4 * C + c);
       for (int k = 0; k < V; ++k) shift[k] += 0.25f * row[k];
     }
     return shift;
@@ -38,11 +54,7 @@ struct BatchNormMoments {
     }
   }
   __device__ void operator()(int64_t, int c, const double (&sums)[2]) const {
-    const double n = static_cast<double>(rows), beyond = sums[0] / n;
-    const double spread = sums[1] / n - beyond * beyond;
-    mean[c] = static_cast<float>(columns<1>(c)[0] + beyond);
-    variance[c] = static_cast<float>(spread > 0 ? spread : 0);
-    moving.follow(c, mean[c], variance[c]);
+    statistics.write(c, columns<1>(c)[0], sums);
   }
 };
 

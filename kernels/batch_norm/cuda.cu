@@ -3,6 +3,7 @@
 
 #include "kernels/batch_norm/1_column_a_thread.cuh"
 #include "kernels/batch_norm/2_two_stage.cuh"
+#include "kernels/batch_norm/moments.h"
 #include "kernels/batch_norm/rungs.h"
 #include "kernels/channel_loop.cuh"
 
@@ -105,7 +106,7 @@ void batch_norm_statistics(Cuda device, BatchNormRung rung, const BatchNormShape
            strided_blocks(s.C, 256), 256, 0, device, s.rows, s.C, x, mean, variance, moving);
     return;
   }
-  const BatchNormMoments<T> moments = {x, s.rows, s.C, mean, variance, moving};
+  const BatchNormMoments<T> moments = {x, s.C, {s.rows, mean, variance, moving}};
   column_sums<2>("batch_norm_statistics", device,
                  {.rows = s.rows, .columns = static_cast<int>(s.C)}, moments, moments, x);
 }
@@ -114,6 +115,13 @@ template <class T>
 void batch_norm_statistics(Cuda device, const BatchNormShape& shape, const T* x, float* mean,
                            float* variance, const BatchNormMoving& moving) {
   batch_norm_statistics(device, plan_batch_norm(shape), shape, x, mean, variance, moving);
+}
+
+void batch_norm_statistics(Cuda device, const BatchNormShape& s, const double* moments,
+                           int64_t parts, float* mean, float* variance,
+                           const BatchNormMoving& moving) {
+  add_chunks<2>("batch_norm_statistics", device, {.columns = static_cast<int>(s.C)}, parts, moments,
+                BatchNormStatistics{s.rows, mean, variance, moving});
 }
 
 template <class T>

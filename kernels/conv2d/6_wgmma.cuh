@@ -97,6 +97,7 @@ struct WgmmaProblem {
   int rows, columns;
   Divider by_tiles_across, by_tiles_down, by_tiles_of_phase, by_tiles_of_tap;
   int K, splits = 1, k_per_split = 0;
+  double* moments = nullptr;  ///< [tiles of rows,2,columns], of forward in one part
 
   __device__ int items() const {
     return static_cast<int>(by_tiles_across.divisor * by_tiles_down.divisor) * splits;
@@ -317,7 +318,6 @@ struct WgmmaStore {
                                              const float (&sums)[T::rows / 2]) {
     const int own = column0 + thread / 32 * 16 + thread % 32 / 4;  // and the eighth after it
     const GemmOutput& out = problem.out;
-    if (!out.vectors) return store_each(tile, own, sums);
     float bias[2] = {};
     for (int half = 0; half < 2; ++half) {
       if (out.bias && own + half * 8 < problem.columns) bias[half] = out.bias[own + half * 8];
@@ -326,6 +326,10 @@ struct WgmmaStore {
       const float sum = sums[i] + bias[i / 2 % 2];
       return out.adds() ? sum : out.activated(sum);
     };
+    if constexpr (std::is_same_v<Feed, FiltersTimesWindows<T>>) {
+      if (problem.moments) store_moments(tile, own, finished);
+    }
+    if (!out.vectors) return store_each(tile, own, sums);
     if (out.rounded) {
 #pragma unroll
       for (int part = 0; part < T::rows / 64; ++part) {
@@ -339,6 +343,55 @@ struct WgmmaStore {
         store_lines(tile, column0, part, 0.0f, [&](uint8_t* turned) {
           turn_floats(turned, [&](int i) { return finished(part * 16 + i); });
         });
+      }
+    }
+  }
+
+  /// Of the tile's rows, as they are stored, the sum of each column and of its squares. A thread
+  /// sums about its first value, so that a large mean does not swallow a small deviation; with the
+  /// shift put back, fp64 holds the sums as exactly.
+  template <class Finished>
+  __device__ __forceinline__ void store_moments(const WgmmaTile& tile, int own,
+                                                const Finished& finished) const {
+    const auto stored = [&](int i) {
+      if constexpr (sizeof(typename T::Element) == 4) {
+        return Vec<float, 2>{{finished(i), finished(i + 1)}};
+      } else {
+        const uint32_t pair = bf16_pair(finished(i), finished(i + 1));
+        return Vec<float, 2>{{float_of(pair << 16), float_of(pair >> 16 << 16)}};
+      }
+    };
+    const int t = thread % 4;
+    const int left = problem.rows - tile.row0 - 2 * t;  // from this thread's first row on
+    const float shift[2] = {stored(0)[0], stored(2)[0]};
+    float sum[2] = {}, squares[2] = {};
+#pragma unroll
+    for (int i = 0; i < T::rows / 2; i += 2) {
+      const Vec<float, 2> values = stored(i);
+      const int half = i / 2 % 2;
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const float beyond = values[e] - shift[half];
+        if (i / 4 * 8 + e >= left) continue;
+        sum[half] += beyond;
+        squares[half] += beyond * beyond;
+      }
+    }
+    const int whole = min_of(left < 0 ? 0 : left, T::rows);
+    const double count = whole / 8 * 2 + min_of(whole % 8, 2);
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const double by = shift[half];
+      double moments[2] = {sum[half] + count * by,
+                           squares[half] + by * (2.0 * sum[half] + count * by)};
+#pragma unroll
+      for (int k = 0; k < 2; ++k) {
+        for (int distance = 1; distance < 4; distance *= 2)
+          moments[k] += __shfl_xor_sync(all_lanes, moments[k], distance);
+        const int column = own + half * 8;
+        if (t > 0 || column >= problem.columns) continue;
+        problem.moments[(int64_t{tile.row0 / T::rows} * 2 + k) * problem.columns + column] =
+            moments[k];
       }
     }
   }

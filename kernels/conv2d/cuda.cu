@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "kernels/batch_norm/moments.h"
 #include "kernels/conv2d/1_direct.cuh"
 #include "kernels/conv2d/2_tiled.cuh"
 #include "kernels/conv2d/3_implicit_gemm.cuh"
@@ -12,7 +13,9 @@
 #include "kernels/conv2d/plan_table.h"
 #include "kernels/conv2d/quickest_plan.cuh"
 #include "kernels/conv2d/splits.cuh"
+#include "kernels/conv2d/statistics.h"
 #include "kernels/conv2d/tensor_core_tiles.h"
+#include "kernels/conv2d/wgmma_tiles.h"
 
 namespace fettle {
 namespace {
@@ -97,11 +100,10 @@ Conv2dPlan planned(Conv2dDirection direction, const Conv2dShape& shape, Cuda dev
   return best;
 }
 
-}  // namespace
-
+/// Rung 6 writes `moments`, if it is not nullptr, as in cuda_wgmma.h.
 template <class T>
-void conv2d_forward(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, const T* x,
-                    const T* w, const float* bias, Epilogue epilogue, T* y, const T* addend) {
+void forward(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, const T* x, const T* w,
+             const float* bias, Epilogue epilogue, T* y, const T* addend, double* moments) {
   const int64_t outputs = s.N * s.P * s.Q * s.K;
   if (plan.rung == Conv2dRung::direct) {
     launch("conv2d_forward", conv2d_forward_direct_kernel<T>,
@@ -110,7 +112,7 @@ void conv2d_forward(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, c
   } else if (plan.rung == Conv2dRung::depthwise) {
     conv2d_forward_depthwise(device, s, x, w, bias, epilogue, y, addend);
   } else if constexpr (std::is_same_v<T, bf16>) {
-    conv2d_forward_bf16(device, plan, s, x, w, bias, epilogue, y, addend);
+    conv2d_forward_bf16(device, plan, s, x, w, bias, epilogue, y, addend, moments);
   } else {
     const GemmShape g(s);
     GemmOutput out = GemmOutput::to(y, g.K, g.Kg);
@@ -118,13 +120,38 @@ void conv2d_forward(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, c
     out.epilogue = epilogue;
     out.add(addend);
     if (by_tensor_maps(plan, x, w)) {
-      return conv2d_forward_wgmma({"conv2d_forward", device, plan, s, x, w, out});
+      return conv2d_forward_wgmma({"conv2d_forward", device, plan, s, x, w, out, moments});
     }
     const Gemm<WindowsOfInput<float>, Weights<float>> gemm = {
         {g, x}, {g, w}, out, g.N * g.P * g.Q, g.Kg, g.R * g.S * g.Cg, static_cast<int>(s.groups),
         1,      0};
     run_gemm("conv2d_forward", plan, device, gemm, outputs, in_fours(s, x, w));
   }
+}
+
+}  // namespace
+
+template <class T>
+void conv2d_forward(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, const T* x,
+                    const T* w, const float* bias, Epilogue epilogue, T* y, const T* addend) {
+  forward(device, plan, s, x, w, bias, epilogue, y, addend, nullptr);
+}
+
+template <class T>
+void conv2d_forward_statistics(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s,
+                               const T* x, const T* w, const float* bias, T* y, float* mean,
+                               float* variance, const BatchNormMoving& moving) {
+  const BatchNormShape pixels = {s.N * s.P * s.Q, s.K};
+  const bool by_tiles = plan.rung == Conv2dRung::wgmma && plan.splits == 1 &&
+                        (std::is_same_v<T, bf16> || in_vectors(x, w));
+  if (!by_tiles) {
+    forward<T>(device, plan, s, x, w, bias, Epilogue::linear, y, nullptr, nullptr);
+    return batch_norm_statistics(device, pixels, y, mean, variance, moving);
+  }
+  const int64_t rows = wgmma_tiles[plan.tile].rows, parts = (pixels.rows + rows - 1) / rows;
+  double* const moments = scratch<double>(device, parts * 2 * s.K);
+  forward<T>(device, plan, s, x, w, bias, Epilogue::linear, y, nullptr, moments);
+  batch_norm_statistics(device, pixels, moments, parts, mean, variance, moving);
 }
 
 template <class T>
@@ -200,6 +227,16 @@ void conv2d_forward(Cuda device, const Conv2dShape& shape, const T* x, const T* 
   run(planned<T>(Conv2dDirection::forward, shape, device, y, addend == y, run), y);
 }
 template <class T>
+void conv2d_forward_statistics(Cuda device, const Conv2dShape& shape, const T* x, const T* w,
+                               const float* bias, T* y, float* mean, float* variance,
+                               const BatchNormMoving& moving) {
+  const Conv2dPlan plan = planned<T>(
+      Conv2dDirection::forward, shape, device, y, false, [&](const Conv2dPlan& tried, T* out) {
+        conv2d_forward<T>(device, tried, shape, x, w, bias, Epilogue::linear, out, nullptr);
+      });
+  conv2d_forward_statistics(device, plan, shape, x, w, bias, y, mean, variance, moving);
+}
+template <class T>
 void conv2d_backward_input(Cuda device, const Conv2dShape& shape, const T* dy, const T* w, T* dx,
                            const T* addend) {
   const auto run = [&](const Conv2dPlan& plan, T* out) {
@@ -219,6 +256,12 @@ void conv2d_backward_weight(Cuda device, const Conv2dShape& shape, const T* dy, 
 #define FETTLE_CONV2D(T)                                                                           \
   template void conv2d_forward(Cuda, const Conv2dPlan&, const Conv2dShape&, const T*, const T*,    \
                                const float*, Epilogue, T*, const T*);                              \
+  template void conv2d_forward_statistics(Cuda, const Conv2dPlan&, const Conv2dShape&, const T*,   \
+                                          const T*, const float*, T*, float*, float*,              \
+                                          const BatchNormMoving&);                                 \
+  template void conv2d_forward_statistics(Cuda, const Conv2dShape&, const T*, const T*,            \
+                                          const float*, T*, float*, float*,                        \
+                                          const BatchNormMoving&);                                 \
   template void conv2d_backward_input(Cuda, const Conv2dPlan&, const Conv2dShape&, const T*,       \
                                       const T*, T*, const T*);                                     \
   template void conv2d_backward_weight(Cuda, const Conv2dPlan&, const Conv2dShape&, const T*,      \

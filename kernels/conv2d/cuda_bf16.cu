@@ -83,7 +83,7 @@ void run_patches(const char* name, Cuda device, const Conv2dShape& s, bool turne
 
 void conv2d_forward_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape& shape,
                          const bf16* x, const bf16* w, const float* bias, Epilogue epilogue,
-                         bf16* y, const bf16* addend) {
+                         bf16* y, const bf16* addend, double* moments) {
   constexpr const char* name = "conv2d_forward";
   const auto [s, x16] = input_of_windows(name, device, 1, shape, x);
   const GemmShape g(in_eights(s));
@@ -94,7 +94,7 @@ void conv2d_forward_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape&
   out.epilogue = epilogue;
   out.add(addend);
   if (plan.rung == Conv2dRung::wgmma) {
-    return conv2d_forward_wgmma({name, device, plan, s, x16, w16, out});
+    return conv2d_forward_wgmma({name, device, plan, s, x16, w16, out, moments});
   }
   if (plan.rung == Conv2dRung::patch) return run_patches(name, device, s, false, x16, w16, out);
   const Gemm<WindowsOfInput<bf16>, Weights<bf16>> gemm = {

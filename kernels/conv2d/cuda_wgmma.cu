@@ -128,8 +128,10 @@ void conv2d_forward_wgmma(const WgmmaCall& call) {
     const TensorMap filters =
         tiled_map(element_of<typename T::Element>, call.b, {w.C, taps, stored(call).K},
                   {T::depth, 1, T::columns}, T::swizzle);
-    run(call, filters, map_of_windows<T>(call.a, w, T::rows, feed.windows.are_pixels), feed,
-        problem<T>(call.out, s.N * s.P * s.Q, 1, s.K, 1, taps * chunks), s.N * s.P * s.Q * s.K);
+    WgmmaProblem whole = problem<T>(call.out, s.N * s.P * s.Q, 1, s.K, 1, taps * chunks);
+    whole.moments = call.moments;
+    run(call, filters, map_of_windows<T>(call.a, w, T::rows, feed.windows.are_pixels), feed, whole,
+        s.N * s.P * s.Q * s.K);
   });
 }
 

@@ -16,6 +16,9 @@ struct WgmmaCall {
   Conv2dShape shape;
   const void *a, *b;  ///< of plan.precision
   GemmOutput out;
+  /// Forward in one part writes there, [tiles of rows,2,K], of each tile of the plan the sums of
+  /// its pixels and of their squares.
+  double* moments = nullptr;
 };
 
 /// a = x, b = w.

@@ -6,7 +6,7 @@
 #include <array>
 #include <random>
 
-#include "kernels/conv2d/plan.h"
+#include "kernels/conv2d/statistics.h"
 #include "tests/cases/conv2d.h"
 #include "tests/kernel_check.h"
 
@@ -197,6 +197,59 @@ TEST(Conv2dRungsDepthwise, EqualTheDefinition) {
   const Conv2dCase many = conv2d_case(
       "many taps", {.N = 1, .H = 9, .W = 8, .C = 8, .K = 8, .R = 7, .S = 7, .groups = 8}, 3, 3);
   expect_every_rung(many.name, many.shape, true, Conv2dRung::depthwise);
+}
+
+/// Rows and columns that end inside a tile, several tiles of both, means far from zero, and a
+/// filter of zeros, whose outputs are all the same.
+template <class T>
+void expect_statistics(Precision precision, const Conv2dShape& s, const Array<>* bias) {
+  const Inputs<T> in(s);
+  Array<T> w = in.w;
+  std::fill_n(w.begin(), s.R * s.S * s.C, T{});
+  const BatchNormShape pixels = {s.N * s.P * s.Q, s.K};
+  auto plans = all_conv2d_plans(Conv2dDirection::forward, s, gpu_compute_capability());
+  std::erase_if(plans, [&](const Conv2dPlan& plan) {
+    return plan.precision != precision || (plan.rung != Conv2dRung::wgmma && plan.tile != 0);
+  });
+  if (under_sanitizers) plans = without_some(plans, static_cast<size_t>(s.K));
+  for (const Conv2dPlan& plan : plans) {
+    const std::string what = to_string(plan) + (bias ? " with a bias" : "");
+    const Array<> before = random_values(2 * s.K, 9);
+    const auto ours = run_on_gpu(
+        [&](Cuda device) {
+          Array<T> y = converted<T>(unwritten(std::ssize(in.dy)));
+          Arrays out = {unwritten(s.K), unwritten(s.K), before};
+          conv2d_forward_statistics(device, plan, s, in.x.data(), w.data(),
+                                    bias ? bias->data() : nullptr, y.data(), out[0].data(),
+                                    out[1].data(), {0.75f, out[2].data(), out[2].data() + s.K});
+          out.push_back(converted<float>(y));
+          return out;
+        },
+        what);
+    ASSERT_TRUE(ours);
+    Arrays reference = {unwritten(s.K), unwritten(s.K), before};
+    batch_norm_statistics(Reference{}, pixels, (*ours)[3].data(), reference[0].data(),
+                          reference[1].data(),
+                          {0.75f, reference[2].data(), reference[2].data() + s.K});
+    expect_close({(*ours)[0], (*ours)[1], (*ours)[2]}, reference, what, 1e-6);
+    for (int64_t k = 0; k < s.K; ++k)
+      EXPECT_NEAR((*ours)[1][k], reference[1][k], 1e-5 * reference[1][k]) << what << ", " << k;
+  }
+}
+TEST(Conv2dStatistics, AreThoseOfWhatIsStored) {
+  if (!gpu_is_there()) GTEST_SKIP() << "no GPU";
+  for (const int64_t K : {72, 30}) {
+    const Conv2dShape s =
+        conv2d_case("", {.N = 3, .H = 9, .W = 15, .C = 8, .K = K, .S = 2}, 0, 0).shape;
+    Array<> bias = random_values(K, 5);
+    for (float& b : bias) b *= 1000;
+    for (const bool biased : {false, true}) {
+      const Array<>* const of = biased ? &bias : nullptr;
+      for (const Precision precision : {Precision::fp32, Precision::tf32})
+        expect_statistics<float>(precision, s, of);
+      expect_statistics<bf16>(Precision::bf16, s, of);
+    }
+  }
 }
 
 /// Tensor maps begin at multiples of 16 bytes: what does not is left to a rung without.
