@@ -1,6 +1,8 @@
 // Sums over the rows of [batches, rows, columns], the skeleton of every reduction here: the sum of
 // an array, gradients of biases, batch statistics, overlap counts.
 //
+// A single column is seen as one of vectors of rows, whose elements the block adds at its end.
+//
 // Two kernels. In the first, a block of 256 threads takes one chunk of rows of up to 32 vectors of
 // columns: a thread goes down a vector of 16 bytes, four rows in flight, and the block's sums meet
 // in shared memory. In the second, a block adds the chunks of 16 columns. How rows are cut into
@@ -88,8 +90,8 @@ struct EachElement {
 
 /// `Element` may prepare numbers of its columns by element.columns<V>(column); with them,
 /// element.at<V>(i, prepared, values) sets the values to be added, where i counts the elements of
-/// the whole array.
-template <int Quantities, int V, class Sum, class Element>
+/// the whole array. `Folded`: the V columns are one.
+template <int Quantities, int V, bool Folded, class Sum, class Element>
 __global__ void __launch_bounds__(256, 1)
     column_sums_chunks_kernel(ColumnSumsShape shape, ColumnSumsWalk<V> walk, Element element,
                               Sum* partial) {
@@ -132,9 +134,16 @@ __global__ void __launch_bounds__(256, 1)
     if (line == 0 && active) {
       const int64_t part = batch * gridDim.y + blockIdx.y;
       for (int k = 0; k < Quantities; ++k) {
+        Sum* const to = partial + (part * Quantities + k) * (Folded ? 1 : shape.columns) + column;
+        Sum all = 0;
         for (int e = 0; e < V; ++e) {
-          partial[(part * Quantities + k) * shape.columns + column + e] = s.v[k][e][thread];
+          if (Folded) {
+            all += s.v[k][e][thread];
+          } else {
+            to[e] = s.v[k][e][thread];
+          }
         }
+        if (Folded) to[0] = all;
       }
     }
     __syncthreads();
@@ -189,15 +198,17 @@ void add_chunks(const char* name, Cuda device, const ColumnSumsShape& shape, int
          ColumnSumsFinish::threads, 0, device, shape, chunks, partial, finish);
 }
 
-template <int Quantities, int V, class Sum, class Element, class Finish>
-void column_sums_by(const char* name, Cuda device, const ColumnSumsShape& shape,
-                    const Element& element, const Finish& finish) {
+/// Of `shape`, which for a folded column has V times fewer rows of V columns.
+template <int Quantities, int V, bool Folded, class Sum, class Element, class Finish>
+void column_sums_by(const char* name, Cuda device, ColumnSumsShape shape, const Element& element,
+                    const Finish& finish) {
   const ColumnSumsWalk<V> walk(shape);
   Sum* partial = scratch<Sum>(device, shape.batches * walk.chunks * Quantities * shape.columns);
   const dim3 grid(static_cast<unsigned>(walk.column_blocks), static_cast<unsigned>(walk.chunks),
                   static_cast<unsigned>(std::min<int64_t>(shape.batches, 65535)));
-  launch(name, column_sums_chunks_kernel<Quantities, V, Sum, Element>, grid, walk.threads, 0,
-         device, shape, walk, element, partial);
+  launch(name, column_sums_chunks_kernel<Quantities, V, Folded, Sum, Element>, grid, walk.threads,
+         0, device, shape, walk, element, partial);
+  if (Folded) shape.columns = 1;
   add_chunks<Quantities>(name, device, shape, walk.chunks, std::as_const(partial), finish);
 }
 
@@ -210,10 +221,14 @@ void column_sums(const char* name, Cuda device, const ColumnSumsShape& shape,
                  const More*... more) {
   if (shape.batches == 0 || shape.columns == 0) return;
   constexpr int V = in_16_bytes<T>;
-  if (shape.columns % V == 0 && in_vectors(first, more...)) {
-    column_sums_by<Quantities, V, Sum>(name, device, shape, element, finish);
+  const bool vectors = in_vectors(first, more...);
+  if (vectors && shape.columns % V == 0) {
+    column_sums_by<Quantities, V, false, Sum>(name, device, shape, element, finish);
+  } else if (vectors && shape.columns == 1 && shape.rows % V == 0) {
+    column_sums_by<Quantities, V, true, Sum>(name, device, {shape.batches, shape.rows / V, V},
+                                             element, finish);
   } else {
-    column_sums_by<Quantities, 1, Sum>(name, device, shape, element, finish);
+    column_sums_by<Quantities, 1, false, Sum>(name, device, shape, element, finish);
   }
 }
 

@@ -15,7 +15,7 @@ void categorical_cross_entropy_forward(Cpu, const CategoricalShape& s, const flo
   parallel_for(s.N, rows_per_task, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
       loss[n] = static_cast<float>(
-          categorical_loss<double>(s, logits + n * s.K, labels[n], class_weights));
+          categorical_loss<double>(s, RowAlone{logits + n * s.K, s.K}, labels[n], class_weights));
     }
   });
 }
@@ -26,8 +26,8 @@ void categorical_cross_entropy_backward(Cpu, const CategoricalShape& s, const fl
   const double scale = dloss[0] / static_cast<double>(s.N);
   parallel_for(s.N, rows_per_task, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
-      categorical_gradient<double>(s, logits + n * s.K, labels[n], class_weights, scale,
-                                   dlogits + n * s.K);
+      categorical_gradient<double>(s, RowAlone{logits + n * s.K, s.K}, labels[n], class_weights,
+                                   scale, dlogits + n * s.K);
     }
   });
 }

@@ -1,51 +1,40 @@
 #include "kernels/column_sums.cuh"
 #include "kernels/elementwise_loop.cuh"
 #include "kernels/losses/formulas.h"
+#include "kernels/row_loop.cuh"
 
 namespace fettle {
 namespace {
 
-struct Warp {
-  static constexpr int64_t size = 32;
-  __device__ int64_t rank() const { return threadIdx.x % 32; }
-  __device__ float sum(float value) const { return warp_sum(value); }
-  __device__ float max(float value) const { return warp_max(value); }
-  /// Calls f(row) for each of N rows that are this warp's.
-  template <class F>
-  __device__ void rows(int64_t N, const F& f) const {
-    const int64_t warps = int64_t{gridDim.x} * 8;
-    for (int64_t n = int64_t{blockIdx.x} * 8 + threadIdx.x / 32; n < N; n += warps) f(n);
+struct CategoricalForward {
+  CategoricalShape s;
+  const float* logits;
+  const int32_t* labels;
+  const float* class_weights;
+  float* loss;
+
+  template <class Row>
+  __device__ void row(int64_t n) const {
+    const Row row(logits + n * s.K, s.K);
+    const float of_row = categorical_loss<float>(s, row, labels[n], class_weights);
+    if (row.leads()) loss[n] = of_row;
   }
 };
 
-/// One warp: the loss, or the gradient, of one row of K logits, which it reads two or three times,
-/// but for the first from the caches. Limited by their latency.
-__global__ void __launch_bounds__(256)
-    categorical_cross_entropy_forward_kernel(CategoricalShape s, const float* __restrict__ logits,
-                                             const int32_t* __restrict__ labels,
-                                             const float* __restrict__ class_weights,
-                                             float* __restrict__ loss) {
-  const Warp warp;
-  warp.rows(s.N, [&](int64_t n) {
-    const float of_row =
-        categorical_loss<float>(s, logits + n * s.K, labels[n], class_weights, warp);
-    if (warp.rank() == 0) loss[n] = of_row;
-  });
-}
+struct CategoricalBackward {
+  CategoricalShape s;
+  const float* logits;
+  const int32_t* labels;
+  const float *class_weights, *dloss;
+  float* dlogits;
 
-__global__ void __launch_bounds__(256)
-    categorical_cross_entropy_backward_kernel(CategoricalShape s, const float* __restrict__ logits,
-                                              const int32_t* __restrict__ labels,
-                                              const float* __restrict__ class_weights,
-                                              const float* __restrict__ dloss,
-                                              float* __restrict__ dlogits) {
-  const float scale = dloss[0] / static_cast<float>(s.N);
-  const Warp warp;
-  warp.rows(s.N, [&](int64_t n) {
-    categorical_gradient<float>(s, logits + n * s.K, labels[n], class_weights, scale,
-                                dlogits + n * s.K, warp);
-  });
-}
+  template <class Row>
+  __device__ void row(int64_t n) const {
+    const Row row(logits + n * s.K, s.K);
+    categorical_gradient<float>(s, row, labels[n], class_weights,
+                                dloss[0] / static_cast<float>(s.N), dlogits + n * s.K);
+  }
+};
 
 struct BinaryForward {
   BinaryShape s;
@@ -159,18 +148,17 @@ struct TverskyBackward {
 void categorical_cross_entropy_forward(Cuda device, const CategoricalShape& shape,
                                        const float* logits, const int32_t* labels,
                                        const float* class_weights, float* loss) {
-  launch("categorical_cross_entropy_forward", categorical_cross_entropy_forward_kernel,
-         strided_blocks(shape.N * 32, 256), 256, 0, device, shape, logits, labels, class_weights,
-         loss);
+  row_loop("categorical_cross_entropy_forward", device, shape.N, shape.K,
+           CategoricalForward{shape, logits, labels, class_weights, loss}, logits);
 }
 
 void categorical_cross_entropy_backward(Cuda device, const CategoricalShape& shape,
                                         const float* logits, const int32_t* labels,
                                         const float* class_weights, const float* dloss,
                                         float* dlogits) {
-  launch("categorical_cross_entropy_backward", categorical_cross_entropy_backward_kernel,
-         strided_blocks(shape.N * 32, 256), 256, 0, device, shape, logits, labels, class_weights,
-         dloss, dlogits);
+  row_loop("categorical_cross_entropy_backward", device, shape.N, shape.K,
+           CategoricalBackward{shape, logits, labels, class_weights, dloss, dlogits}, logits,
+           dlogits);
 }
 
 void binary_cross_entropy_forward(Cuda device, const BinaryShape& shape, const float* logits,

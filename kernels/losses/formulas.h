@@ -33,11 +33,13 @@ struct RowTotal {
   }
 };
 
-/// Who works on a row of logits: one thread alone, or, on a GPU, a warp whose lanes take every 32nd
-/// and combine their sums and maxima.
-struct Alone {
-  static constexpr int64_t size = 1;
-  FETTLE_HOST_DEVICE int64_t rank() const { return 0; }
+/// A row of logits that one thread works on. Where a team does, it has a row with the same members
+/// (kernels/row_loop.cuh): `each` and `store` go over a thread's share, `sum` and `max` over the
+/// team.
+struct RowAlone {
+  const float* z;
+  int64_t K;
+
   template <class T>
   FETTLE_HOST_DEVICE T sum(T value) const {
     return value;
@@ -46,16 +48,23 @@ struct Alone {
   FETTLE_HOST_DEVICE T max(T value) const {
     return value;
   }
+  template <class F>
+  FETTLE_HOST_DEVICE void each(const F& f) const {
+    for (int64_t k = 0; k < K; ++k) f(k, z[k]);
+  }
+  template <class F>
+  FETTLE_HOST_DEVICE void store(float* to, const F& f) const {
+    for (int64_t k = 0; k < K; ++k) to[k] = f(k, z[k]);
+  }
 };
 
-template <class T, class Team>
-FETTLE_HOST_DEVICE inline RowTotal<T> row_total(const Team& team, int64_t K, const float* z) {
-  T highest = z[0];
-  for (int64_t k = team.rank(); k < K; k += Team::size) highest = z[k] > highest ? z[k] : highest;
-  highest = team.max(highest);
-  T total = 0;
-  for (int64_t k = team.rank(); k < K; k += Team::size) total += std::exp(z[k] - highest);
-  return {highest, std::log(team.sum(total))};
+template <class T, class Row>
+FETTLE_HOST_DEVICE inline RowTotal<T> row_total(const Row& row) {
+  T highest = -3.402823466e38f, total = 0;
+  row.each([&](int64_t, float z) { highest = z > highest ? z : highest; });
+  highest = row.max(highest);
+  row.each([&](int64_t, float z) { total += std::exp(z - highest); });
+  return {highest, std::log(row.sum(total))};
 }
 
 template <class T>
@@ -63,34 +72,36 @@ FETTLE_HOST_DEVICE inline T smoothed(const CategoricalShape& s, bool hit) {
   return (hit ? T{1} - s.label_smoothing : T{0}) + s.label_smoothing / static_cast<T>(s.K);
 }
 
-template <class T, class Team = Alone>
-FETTLE_HOST_DEVICE inline T categorical_loss(const CategoricalShape& s, const float* z,
-                                             int32_t label, const float* weights,
-                                             const Team& team = {}) {
-  const RowTotal<T> row = row_total<T>(team, s.K, z);
+template <class T, class Row>
+FETTLE_HOST_DEVICE inline T categorical_loss(const CategoricalShape& s, const Row& row,
+                                             int32_t label, const float* weights) {
+  const RowTotal<T> of_row = row_total<T>(row);
   T loss = 0;
-  for (int64_t k = team.rank(); k < s.K; k += Team::size)
-    loss += smoothed<T>(s, k == label) * focal<T>(s.gamma, row.log_softmax(z[k]));
-  return (weights ? weights[label] : T{1}) * team.sum(loss);
+  row.each([&](int64_t k, float z) {
+    loss += smoothed<T>(s, k == label) * focal<T>(s.gamma, of_row.log_softmax(z));
+  });
+  return (weights ? weights[label] : T{1}) * row.sum(loss);
 }
 
-template <class T, class Team = Alone>
-FETTLE_HOST_DEVICE inline void categorical_gradient(const CategoricalShape& s, const float* z,
+template <class T, class Row>
+FETTLE_HOST_DEVICE inline void categorical_gradient(const CategoricalShape& s, const Row& row,
                                                     int32_t label, const float* weights, T scale,
-                                                    float* dz, const Team& team = {}) {
-  const RowTotal<T> row = row_total<T>(team, s.K, z);
+                                                    float* dz) {
+  const RowTotal<T> of_row = row_total<T>(row);
   const T weight = scale * (weights ? weights[label] : T{1});
-  const auto slope = [&](int64_t k) {
-    return smoothed<T>(s, k == label) * focal_slope<T>(s.gamma, row.log_softmax(z[k]));
+  const auto slope = [&](int64_t k, T log_p) {
+    return smoothed<T>(s, k == label) * focal_slope<T>(s.gamma, log_p);
   };
   T total = -1;  // of the slopes; the targets' sum is 1
   if (s.gamma != 0) {
     total = 0;
-    for (int64_t k = team.rank(); k < s.K; k += Team::size) total += slope(k);
-    total = team.sum(total);
+    row.each([&](int64_t k, float z) { total += slope(k, of_row.log_softmax(z)); });
+    total = row.sum(total);
   }
-  for (int64_t k = team.rank(); k < s.K; k += Team::size)
-    dz[k] = static_cast<float>(weight * (slope(k) - std::exp(row.log_softmax(z[k])) * total));
+  row.store(dz, [&](int64_t k, float z) {
+    const T log_p = of_row.log_softmax(z);
+    return static_cast<float>(weight * (slope(k, log_p) - std::exp(log_p) * total));
+  });
 }
 
 template <class T>

@@ -23,35 +23,67 @@ struct Table {
 };
 static_assert(sizeof(Table) <= 32000);
 
-template <int V>
-__device__ void update(const SgdStep& s, const OptimizerTensor& t, int64_t i) {
-  const auto gradient = load_vec<V>(t.g + i);
-  auto weight = load_vec<V>(t.w + i);
-  auto velocity = t.m ? load_vec<V>(t.m + i) : Vec<float, V>{};
-  for (int k = 0; k < V; ++k) {
-    const float push = s.learning_rate * gradient[k];
-    velocity[k] = s.momentum * velocity[k] - push;
-    weight[k] += s.nesterov ? s.momentum * velocity[k] - push : velocity[k];
+/// V neighbours from i on and as many `step` further, `Count` times: all are read before the first
+/// is written, so that many loads are under way.
+template <int V, int Count>
+struct Places {
+  static constexpr int step = 256 * V;
+  int64_t first;
+
+  using Values = Vec<float, V>[Count];
+  __device__ __forceinline__ void load(Values& values, const float* from) const {
+#pragma unroll
+    for (int j = 0; j < Count; ++j) values[j] = load_vec<V>(from + first + j * step);
   }
-  store_vec(t.w + i, weight);
-  if (t.rounded) store_floats(t.rounded + i, weight);
-  if (t.m) store_vec(t.m + i, velocity);
+  template <class T>
+  __device__ __forceinline__ void store(T* to, const Values& values) const {
+#pragma unroll
+    for (int j = 0; j < Count; ++j) store_floats(to + first + j * step, values[j]);
+  }
+};
+
+template <int V, int Count>
+__device__ __forceinline__ void update(const SgdStep& s, const OptimizerTensor& t,
+                                       const Places<V, Count>& places) {
+  Vec<float, V> gradient[Count], weight[Count], velocity[Count] = {};
+  places.load(gradient, t.g);
+  places.load(weight, t.w);
+  if (t.m) places.load(velocity, t.m);
+#pragma unroll
+  for (int j = 0; j < Count; ++j) {
+    for (int k = 0; k < V; ++k) {
+      const float push = s.learning_rate * gradient[j][k];
+      velocity[j][k] = s.momentum * velocity[j][k] - push;
+      weight[j][k] += s.nesterov ? s.momentum * velocity[j][k] - push : velocity[j][k];
+    }
+  }
+  places.store(t.w, weight);
+  if (t.rounded) places.store(t.rounded, weight);
+  if (t.m) places.store(t.m, velocity);
 }
 
-template <int V>
-__device__ void update(const AdamStep& s, const OptimizerTensor& t, int64_t i) {
-  const auto gradient = load_vec<V>(t.g + i);
-  auto weight = load_vec<V>(t.w + i), mean = load_vec<V>(t.m + i), square = load_vec<V>(t.v + i);
-  for (int k = 0; k < V; ++k) {
-    mean[k] = s.beta_1 * mean[k] + (1 - s.beta_1) * gradient[k];
-    square[k] = s.beta_2 * square[k] + (1 - s.beta_2) * gradient[k] * gradient[k];
-    weight[k] = weight[k] * s.keep - (s.m_scale * mean[k] + s.g_scale * gradient[k]) /
-                                         (std::sqrt(square[k]) * s.v_scale + s.epsilon);
+template <int V, int Count>
+__device__ __forceinline__ void update(const AdamStep& s, const OptimizerTensor& t,
+                                       const Places<V, Count>& places) {
+  Vec<float, V> gradient[Count], weight[Count], mean[Count], square[Count];
+  places.load(gradient, t.g);
+  places.load(weight, t.w);
+  places.load(mean, t.m);
+  places.load(square, t.v);
+#pragma unroll
+  for (int j = 0; j < Count; ++j) {
+    for (int k = 0; k < V; ++k) {
+      const float g = gradient[j][k];
+      mean[j][k] = s.beta_1 * mean[j][k] + (1 - s.beta_1) * g;
+      square[j][k] = s.beta_2 * square[j][k] + (1 - s.beta_2) * g * g;
+      weight[j][k] = weight[j][k] * s.keep - (s.m_scale * mean[j][k] + s.g_scale * g) /
+                                                 (std::sqrt(square[j][k]) * s.v_scale + s.epsilon);
+    }
   }
-  store_vec(t.w + i, weight);
-  if (t.rounded) store_floats(t.rounded + i, weight);
-  store_vec(t.m + i, mean);
-  store_vec(t.v + i, square);
+  places.store(t.w, weight);
+  if (t.rounded) places.store(t.rounded, weight);
+  places.store(t.m, mean);
+  places.store(t.v, square);
 }
 
 __device__ __forceinline__ bool in_fours(const OptimizerTensor& t) {
@@ -76,8 +108,11 @@ __global__ void __launch_bounds__(256) optimizer_kernel(Table table, Step given)
     const int64_t begin = int64_t{chunk - table.first_chunk[low]} * chunk_elements;
     const int64_t end = begin + chunk_elements < t.n ? begin + chunk_elements : t.n;
     const int64_t fours = in_fours(t) ? end / 4 * 4 : begin;
-    for (int64_t i = begin + threadIdx.x * 4; i < fours; i += 256 * 4) update<4>(step, t, i);
-    for (int64_t i = fours + threadIdx.x; i < end; i += 256) update<1>(step, t, i);
+    int64_t i = begin + threadIdx.x * 4;
+    using Two = Places<4, 2>;
+    for (; i + Two::step < fours; i += 2 * Two::step) update(step, t, Two{i});
+    if (i < fours) update(step, t, Places<4, 1>{i});
+    for (i = fours + threadIdx.x; i < end; i += 256) update(step, t, Places<1, 1>{i});
   }
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "kernels/column_sums.cuh"
 #include "kernels/cu.h"
 #include "kernels/divider.h"
 #include "kernels/pool2d/pool2d.h"
@@ -11,7 +12,7 @@ namespace {
 /// Pool2dShape in 32 bits, for as many pictures as one launch takes.
 struct Geometry {
   int N, H, W, C, R, S, P, Q, stride_h, stride_w, pad_top, pad_left;
-  Divider by_C, by_Q, by_P, by_W, by_H;
+  Divider by_C, by_Q, by_P, by_W, by_H, by_stride_h, by_stride_w;
 
   Geometry(const Pool2dShape& s, int64_t pictures)
       : N(static_cast<int>(pictures)),
@@ -30,7 +31,9 @@ struct Geometry {
         by_Q(s.Q),
         by_P(s.P),
         by_W(s.W),
-        by_H(s.H) {}
+        by_H(s.H),
+        by_stride_h(s.stride_h),
+        by_stride_w(s.stride_w) {}
 };
 
 struct Place {
@@ -59,10 +62,11 @@ __device__ __forceinline__ Window window_of(const Geometry& g, int p, int q) {
 struct Covering {
   int first, end;
 };
-__device__ __forceinline__ Covering covering(int at, int pad, int kernel, int stride, int windows) {
-  const int last = (at + pad) / stride;
+__device__ __forceinline__ Covering covering(int at, int pad, int kernel, const Divider& by_stride,
+                                             int windows) {
+  const int last = by_stride.quotient(at + pad);
   const int before = at + pad - kernel;  // the first window begins after this
-  return {before < 0 ? 0 : before / stride + 1, last + 1 < windows ? last + 1 : windows};
+  return {before < 0 ? 0 : by_stride.quotient(before) + 1, last + 1 < windows ? last + 1 : windows};
 }
 
 /// A maximum and the pixel (row * W + column) where it stands first.
@@ -160,8 +164,8 @@ __global__ void __launch_bounds__(256)
   const int inputs = g.N * g.H * g.W * by_across.divisor;
   for (int64_t i = strided_first(); i < inputs; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), by_across, g.by_W, g.by_H);
-    const Covering rows = covering(at.row, g.pad_top, g.R, g.stride_h, g.P);
-    const Covering columns = covering(at.column, g.pad_left, g.S, g.stride_w, g.Q);
+    const Covering rows = covering(at.row, g.pad_top, g.R, g.by_stride_h, g.P);
+    const Covering columns = covering(at.column, g.pad_left, g.S, g.by_stride_w, g.Q);
     Vec<float, V> sum = {};
 #pragma unroll 1
     for (int p = rows.first; p < rows.end; ++p) {
@@ -202,7 +206,7 @@ __global__ void __launch_bounds__(256)
     const auto gradient = load_floats<V>(dy + i * V);
 #pragma unroll 1
     for (int r = 0; r < g.R; ++r) {
-#pragma unroll 2
+#pragma unroll 1
       for (int s = 0; s < g.S; ++s) {
         Vec<float, V> value;
         for (int k = 0; k < V; ++k) value[k] = maxima.place[k] == r * g.S + s ? gradient[k] : 0.0f;
@@ -212,27 +216,76 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-template <class T>
+/// One thread: V neighbouring channels of one output.
+template <int V, class T>
 __global__ void __launch_bounds__(256)
-    average_pool2d_kernel(Geometry g, const T* __restrict__ x, T* __restrict__ y) {
-  const int outputs = g.N * g.P * g.Q * g.C;
+    average_pool2d_kernel(Geometry g, Divider by_across, const T* __restrict__ x,
+                          T* __restrict__ y) {
+  const int outputs = g.N * g.P * g.Q * by_across.divisor;
   for (int64_t i = strided_first(); i < outputs; i += strided_step()) {
-    const Place at = place_of(static_cast<int>(i), g.by_C, g.by_Q, g.by_P);
+    const Place at = place_of(static_cast<int>(i), by_across, g.by_Q, g.by_P);
     const Window window = window_of(g, at.row, at.column);
-    const T* picture = x + int64_t{at.n} * g.H * g.W * g.C + at.c;
-    float sum = 0;
+    const T* picture = x + int64_t{at.n} * g.H * g.W * g.C + at.c * V;
+    Vec<float, V> sum = {};
+#pragma unroll 1
     for (int h = window.top; h < window.bottom; ++h) {
+#pragma unroll 2
       for (int w = window.left; w < window.right; ++w) {
-        sum += to_float(picture[(int64_t{h} * g.W + w) * g.C]);
+        const auto value = load_floats<V>(picture + (int64_t{h} * g.W + w) * g.C);
+        for (int k = 0; k < V; ++k) sum[k] += value[k];
       }
     }
-    y[i] = from_float<T>(sum / static_cast<float>(window.pixels()));
+    const float share = 1 / static_cast<float>(window.pixels());
+    for (int k = 0; k < V; ++k) sum[k] *= share;
+    store_floats(y + i * V, sum);
   }
 }
 
-// Large windows, as of global pooling, would leave most of the GPU idle that way. A block takes 32
-// channels of one window, each of its eight warps every eighth pixel; the eight results meet in
-// shared memory (2 KiB).
+/// One thread: V neighbouring channels of one input, which gathers from the windows that cover it.
+template <int V, class T>
+__global__ void __launch_bounds__(256)
+    average_pool2d_backward_kernel(Geometry g, Divider by_across, const T* __restrict__ dy,
+                                   T* __restrict__ dx) {
+  const int inputs = g.N * g.H * g.W * by_across.divisor;
+  for (int64_t i = strided_first(); i < inputs; i += strided_step()) {
+    const Place at = place_of(static_cast<int>(i), by_across, g.by_W, g.by_H);
+    const Covering rows = covering(at.row, g.pad_top, g.R, g.by_stride_h, g.P);
+    const Covering columns = covering(at.column, g.pad_left, g.S, g.by_stride_w, g.Q);
+    Vec<float, V> sum = {};
+#pragma unroll 1
+    for (int p = rows.first; p < rows.end; ++p) {
+#pragma unroll 1
+      for (int q = columns.first; q < columns.end; ++q) {
+        const float share = 1 / static_cast<float>(window_of(g, p, q).pixels());
+        const auto value =
+            load_floats<V>(dy + ((int64_t{at.n} * g.P + p) * g.Q + q) * g.C + at.c * V);
+        for (int k = 0; k < V; ++k) sum[k] += share * value[k];
+      }
+    }
+    store_floats(dx + i * V, sum);
+  }
+}
+
+/// A window of all pixels: its averages are the sums of columns (column_sums.cuh).
+template <class T>
+struct GlobalAverage {
+  const T* x;
+  T* y;
+  int C;
+  float share;
+
+  template <int V>
+  __device__ void at(int64_t i, NoNumbers, Vec<float, V> (&values)[1]) const {
+    values[0] = load_floats<V>(x + i);
+  }
+  __device__ void operator()(int64_t picture, int column, const double (&sums)[1]) const {
+    y[picture * C + column] = from_float<T>(static_cast<float>(sums[0] * share));
+  }
+};
+
+// Maxima of large windows, as of global pooling, would leave most of the GPU idle that way. A block
+// takes 32 channels of one window, each of its eight warps every eighth pixel; the eight results
+// meet in shared memory (2 KiB).
 
 struct LargeWindowShared {
   float value[8][32];
@@ -240,9 +293,9 @@ struct LargeWindowShared {
 };
 
 /// One block: 32 channels of one output pixel.
-template <bool Max, class T>
+template <class T>
 __global__ void __launch_bounds__(256)
-    large_window_kernel(Geometry g, const T* __restrict__ x, T* __restrict__ y,
+    large_maxima_kernel(Geometry g, const T* __restrict__ x, T* __restrict__ y,
                         int* __restrict__ best_pixel) {
   LargeWindowShared& s = shared<LargeWindowShared>();
   const int tx = static_cast<int>(threadIdx.x), ty = static_cast<int>(threadIdx.y);
@@ -254,31 +307,21 @@ __global__ void __launch_bounds__(256)
   const T* picture = x + int64_t{n} * g.H * g.W * g.C + c;
 
   Best best = {0, -1};
-  float sum = 0;
   if (c < g.C) {
     for (int i = ty; i < window.pixels(); i += 8) {
       const int pixel = (window.top + i / width) * g.W + window.left + i % width;
-      const float value = to_float(picture[int64_t{pixel} * g.C]);
-      if (Max) {
-        best.take(value, pixel);
-      } else {
-        sum += value;
-      }
+      best.take(to_float(picture[int64_t{pixel} * g.C]), pixel);
     }
   }
-  s.value[ty][tx] = Max ? best.value : sum;
+  s.value[ty][tx] = best.value;
   s.pixel[ty][tx] = best.pixel;
   __syncthreads();
   if (ty == 0 && c < g.C) {
     const int64_t i = int64_t{output} * g.C + c;
     for (int k = 1; k < 8; ++k) {
-      if (!Max) {
-        sum += s.value[k][tx];
-      } else if (s.pixel[k][tx] >= 0) {
-        best.take(s.value[k][tx], s.pixel[k][tx]);
-      }
+      if (s.pixel[k][tx] >= 0) best.take(s.value[k][tx], s.pixel[k][tx]);
     }
-    if (y) y[i] = from_float<T>(Max ? best.value : sum / static_cast<float>(window.pixels()));
+    if (y) y[i] = from_float<T>(best.value);
     if (best_pixel) best_pixel[i] = best.pixel;
   }
 }
@@ -291,8 +334,8 @@ __global__ void __launch_bounds__(256)
   const int inputs = g.N * g.H * g.W * g.C;
   for (int64_t i = strided_first(); i < inputs; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), g.by_C, g.by_W, g.by_H);
-    const Covering rows = covering(at.row, g.pad_top, g.R, g.stride_h, g.P);
-    const Covering columns = covering(at.column, g.pad_left, g.S, g.stride_w, g.Q);
+    const Covering rows = covering(at.row, g.pad_top, g.R, g.by_stride_h, g.P);
+    const Covering columns = covering(at.column, g.pad_left, g.S, g.by_stride_w, g.Q);
     const int pixel = at.row * g.W + at.column;
     float sum = 0;
     for (int p = rows.first; p < rows.end; ++p) {
@@ -300,26 +343,6 @@ __global__ void __launch_bounds__(256)
       for (int q = columns.first; q < columns.end; ++q) {
         const int64_t output = ((int64_t{at.n} * g.P + p) * g.Q + q) * g.C + at.c;
         if (best_pixel[output] == pixel) sum += to_float(dy[output]);
-      }
-    }
-    dx[i] = from_float<T>(sum);
-  }
-}
-
-template <class T>
-__global__ void __launch_bounds__(256)
-    average_pool2d_backward_kernel(Geometry g, const T* __restrict__ dy, T* __restrict__ dx) {
-  const int inputs = g.N * g.H * g.W * g.C;
-  for (int64_t i = strided_first(); i < inputs; i += strided_step()) {
-    const Place at = place_of(static_cast<int>(i), g.by_C, g.by_W, g.by_H);
-    const Covering rows = covering(at.row, g.pad_top, g.R, g.stride_h, g.P);
-    const Covering columns = covering(at.column, g.pad_left, g.S, g.stride_w, g.Q);
-    float sum = 0;
-    for (int p = rows.first; p < rows.end; ++p) {
-#pragma unroll 1
-      for (int q = columns.first; q < columns.end; ++q) {
-        sum += to_float(dy[((int64_t{at.n} * g.P + p) * g.Q + q) * g.C + at.c]) /
-               static_cast<float>(window_of(g, p, q).pixels());
       }
     }
     dx[i] = from_float<T>(sum);
@@ -352,11 +375,16 @@ bool side_by_side(const Pool2dShape& s) {
          s.P * s.R == s.H && s.Q * s.S == s.W;
 }
 
+/// One window of all pixels.
+bool is_global(const Pool2dShape& s) {
+  return s.P == 1 && s.Q == 1 && s.R - s.pad_top >= s.H && s.S - s.pad_left >= s.W;
+}
+
 /// Maxima of large windows: y or their pixels.
 template <class T>
 void large_maxima(const char* name, Cuda device, const Geometry& g, const T* x, T* y,
                   int* best_pixel) {
-  launch(name, large_window_kernel<true, T>,
+  launch(name, large_maxima_kernel<T>,
          dim3(blocks_for(int64_t{g.N} * g.P * g.Q, 1), blocks_for(g.C, 32)), dim3(32, 8), 0, device,
          g, x, y, best_pixel);
 }
@@ -409,27 +437,34 @@ void max_pool2d_backward(Cuda device, const Pool2dShape& s, const T* x, const T*
 
 template <class T>
 void average_pool2d_forward(Cuda device, const Pool2dShape& s, const T* x, T* y) {
+  constexpr const char* name = "average_pool2d_forward";
+  if (is_global(s)) {
+    const GlobalAverage<T> average = {x, y, static_cast<int>(s.C),
+                                      1 / static_cast<float>(s.H * s.W)};
+    return column_sums<1>(name, device, {s.N, s.H * s.W, static_cast<int>(s.C)}, average, average,
+                          x);
+  }
   for_each_part(s, [&](const Geometry& g, int64_t n) {
     const T* in = x + n * s.H * s.W * s.C;
     T* out = y + n * s.P * s.Q * s.C;
-    const int64_t pixels = int64_t{g.N} * g.P * g.Q;
-    if (s.R * s.S >= large_window) {
-      launch("average_pool2d_forward", large_window_kernel<false, T>,
-             dim3(blocks_for(pixels, 1), blocks_for(g.C, 32)), dim3(32, 8), 0, device, g, in, out,
-             nullptr);
-    } else {
-      launch("average_pool2d_forward", average_pool2d_kernel<T>, strided_blocks(pixels * g.C, 256),
-             256, 0, device, g, in, out);
-    }
+    by_vectors<T>(g.C, in_vectors(in, out), [&](auto width, const Divider& by_across) {
+      launch(name, average_pool2d_kernel<width, T>,
+             strided_blocks(g.N * s.P * s.Q * s.C / width, 256), 256, 0, device, g, by_across, in,
+             out);
+    });
   });
 }
 
 template <class T>
 void average_pool2d_backward(Cuda device, const Pool2dShape& s, const T* dy, T* dx) {
   for_each_part(s, [&](const Geometry& g, int64_t n) {
-    launch("average_pool2d_backward", average_pool2d_backward_kernel<T>,
-           strided_blocks(g.N * s.H * s.W * s.C, 256), 256, 0, device, g, dy + n * s.P * s.Q * s.C,
-           dx + n * s.H * s.W * s.C);
+    const T* gradient = dy + n * s.P * s.Q * s.C;
+    T* out = dx + n * s.H * s.W * s.C;
+    by_vectors<T>(g.C, in_vectors(gradient, out), [&](auto width, const Divider& by_across) {
+      launch("average_pool2d_backward", average_pool2d_backward_kernel<width, T>,
+             strided_blocks(g.N * s.H * s.W * s.C / width, 256), 256, 0, device, g, by_across,
+             gradient, out);
+    });
   });
 }
 

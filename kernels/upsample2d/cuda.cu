@@ -30,56 +30,80 @@ __device__ __forceinline__ Place place_of(int i, const Walk& walk) {
           walk.by_across.remainder(i, pixel)};
 }
 
-/// Where an output looks along one axis: `low` with weight 1 - share, the pixel after it with
-/// share.
+/// Where an output looks along one axis: `low` with weight 1 - share, `high` with share.
 struct Between {
-  int64_t low, high;
+  int low, high;
   float share;
 };
-__device__ __forceinline__ Between between(int64_t out, int64_t factor, int64_t n) {
-  float at = (static_cast<float>(out) + 0.5f) / static_cast<float>(factor) - 0.5f;
-  at = at < 0 ? 0.0f : at;
-  const int64_t low = static_cast<int64_t>(at) < n - 1 ? static_cast<int64_t>(at) : n - 1;
-  const int64_t high = low + 1 < n ? low + 1 : n - 1;
-  return {low, high, high == low ? 0.0f : at - static_cast<float>(low)};
-}
 
 /// The outputs that look at an input along one axis.
 struct Lookers {
-  int64_t first, end;
+  int first, end;
 };
-__device__ __forceinline__ Lookers lookers(Upsampling how, int64_t in, int64_t factor, int64_t n) {
-  if (how == Upsampling::nearest) return {in * factor, (in + 1) * factor};
-  // (out + 0.5) / factor - 0.5 lies between in - 1 and in + 1; what would lie outside the picture
-  // is drawn to its edge.
-  const int64_t first = in == 0 ? 0 : (2 * factor * in - factor - 1) / 2 + 1;
-  const int64_t end = in == n - 1 ? n * factor : (2 * factor * in + 3 * factor) / 2;
-  return {first, end};
-}
-__device__ __forceinline__ float weight_of(Upsampling how, int64_t out, int64_t in, int64_t factor,
-                                           int64_t n) {
-  if (how == Upsampling::nearest) return 1;
-  const Between b = between(out, factor, n);
-  return (b.low == in ? 1 - b.share : 0.0f) + (b.high == in ? b.share : 0.0f);
-}
+
+/// One axis. Of linear interpolation places are counted in steps of half an output, so that they
+/// are whole numbers: 2 * factor steps from an input to the next.
+struct Axis {
+  int n, factor;
+  Divider by_factor, by_steps;
+  float a_step;  ///< in inputs
+
+  Axis(int64_t n, int64_t factor)
+      : n(static_cast<int>(n)),
+        factor(static_cast<int>(factor)),
+        by_factor(factor),
+        by_steps(2 * factor),
+        a_step(0.5f / static_cast<float>(factor)) {}
+
+  /// Steps from the first input to the output; what would lie outside is drawn to the edge.
+  __device__ int steps(int out) const {
+    const int steps = 2 * out + 1 - factor, most = 2 * factor * (n - 1);
+    return steps < 0 ? 0 : steps < most ? steps : most;
+  }
+  __device__ Between between(int out) const {
+    const int at = steps(out), low = by_steps.quotient(at);
+    return {low, low + 1 < n ? low + 1 : low,
+            static_cast<float>(by_steps.remainder(at, low)) * a_step};
+  }
+  __device__ Lookers lookers(Upsampling how, int in) const {
+    if (how == Upsampling::nearest) return {in * factor, (in + 1) * factor};
+    return {in == 0 ? 0 : (2 * factor * in - factor - 1) / 2 + 1,
+            in == n - 1 ? n * factor : (2 * factor * in + 3 * factor) / 2};
+  }
+  /// The weight of an input in an output that looks at it.
+  __device__ float weight(Upsampling how, int out, int in) const {
+    if (how == Upsampling::nearest) return 1;
+    const int apart = steps(out) - 2 * factor * in;
+    return 1 - static_cast<float>(apart < 0 ? -apart : apart) * a_step;
+  }
+};
+
+/// The pictures: [N,h.n,w.n,C] and, larger, [N,h.n * h.factor,w.n * w.factor,C].
+struct Geometry {
+  Axis h, w;
+  int C;
+  explicit Geometry(const Upsample2dShape& s)
+      : h(s.H, s.factor_h), w(s.W, s.factor_w), C(static_cast<int>(s.C)) {}
+};
 
 /// One thread: V neighbouring channels of one output. Each output is written once, and each input
 /// read once but for what the caches hold; limited by memory bandwidth.
 template <int V, class T>
 __global__ void __launch_bounds__(256)
-    upsample2d_forward_kernel(Upsample2dShape s, Upsampling how, Walk outputs,
-                              const T* __restrict__ x, T* __restrict__ y) {
+    upsample2d_forward_kernel(Geometry g, Upsampling how, Walk outputs, const T* __restrict__ x,
+                              T* __restrict__ y) {
   for (int64_t i = strided_first(); i < outputs.count; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), outputs);
-    const T* picture = x + at.n * s.H * s.W * s.C + at.vector * V;
-    const auto pixel = [&](int64_t h, int64_t w) {
-      return load_floats<V>(picture + (h * s.W + w) * s.C);
+    const T* picture = x + int64_t{at.n} * g.h.n * g.w.n * g.C + at.vector * V;
+    const auto pixel = [&](int h, int w) {
+      return load_floats<V>(picture + (int64_t{h} * g.w.n + w) * g.C);
     };
     if (how == Upsampling::nearest) {
-      store_floats(y + i * V, pixel(at.row / s.factor_h, at.column / s.factor_w));
+      store_floats(y + i * V,
+                   pixel(g.h.by_factor.quotient(at.row), g.w.by_factor.quotient(at.column)));
       continue;
     }
-    const Between h = between(at.row, s.factor_h, s.H), w = between(at.column, s.factor_w, s.W);
+    const Between h = g.h.between(at.row), w = g.w.between(at.column);
     const auto above_left = pixel(h.low, w.low), above_right = pixel(h.low, w.high);
     const auto below_left = pixel(h.high, w.low), below_right = pixel(h.high, w.high);
     Vec<float, V> value;
@@ -92,24 +116,27 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-/// One thread: V neighbouring channels of one input, which gathers from its outputs row by row: the
-/// same sum every time. Each output's gradient is read once, or by a few inputs; limited by memory
-/// bandwidth.
+/// One thread: V neighbouring channels of one input, which gathers from its outputs row by row, so
+/// that the sum is the same every time. Each output's gradient is read by one input, or by four of
+/// which three find it in the caches; limited by memory bandwidth.
 template <int V, class T>
 __global__ void __launch_bounds__(256)
-    upsample2d_backward_kernel(Upsample2dShape s, Upsampling how, Walk inputs,
-                               const T* __restrict__ dy, T* __restrict__ dx) {
-  const int64_t P = s.H * s.factor_h, Q = s.W * s.factor_w;
+    upsample2d_backward_kernel(Geometry g, Upsampling how, Walk inputs, const T* __restrict__ dy,
+                               T* __restrict__ dx) {
+  const int P = g.h.n * g.h.factor, Q = g.w.n * g.w.factor;
   for (int64_t i = strided_first(); i < inputs.count; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), inputs);
-    const Lookers rows = lookers(how, at.row, s.factor_h, s.H);
-    const Lookers columns = lookers(how, at.column, s.factor_w, s.W);
+    const Lookers rows = g.h.lookers(how, at.row), columns = g.w.lookers(how, at.column);
+    const T* picture = dy + int64_t{at.n} * P * Q * g.C + at.vector * V;
     Vec<float, V> sum = {};
-    for (int64_t p = rows.first; p < rows.end; ++p) {
-      const float of_row = weight_of(how, p, at.row, s.factor_h, s.H);
-      for (int64_t q = columns.first; q < columns.end; ++q) {
-        const float weight = of_row * weight_of(how, q, at.column, s.factor_w, s.W);
-        const auto value = load_floats<V>(dy + ((at.n * P + p) * Q + q) * s.C + at.vector * V);
+#pragma unroll 1
+    for (int p = rows.first; p < rows.end; ++p) {
+      const T* line = picture + int64_t{p} * Q * g.C;
+      const float of_row = g.h.weight(how, p, at.row);
+#pragma unroll(V > 1 ? 2 : 1)
+      for (int q = columns.first; q < columns.end; ++q) {
+        const float weight = of_row * g.w.weight(how, q, at.column);
+        const auto value = load_floats<V>(line + int64_t{q} * g.C);
         for (int k = 0; k < V; ++k) sum[k] += weight * value[k];
       }
     }
@@ -142,8 +169,8 @@ void upsample2d_forward(Cuda device, const Upsample2dShape& s, Upsampling how, c
   const int64_t P = s.H * s.factor_h, Q = s.W * s.factor_w;
   in_parts<T>(s, P, Q, in_vectors(x, y), [&](auto width, int64_t n, const Walk& walk) {
     launch("upsample2d_forward", upsample2d_forward_kernel<width, T>,
-           strided_blocks(walk.count, 256), 256, 0, device, s, how, walk, x + n * s.H * s.W * s.C,
-           y + n * P * Q * s.C);
+           strided_blocks(walk.count, 256), 256, 0, device, Geometry(s), how, walk,
+           x + n * s.H * s.W * s.C, y + n * P * Q * s.C);
   });
 }
 
@@ -153,8 +180,8 @@ void upsample2d_backward(Cuda device, const Upsample2dShape& s, Upsampling how, 
   const int64_t P = s.H * s.factor_h, Q = s.W * s.factor_w;
   in_parts<T>(s, s.H, s.W, in_vectors(dy, dx), [&](auto width, int64_t n, const Walk& walk) {
     launch("upsample2d_backward", upsample2d_backward_kernel<width, T>,
-           strided_blocks(walk.count, 256), 256, 0, device, s, how, walk, dy + n * P * Q * s.C,
-           dx + n * s.H * s.W * s.C);
+           strided_blocks(walk.count, 256), 256, 0, device, Geometry(s), how, walk,
+           dy + n * P * Q * s.C, dx + n * s.H * s.W * s.C);
   });
 }
 

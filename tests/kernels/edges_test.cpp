@@ -52,6 +52,11 @@ TEST(KernelEdges, SoftmaxWidths) {
   for (auto [N, K] : {std::pair<int64_t, int64_t>{0, 5},
                       {33, 32},
                       {33, 33},
+                      {40, 100},
+                      {70, 132},
+                      {9, 255},
+                      {9, 257},
+                      {9, 516},
                       {9, 1023},
                       {9, 1024},
                       {9, 1025},
@@ -115,7 +120,14 @@ TEST(KernelEdges, CopiedColumns) {
 }
 TEST(KernelEdges, CategoricalFarLogits) {
   const Array<> dloss = {1.7f};
-  for (auto [N, K] : {std::pair<int64_t, int64_t>{0, 3}, {300, 2}, {300, 5}, {40, 1000}})
+  for (auto [N, K] : {std::pair<int64_t, int64_t>{0, 3},
+                      {300, 2},
+                      {300, 5},
+                      {40, 100},
+                      {20, 201},
+                      {9, 300},
+                      {40, 1000},
+                      {3, 1030}})
     for (float mag : {1.f, 3.f, 20.f})
       for (float off : {0.f, 100.f}) {
         Array<> z = random_values(N * K, 1);

@@ -8,8 +8,9 @@ namespace fettle {
 namespace {
 
 TEST(UpsampleKernels, EqualTheDefinition) {
-  const Upsample2dShape shapes[] = {
-      {2, 3, 5, 4, 2, 3}, {1, 1, 1, 17, 4, 2}, {3, 4, 2, 1, 1, 5}, {1, 5, 3, 33, 2, 2}};
+  const Upsample2dShape shapes[] = {{2, 3, 5, 4, 2, 3},  {1, 1, 1, 17, 4, 2}, {3, 4, 2, 1, 1, 5},
+                                    {1, 5, 3, 33, 2, 2}, {2, 4, 6, 24, 2, 2}, {1, 70, 2, 8, 3, 7},
+                                    {2, 3, 1, 4, 1, 1}};
   for (const Upsample2dShape& s : shapes) {
     const int64_t in = s.N * s.H * s.W * s.C, out_size = in * s.factor_h * s.factor_w;
     const Array<> x = random_values(in, 1), dy = random_values(out_size, 2);
