@@ -2,6 +2,9 @@
 // for: what is used no more makes room for what comes.
 #pragma once
 
+#include <atomic>
+#include <mutex>
+
 #include "engine/device.h"
 #include "engine/inference/network.h"
 #include "kernels/precision.h"
@@ -51,23 +54,34 @@ struct Free {
 using Floats = std::unique_ptr<float, Free>;
 
 /// A network made ready for pictures of one size; several sessions may share it.
+///
+/// Where the plan packs weights, the first run packs each step's when it comes to them, one after
+/// another in the same place, which stays in the caches. So a process that predicts once touches
+/// little memory, and has its result soon. Before the second run all are packed to stay.
 class PlannedNetwork {
  public:
-  /// Packs weights where the plan says so, or copies the constants to the GPU. Throws
-  /// std::bad_alloc, and Error where the plan's device cannot be used. The network must outlive it.
+  /// Copies the constants to the GPU where the plan has one. Throws std::bad_alloc, and Error where
+  /// the plan's device cannot be used. The network must outlive it.
   PlannedNetwork(const Network& network, Plan plan);
 
   const Network& network() const { return network_; }
   const Plan& plan() const { return plan_; }
-  /// The packed weights of a step, or nullptr.
+  /// To be called before each run and kept until its end: during the first, others wait.
+  std::unique_lock<std::mutex> begin_run() const;
+  /// The packed weights of a step, until the next call; nullptr if there are none.
   const float* packed(size_t step) const;
   /// The numbers of a constant in the device's memory; nullptr if it is `absent`.
   const float* constant(int index) const;
 
  private:
+  void pack(size_t step, float* to) const;
+
   const Network& network_;
   Plan plan_;
   Floats packed_, constants_;
+  mutable std::mutex mutex_;
+  mutable bool first_has_begun_ = false;  // guarded by mutex_
+  mutable std::atomic<bool> all_packed_ = false;
 };
 
 /// A planned network at work, in memory of its own. Sessions may run at the same time; on a GPU

@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <new>
+#include <utility>
 
 #include "engine/inference/plan.h"
 #include "kernels/concatenate/concatenate.h"
@@ -143,19 +144,31 @@ PlannedNetwork::PlannedNetwork(const Network& network, Plan plan)
       upload(plan_.options.device, constants_.get() + plan_.constants[i],
              network.constants[i].values, network.constants[i].shape.size());
   }
-  if (plan_.packed_floats == 0) return;
-  packed_ = aligned_floats(plan_.packed_floats);
-  for (size_t i = 0; i < plan_.steps.size(); ++i) {
-    if (plan_.packed[i] == absent) continue;
-    const int weight = network.steps[i].constants[0];
-    conv2d_pack(std::get<Conv2dShape>(plan_.steps[i].shape), plan_.options.precision,
-                network.constants[static_cast<size_t>(weight)].values,
-                packed_.get() + plan_.packed[i]);
-  }
+  if (plan_.packed_floats > 0) packed_ = aligned_floats(plan_.packed_floats);
+}
+
+void PlannedNetwork::pack(size_t step, float* to) const {
+  const auto weight = static_cast<size_t>(network_.steps[step].constants[0]);
+  conv2d_pack(std::get<Conv2dShape>(plan_.steps[step].shape), plan_.options.precision,
+              network_.constants[weight].values, to);
+}
+
+std::unique_lock<std::mutex> PlannedNetwork::begin_run() const {
+  if (!packed_ || all_packed_) return {};
+  std::unique_lock lock(mutex_);
+  if (!std::exchange(first_has_begun_, true)) return lock;
+  if (all_packed_) return {};
+  for (size_t i = 0; i < plan_.steps.size(); ++i)
+    if (plan_.packed[i] != absent) pack(i, packed_.get() + plan_.packed[i]);
+  all_packed_ = true;
+  return {};
 }
 
 const float* PlannedNetwork::packed(size_t step) const {
-  return plan_.packed[step] == absent ? nullptr : packed_.get() + plan_.packed[step];
+  if (plan_.packed[step] == absent) return nullptr;
+  if (all_packed_) return packed_.get() + plan_.packed[step];
+  pack(step, packed_.get());
+  return packed_.get();
 }
 
 const float* PlannedNetwork::constant(int index) const {
@@ -181,6 +194,7 @@ const float* Session::run() {
       Runner(tag, *network_, block_.get(), i).run();
   };
   if (!device.is_cuda()) {
+    const auto turn = network_->begin_run();
     run_steps(Cpu{});
     return result;
   }

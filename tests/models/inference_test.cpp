@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <set>
 #include <thread>
 
 #include "engine/autograd.h"
@@ -175,6 +176,51 @@ TEST(Inference, MemoryIsUsedAgain) {
   EXPECT_LT(whole.floats, all * 3 / 10);
   // The widest moment: the joined skip of 48 channels, and its normalisation.
   EXPECT_EQ(whole.floats, int64_t{256} * 256 * (48 + 48));
+}
+
+/// The first run packs weights one after another in one place, the second all of them to stay.
+TEST(Inference, EveryRunHasTheSameBitsAndTheFirstNeedsLittleMemory) {
+  const ModelEntry& entry = model_entry("res_unet");
+  const std::unique_ptr<Layer> model = built(entry, {}, {1, 32, 32, 1});
+  const Network network = compile(graph_of(*model, {1, 32, 32, 1}));
+  const Tensor x = pixels({1, 32, 32, 1}, 5);
+  const std::vector<float> wanted = predict(network, x);
+
+  const auto planned = std::make_shared<PlannedNetwork>(network, plan(network, 32, 32, {}));
+  std::vector<size_t> convolutions;
+  for (size_t i = 0; i < planned->plan().packed.size(); ++i)
+    if (planned->plan().packed[i] != absent) convolutions.push_back(i);
+  const auto places = [&] {
+    std::set<const float*> all;
+    for (const size_t i : convolutions) all.insert(planned->packed(i));
+    return all.size();
+  };
+  ASSERT_GT(convolutions.size(), 20u);
+  EXPECT_EQ(places(), 1u);
+  Session session(planned);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(run(session, x), wanted) << i;
+    EXPECT_EQ(places(), i == 0 ? 1u : convolutions.size());
+  }
+}
+
+TEST(Inference, SessionsThatBeginTogetherShareTheirWeights) {
+  const Network network = small_segmenter().network;
+  const NoGrad no_grad;
+  const Tensor x = pixels({1, 48, 32, 3}, 6);
+  const std::vector<float> wanted = predict(network, x);
+  for (int round = 0; round < 20; ++round) {
+    const auto planned = std::make_shared<PlannedNetwork>(network, plan(network, 48, 32, {}));
+    std::atomic<int> equal{0};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i)
+      threads.emplace_back([&] {
+        Session session(planned);
+        for (int k = 0; k < 3; ++k) equal += run(session, x) == wanted;
+      });
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(equal, 12);
+  }
 }
 
 // What these models lack is in FoldsWhatItMayAndNothingElse.
