@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 
 namespace fettle {
@@ -20,6 +21,16 @@ inline void* host_memory(size_t bytes) {
   if (p && large) madvise(p, bytes, MADV_HUGEPAGE);
 #endif
   return p;
+}
+
+/// Gives whole pages of a mapped file back to the system. They are there again when they are looked
+/// at.
+inline void give_back_file_pages(const void* first, size_t bytes) {
+  constexpr uintptr_t page = 4096;
+  const auto begin = (reinterpret_cast<uintptr_t>(first) + page - 1) / page * page;
+  const auto end = (reinterpret_cast<uintptr_t>(first) + bytes) / page * page;
+  // Where pages are larger, the system refuses what is no whole one.
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 }  // namespace fettle

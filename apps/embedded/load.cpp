@@ -12,7 +12,10 @@ SingleFile load_file(const std::string& path) {
   } catch (const Error& error) {
     throw CannotRead(error.what());
   }
-  return read_single_file(path, {reinterpret_cast<const uint8_t*>(file.get()), size}, file);
+  SingleFile model =
+      read_single_file(path, {reinterpret_cast<const uint8_t*>(file.get()), size}, file);
+  model.network.file = {file.get(), size};
+  return model;
 }
 
 }  // namespace fettle

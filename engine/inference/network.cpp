@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
+#include "kernels/host_memory.h"
 #include "kernels/padding.h"
 
 namespace fettle::inference {
@@ -244,6 +246,14 @@ void check_references(const Network& network, size_t i) {
 }
 
 }  // namespace
+
+void Network::give_back(const Constant& constant) const {
+  const auto* first = reinterpret_cast<const std::byte*>(constant.values);
+  const std::less<> before;  // of addresses of any two objects
+  if (file.empty() || before(first, file.data()) || !before(first, file.data() + file.size()))
+    return;
+  give_back_file_pages(first, static_cast<size_t>(constant.shape.size()) * sizeof(float));
+}
 
 int64_t Network::parameters() const {
   int64_t count = 0;

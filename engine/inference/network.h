@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <variant>
 #include <vector>
 
@@ -75,8 +76,13 @@ struct Network {
   std::vector<Constant> constants;
   std::vector<Step> steps;  ///< the last one computes the result
   std::vector<std::shared_ptr<const void>> memory;
+  /// The part of it that is a mapped file, whose pages come again by themselves.
+  std::span<const std::byte> file = {};
 
   int64_t parameters() const;
+  /// Gives the pages of a constant back to the system if they are of the file: for whoever has a
+  /// copy, and does not read it again soon.
+  void give_back(const Constant& constant) const;
 };
 
 /// A step with the extents that it has for pictures of one size.

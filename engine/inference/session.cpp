@@ -140,9 +140,12 @@ PlannedNetwork::PlannedNetwork(const Network& network, Plan plan)
     : network_(network), plan_(std::move(plan)) {
   if (plan_.constant_floats > 0) {
     constants_ = aligned_floats(plan_.constant_floats, plan_.options.device);
-    for (size_t i = 0; i < network.constants.size(); ++i)
-      upload(plan_.options.device, constants_.get() + plan_.constants[i],
-             network.constants[i].values, network.constants[i].shape.size());
+    for (size_t i = 0; i < network.constants.size(); ++i) {
+      const Constant& constant = network.constants[i];
+      upload(plan_.options.device, constants_.get() + plan_.constants[i], constant.values,
+             constant.shape.size());
+      network.give_back(constant);
+    }
   }
   if (plan_.packed_floats > 0) packed_ = aligned_floats(plan_.packed_floats);
 }
@@ -158,8 +161,11 @@ std::unique_lock<std::mutex> PlannedNetwork::begin_run() const {
   std::unique_lock lock(mutex_);
   if (!std::exchange(first_has_begun_, true)) return lock;
   if (all_packed_) return {};
-  for (size_t i = 0; i < plan_.steps.size(); ++i)
-    if (plan_.packed[i] != absent) pack(i, packed_.get() + plan_.packed[i]);
+  for (size_t i = 0; i < plan_.steps.size(); ++i) {
+    if (plan_.packed[i] == absent) continue;
+    pack(i, packed_.get() + plan_.packed[i]);
+    network_.give_back(network_.constants[static_cast<size_t>(network_.steps[i].constants[0])]);
+  }
   all_packed_ = true;
   return {};
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <new>
 #include <thread>
@@ -295,6 +296,50 @@ TEST(CInterface, OutOfMemoryIsAnError) {
       ASSERT_LT(n, 100'000);
     }
     EXPECT_GT(n, 20);
+  }
+}
+
+/// Bytes of a mapped file that are in this process's memory now.
+int64_t resident_bytes_of(const std::string& path) {
+  std::ifstream maps("/proc/self/smaps");
+  int64_t kilobytes = 0;
+  bool of_file = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find('-') < line.find(' ')) of_file = line.ends_with(path);
+    if (of_file && line.starts_with("Rss:")) kilobytes += std::stoll(line.substr(4));
+  }
+  return kilobytes * 1024;
+}
+
+/// What was packed is read no more, and the file's pages with it go back; they come again for
+/// pictures of another size.
+TEST(CInterface, AFilesPagesAreGivenBack) {
+  SingleFile wide = small_segmenter();
+  inference::Network& n = wide.network;
+  n.steps[0] = convolution(n, {768, 3, 3, 3}, 0);
+  n.steps[1] = convolution(n, {768, 3, 3, 768}, 1);
+  n.steps[3] = convolution(n, {2, 1, 1, 768}, 3);
+  const std::vector<uint8_t> bytes = to_bytes(wide, Storage::f32);
+  const TemporaryFolder folder;
+  const std::string path = folder / "wide.fettle";
+  write_bytes(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+
+  const Model in_memory = load(bytes), of_file{fettle_load(path.c_str(), nullptr), fettle_free};
+  ASSERT_TRUE(in_memory && of_file);
+  // A bias beside the weights may bring as much as 2 MiB of the file with it.
+  const auto most = static_cast<int64_t>(bytes.size() / 2);
+  EXPECT_GT(resident_bytes_of(path), most);  // the checksum has read it
+  bool packed = false;                       // of two runs the second packs all weights to stay
+  for (const int width : {8, 8, 6, 6}) {
+    const Rgb picture(width, 4);
+    const Result wanted = picture.predict(in_memory.get()), result = picture.predict(of_file.get());
+    ASSERT_TRUE(wanted && result);
+    for (int i = 0; i < width * 4 * 2; ++i)
+      ASSERT_EQ(fettle_probability_map(result.get())[i], fettle_probability_map(wanted.get())[i]);
+    if (packed) {
+      EXPECT_LT(resident_bytes_of(path), most) << width;
+    }
+    packed = !packed;
   }
 }
 
