@@ -39,6 +39,14 @@ constexpr int max_rows(int vectors) {
 }
 #endif
 
+/// Keeps v in a register. Else the compiler may load it again for each of its uses, and loads are
+/// what low tiles have most of.
+HWY_INLINE void keep_in_register([[maybe_unused]] Vec& v) {
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
+  asm("" : "+v"(v.raw));
+#endif
+}
+
 /// sums[m][v*L + l] = sum over t of a[m*row + t*step] * b[t*b_step + v*L + l]
 template <int M, int V>
 struct Tile {
@@ -74,7 +82,10 @@ struct Tile {
       for (int64_t t = 0; t < depth; ++t) {
         Vec columns[V];
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) columns[v] = hn::LoadU(lanes_tag, bt + v * L);
+        for (int v = 0; v < V; ++v) {
+          columns[v] = hn::LoadU(lanes_tag, bt + v * L);
+          keep_in_register(columns[v]);
+        }
 #pragma GCC unroll 16
         for (int m = 0; m < M; ++m) {
           const Vec scalar = hn::Set(lanes_tag, at[m * row]);
@@ -93,6 +104,15 @@ struct Tile {
     }
   }
 
+  /// Takes up whole vectors that store() left.
+  HWY_INLINE void load(const float* HWY_RESTRICT c, int64_t row) {
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) sums[m][v] = hn::LoadU(lanes_tag, c + m * row + v * L);
+    }
+  }
+
   /// Adds the first `columns` columns of c (rows `row` floats apart) to the tile, whose last vector
   /// alone may have less than all of them.
   HWY_INLINE void add_from(const float* HWY_RESTRICT c, int64_t row, int64_t columns) {
@@ -102,7 +122,8 @@ struct Tile {
       for (int v = 0; v < V; ++v) {
         const float* at = c + m * row + v * L;
         sums[m][v] =
-            hn::Add(v < V - 1 ? hn::LoadU(lanes_tag, at) : load(at, columns - v * L), sums[m][v]);
+            hn::Add(v < V - 1 ? hn::LoadU(lanes_tag, at) : HWY_NAMESPACE::load(at, columns - v * L),
+                    sums[m][v]);
       }
     }
   }

@@ -6,11 +6,32 @@
 #include "kernels/conv2d/cpu_direct.h"
 
 #include <algorithm>
+#include <atomic>
 #include <vector>
 
 #include "kernels/conv2d/cpu_box.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
+
+#ifndef FETTLE_DIRECT_ONCE
+#define FETTLE_DIRECT_ONCE
+namespace fettle {
+namespace {
+
+constexpr int64_t widest_panel = 64;  // columns, of any of the instruction sets
+
+/// All weights pass through the cache once for each box. Where they fill it, boxes are larger.
+BoxLimits limits_of(const TapSum& sum) {
+  constexpr int64_t many_weights = 256 * 1024, large_block = 160 * 1024;
+  const int64_t weights = static_cast<int64_t>(sum.taps.size()) * sum.C * sum.K;
+  BoxLimits limits = usual_limits;
+  if (weights > many_weights) limits.floats = large_block;
+  return limits;
+}
+
+}  // namespace
+}  // namespace fettle
+#endif  // FETTLE_DIRECT_ONCE
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/conv2d/cpu_direct.cpp"
@@ -25,6 +46,8 @@ namespace HWY_NAMESPACE {
 namespace {
 
 constexpr int64_t panel_columns = max_vectors * L;
+// Of a panel's weights: two thirds of a first cache of 48 KiB, all of one of 32 KiB.
+constexpr int64_t chunk_depth = 6144 / panel_columns;
 
 /// Where a tile of sums goes.
 struct Target {
@@ -35,15 +58,46 @@ struct Target {
   bool relu;
 };
 
+/// A part of the depth, whose weights stay in the first cache while all pixels of a box pass.
+struct Chunk {
+  std::vector<Segment> segments;
+  int64_t depth;
+  bool first, last;
+};
+
+/// Cuts the depth into chunks of `most`.
+std::vector<Chunk> chunks_of(const std::vector<Segment>& segments, int64_t most) {
+  std::vector<Chunk> chunks;
+  int64_t left = 0;
+  for (Segment segment : segments) {
+    while (segment.length > 0) {
+      if (left == 0) chunks.push_back({{}, 0, chunks.empty(), false}), left = most;
+      const int64_t length = std::min(left, segment.length);
+      chunks.back().segments.push_back({segment.offset, length});
+      chunks.back().depth += length, left -= length;
+      segment.offset += length, segment.length -= length;
+    }
+  }
+  if (chunks.empty()) chunks.push_back({{}, 0, true, false});
+  chunks.back().last = true;
+  return chunks;
+}
+
+/// One chunk of M pixels by V vectors of channels. Between chunks the sums wait in `waiting`.
 template <int M, int V>
-void pixel_tile(const float* in, int64_t step, const std::vector<Segment>& segments,
-                const float* weights, const Target& out) {
+void pixel_tile(const float* in, int64_t step, const Chunk& chunk, const float* weights,
+                float* waiting, const Target& out) {
   Tile<M, V> tile;
-  tile.clear();
-  for (const Segment& segment : segments) {
+  if (chunk.first) {
+    tile.clear();
+  } else {
+    tile.load(waiting, V * L);
+  }
+  for (const Segment& segment : chunk.segments) {
     tile.accumulate(segment.length, in + segment.offset, step, 1, weights, V * L);
     weights += segment.length * V * L;
   }
+  if (!chunk.last) return tile.store(waiting, V * L, V * L);
   // Each question once a tile, not once a vector, of which there are many.
   if (out.bias) {
 #pragma GCC unroll 4
@@ -66,19 +120,32 @@ void pixel_tile(const float* in, int64_t step, const std::vector<Segment>& segme
 
 template <int V>
 void box_panel(const TapSum& sum, const Box& box, const Block& block,
-               const std::vector<Segment>& segments, const float* weights, Target out) {
-  for (int64_t p = box.p0; p < box.p1; ++p) {
-    const float* row = block.first + (p - box.p0) * block.down;
-    const int64_t out_row = box.n * sum.out_picture + p * sum.out_row;
-    for_each_tile(box.q1 - box.q0, max_rows(V), [&](int64_t q, int64_t rows) {
-      Target target = out;
-      const int64_t offset = out_row + (box.q0 + q) * sum.out_pixel;
-      target.first += offset;
-      if (out.addend) target.addend += offset;
-      with_count<max_rows(V)>(rows, [&]<int M>() {
-        pixel_tile<M, V>(row + q * block.right, block.right, segments, weights, target);
+               const std::vector<Chunk>& chunks, const float* weights, float* waiting,
+               const Target& out) {
+  const int64_t rows_of_tile = max_rows(V), columns = box.q1 - box.q0;
+  const int64_t tiles = (box.p1 - box.p0) * ((columns + rows_of_tile - 1) / rows_of_tile);
+  constexpr int64_t line = 16;  // floats
+  for (const Chunk& chunk : chunks) {
+    float* wait = waiting;
+    // What follows the chunk comes nearer while its tiles are computed: the next chunk.
+    const float* next = weights + chunk.depth * V * L;
+    const int64_t lines = (chunk.depth * V * L / line + tiles - 1) / tiles;
+    for (int64_t p = box.p0; p < box.p1; ++p) {
+      const float* row = block.first + (p - box.p0) * block.down;
+      const int64_t out_row = box.n * sum.out_picture + p * sum.out_row;
+      for_each_tile(columns, max_rows(V), [&](int64_t q, int64_t rows) {
+        Target target = out;
+        const int64_t offset = out_row + (box.q0 + q) * sum.out_pixel;
+        target.first += offset;
+        if (out.addend) target.addend += offset;
+        for (int64_t i = 0; i < lines; ++i, next += line) __builtin_prefetch(next, 0, 2);
+        with_count<max_rows(V)>(rows, [&]<int M>() {
+          pixel_tile<M, V>(row + q * block.right, block.right, chunk, weights, wait, target);
+        });
+        wait += rows * V * L;
       });
-    });
+    }
+    weights += chunk.depth * V * L;
   }
 }
 
@@ -111,12 +178,28 @@ void run_direct(TapSum sum, const float* packed) {
     std::fill(std::copy_n(sum.bias, sum.K, bias), bias + padded_K, 0.0f);
   }
 
-  const BoxTasks tasks(cut(sum.N, sum.P, sum.Q, sum.C, sum.step_h, sum.step_w, window), panels);
+  const bool one_tap = window.h == 1 && window.w == 1;  // reads no pixels between its own
+  const BoxTasks tasks(cut(sum.N, sum.P, sum.Q, sum.C, one_tap ? 1 : sum.step_h,
+                           one_tap ? 1 : sum.step_w, window, limits_of(sum)),
+                       panels);
+  static std::atomic<uint64_t> runs{0};
+  const uint64_t run = ++runs;
   parallel_tasks(tasks.count(), [&](int64_t task) {
     const Box box = tasks.box(task);
     thread_local Scratch scratch;
-    const Block block = block_under(sum, window, box, in_place, 0, sum.C, 0, scratch);
-    const std::vector<Segment> segments = segments_of(sum.taps, window, sum.C, block);
+    // A thread copies a box once for all groups of panels that it gets one after another.
+    thread_local uint64_t copied_in_run = 0;
+    thread_local Box copied = {};
+    thread_local Block block = {};
+    if (copied_in_run != run || copied != box) {
+      block = block_under(sum, window, box, in_place, 0, sum.C, 0, scratch);
+      copied_in_run = run, copied = box;
+    }
+    const std::vector<Chunk> chunks =
+        chunks_of(segments_of(sum.taps, window, sum.C, block), chunk_depth);
+    thread_local Scratch waiting_scratch;
+    float* waiting =
+        chunks.size() > 1 ? waiting_scratch.floats(box.pixels() * panel_columns) : nullptr;
     for (int64_t panel = tasks.first_panel(task); panel < tasks.end_panel(task); ++panel) {
       const int64_t first = panel * panel_columns;
       const Target out{sum.out + first,
@@ -126,7 +209,7 @@ void run_direct(TapSum sum, const float* packed) {
                        bias ? bias + first : nullptr,
                        sum.epilogue == Epilogue::relu};
       with_count<max_vectors>(vectors_of_panel(sum.K, panel), [&]<int V>() {
-        box_panel<V>(sum, box, block, segments, packed + first * depth, out);
+        box_panel<V>(sum, box, block, chunks, packed + first * depth, waiting, out);
       });
     }
   });
@@ -161,7 +244,8 @@ int64_t direct_caller_floats(const TapSum& sum) {
 }
 
 int64_t direct_thread_floats(const TapSum& sum) {
-  return most_block_floats(window_of(sum.taps), sum.step_w, sum.C);
+  return most_block_floats(window_of(sum.taps), sum.step_w, sum.C, limits_of(sum)) +
+         usual_limits.pixels * widest_panel;
 }
 
 }  // namespace fettle

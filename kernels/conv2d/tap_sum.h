@@ -129,6 +129,8 @@ inline TapSum backward_input_sum(const Conv2dShape& s, const Group& g, int64_t h
 /// Output pixels [p0,p1) x [q0,q1) of picture n.
 struct Box {
   int64_t n, p0, p1, q0, q1;
+  int64_t pixels() const { return (p1 - p0) * (q1 - q0); }
+  bool operator==(const Box&) const = default;
 };
 
 /// How the output is cut into boxes.
@@ -165,8 +167,9 @@ inline Window window_of(const std::vector<Tap>& taps) {
 }
 
 /// The most floats of a box's input block, cut as below.
-inline int64_t most_block_floats(const Window& window, int64_t step_w, int64_t C) {
-  return std::max(usual_limits.floats, window.h * (31 * step_w + window.w) * C);
+inline int64_t most_block_floats(const Window& window, int64_t step_w, int64_t C,
+                                 const BoxLimits& most = usual_limits) {
+  return std::max(most.floats, window.h * (31 * step_w + window.w) * C);
 }
 
 inline Boxes cut(int64_t N, int64_t P, int64_t Q, int64_t C, int64_t step_h, int64_t step_w,
