@@ -28,8 +28,7 @@ void launch_depthwise_weight(const char* name, Cuda device, DepthwiseWeightSums<
   const DepthwiseLanes walk(c.C, V);
   const int taps = c.R * c.S;
   const int64_t groups = (taps + c.taps_at_once - 1) / c.taps_at_once;
-  // As in column_sums.cuh, but twice as many blocks find room: a thread
-  // keeps nine loads under way in each row.
+  // As in column_sums.cuh, but that 512 blocks find room, two on a multiprocessor.
   const int64_t useful = std::max<int64_t>(512 / (walk.blocks * groups), 1);
   int64_t chunks = std::clamp<int64_t>(c.pixels / (walk.lines * 4), 1, useful);
   chunks = std::max(chunks,

@@ -102,11 +102,11 @@ struct Maxima {
 // once; limited by memory bandwidth. Loops over vectors are unrolled twice: at four times, the
 // compiler's own choice, registers spill on sm_80.
 
-/// One thread: V neighbouring channels of one output.
-template <int V, class T>
+/// One thread: V neighbouring channels of one output, the maxima or the averages.
+template <bool Average, int V, class T>
 __global__ void __launch_bounds__(256)
-    max_pool2d_values_kernel(Geometry g, Divider by_across, const T* __restrict__ x,
-                             T* __restrict__ y) {
+    pool2d_values_kernel(Geometry g, Divider by_across, const T* __restrict__ x,
+                         T* __restrict__ y) {
   const int outputs = g.N * g.P * g.Q * by_across.divisor;
   for (int64_t i = strided_first(); i < outputs; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), by_across, g.by_Q, g.by_P);
@@ -115,16 +115,23 @@ __global__ void __launch_bounds__(256)
     const auto pixel = [&](int h, int w) {
       return load_floats<V>(picture + (int64_t{h} * g.W + w) * g.C);
     };
-    Vec<float, V> best = pixel(window.top, window.left);
+    Vec<float, V> result = {};
+    if (!Average) result = pixel(window.top, window.left);
 #pragma unroll 1
     for (int h = window.top; h < window.bottom; ++h) {
 #pragma unroll 2
       for (int w = window.left; w < window.right; ++w) {
         const auto value = pixel(h, w);
-        for (int k = 0; k < V; ++k) best[k] = value[k] > best[k] ? value[k] : best[k];
+        for (int k = 0; k < V; ++k) {
+          result[k] = Average ? result[k] + value[k] : value[k] > result[k] ? value[k] : result[k];
+        }
       }
     }
-    store_floats(y + i * V, best);
+    if (Average) {
+      const float share = 1 / static_cast<float>(window.pixels());
+      for (int k = 0; k < V; ++k) result[k] *= share;
+    }
+    store_floats(y + i * V, result);
   }
 }
 
@@ -213,31 +220,6 @@ __global__ void __launch_bounds__(256)
         store_floats(dx + corner + (int64_t{r} * g.W + s) * g.C, value);
       }
     }
-  }
-}
-
-/// One thread: V neighbouring channels of one output.
-template <int V, class T>
-__global__ void __launch_bounds__(256)
-    average_pool2d_kernel(Geometry g, Divider by_across, const T* __restrict__ x,
-                          T* __restrict__ y) {
-  const int outputs = g.N * g.P * g.Q * by_across.divisor;
-  for (int64_t i = strided_first(); i < outputs; i += strided_step()) {
-    const Place at = place_of(static_cast<int>(i), by_across, g.by_Q, g.by_P);
-    const Window window = window_of(g, at.row, at.column);
-    const T* picture = x + int64_t{at.n} * g.H * g.W * g.C + at.c * V;
-    Vec<float, V> sum = {};
-#pragma unroll 1
-    for (int h = window.top; h < window.bottom; ++h) {
-#pragma unroll 2
-      for (int w = window.left; w < window.right; ++w) {
-        const auto value = load_floats<V>(picture + (int64_t{h} * g.W + w) * g.C);
-        for (int k = 0; k < V; ++k) sum[k] += value[k];
-      }
-    }
-    const float share = 1 / static_cast<float>(window.pixels());
-    for (int k = 0; k < V; ++k) sum[k] *= share;
-    store_floats(y + i * V, sum);
   }
 }
 
@@ -400,7 +382,7 @@ void max_pool2d_forward(Cuda device, const Pool2dShape& s, const T* x, T* y) {
       return large_maxima("max_pool2d_forward", device, g, in, out, nullptr);
     }
     by_vectors<T>(g.C, in_vectors(in, out), [&](auto width, const Divider& by_across) {
-      launch("max_pool2d_forward", max_pool2d_values_kernel<width, T>,
+      launch("max_pool2d_forward", pool2d_values_kernel<false, width, T>,
              strided_blocks(g.N * s.P * s.Q * s.C / width, 256), 256, 0, device, g, by_across, in,
              out);
     });
@@ -448,7 +430,7 @@ void average_pool2d_forward(Cuda device, const Pool2dShape& s, const T* x, T* y)
     const T* in = x + n * s.H * s.W * s.C;
     T* out = y + n * s.P * s.Q * s.C;
     by_vectors<T>(g.C, in_vectors(in, out), [&](auto width, const Divider& by_across) {
-      launch(name, average_pool2d_kernel<width, T>,
+      launch(name, pool2d_values_kernel<true, width, T>,
              strided_blocks(g.N * s.P * s.Q * s.C / width, 256), 256, 0, device, g, by_across, in,
              out);
     });
