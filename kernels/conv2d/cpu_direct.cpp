@@ -126,9 +126,9 @@ void box_panel(const TapSum& sum, const Box& box, const Block& block,
   const int64_t tiles = (box.p1 - box.p0) * ((columns + rows_of_tile - 1) / rows_of_tile);
   constexpr int64_t line = 16;  // floats
   for (const Chunk& chunk : chunks) {
-    float* wait = waiting;
+    int64_t waiting_floats = 0;
     // What follows the chunk comes nearer while its tiles are computed: the next chunk.
-    const float* next = weights + chunk.depth * V * L;
+    auto next = reinterpret_cast<uintptr_t>(weights + chunk.depth * V * L);
     const int64_t lines = (chunk.depth * V * L / line + tiles - 1) / tiles;
     for (int64_t p = box.p0; p < box.p1; ++p) {
       const float* row = block.first + (p - box.p0) * block.down;
@@ -138,11 +138,13 @@ void box_panel(const TapSum& sum, const Box& box, const Block& block,
         const int64_t offset = out_row + (box.q0 + q) * sum.out_pixel;
         target.first += offset;
         if (out.addend) target.addend += offset;
-        for (int64_t i = 0; i < lines; ++i, next += line) __builtin_prefetch(next, 0, 2);
+        for (int64_t i = 0; i < lines; ++i, next += line * sizeof(float))
+          __builtin_prefetch(reinterpret_cast<const void*>(next), 0, 2);
+        float* const wait = waiting ? waiting + waiting_floats : nullptr;
         with_count<max_rows(V)>(rows, [&]<int M>() {
           pixel_tile<M, V>(row + q * block.right, block.right, chunk, weights, wait, target);
         });
-        wait += rows * V * L;
+        waiting_floats += rows * V * L;
       });
     }
     weights += chunk.depth * V * L;
