@@ -46,7 +46,7 @@ namespace HWY_NAMESPACE {
 namespace {
 
 constexpr int64_t panel_columns = max_vectors * L;
-// Of a panel's weights: two thirds of a first cache of 48 KiB, all of one of 32 KiB.
+// Of a panel's weights: half of a first cache of 48 KiB, three quarters of one of 32 KiB.
 constexpr int64_t chunk_depth = 6144 / panel_columns;
 
 /// Where a tile of sums goes.
@@ -180,9 +180,9 @@ void run_direct(TapSum sum, const float* packed) {
     std::fill(std::copy_n(sum.bias, sum.K, bias), bias + padded_K, 0.0f);
   }
 
-  const bool one_tap = window.h == 1 && window.w == 1;  // reads no pixels between its own
-  const BoxTasks tasks(cut(sum.N, sum.P, sum.Q, sum.C, one_tap ? 1 : sum.step_h,
-                           one_tap ? 1 : sum.step_w, window, limits_of(sum)),
+  // In place the pixels between those that are read take no room.
+  const BoxTasks tasks(cut(sum.N, sum.P, sum.Q, sum.C, in_place ? 1 : sum.step_h,
+                           in_place ? 1 : sum.step_w, window, limits_of(sum)),
                        panels);
   static std::atomic<uint64_t> runs{0};
   const uint64_t run = ++runs;

@@ -37,10 +37,9 @@ struct Conv2dPlan {
 
 /// A pure function of its arguments. `compute_capability` is 90 for Hopper; tensor cores are used
 /// from 80 on, and for tf32 and bf16 only; rung 6 on 90 alone; rung 7 for few channels, 8 for
-/// depthwise. bf16 says
-/// that activations are bf16 in memory, the others that they are fp32. The rules are what was
-/// quickest on an H200 for the convolutions of ResNet50 and Res-UNet with 32 pictures
-/// (bench/results). A table of other plans comes before it: see plan_table.h.
+/// depthwise. bf16 says that activations are bf16 in memory, the others that they are fp32. The
+/// rules are what was quickest on an H200 for the convolutions of ResNet50 and Res-UNet with 32
+/// pictures (bench/results). A table of other plans comes before it: see plan_table.h.
 Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int compute_capability,
                        int multiprocessors, Precision precision = Precision::fp32);
 
