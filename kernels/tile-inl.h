@@ -11,6 +11,7 @@
 #define FETTLE_KERNELS_TILE_INL_H_
 #endif
 
+#include <algorithm>
 #include <cstdint>
 
 #include "hwy/highway.h"
@@ -39,13 +40,18 @@ constexpr int max_rows(int vectors) {
 }
 #endif
 
-/// Keeps v in a register. Else the compiler may load it again for each of its uses, and loads are
-/// what low tiles have most of.
-HWY_INLINE void keep_in_register([[maybe_unused]] Vec& v) {
+/// v, in a register. Else the compiler may load it again for each of its uses, and loads are what
+/// low tiles have most of. It goes by value: of an element of an array, taken by reference, every
+/// value would be stored as well.
+HWY_INLINE Vec in_register(Vec v) {
 #if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
   asm("" : "+v"(v.raw));
 #endif
+  return v;
 }
+
+/// Steps of the depth between two prefetches: what one line holds of a row of a.
+inline constexpr int64_t stretch = 16;
 
 /// sums[m][v*L + l] = sum over t of a[m*row + t*step] * b[t*b_step + v*L + l]
 template <int M, int V>
@@ -65,43 +71,30 @@ struct Tile {
     accumulate_runs(1, depth, a, row, step, 0, b, b_step, 0);
   }
 
+  /// Calls on_the_way(t) before the first step t of each stretch: it may prefetch what comes after
+  /// this tile.
+  template <class F>
+  HWY_INLINE void accumulate(int64_t depth, const float* HWY_RESTRICT a, int64_t row, int64_t step,
+                             const float* HWY_RESTRICT b, int64_t b_step, const F& on_the_way) {
+    Vec registers[M][V];
+    copy(sums, registers);
+    for (int64_t t = 0; t < depth; t += stretch) {
+      on_the_way(t);
+      add_steps(std::min(stretch, depth - t), a + t * step, row, step, b + t * b_step, b_step,
+                registers);
+    }
+    copy(registers, sums);
+  }
+
   /// The depth in `runs` runs, which begin a_run floats apart in a and b_run in b.
   HWY_INLINE void accumulate_runs(int64_t runs, int64_t depth, const float* HWY_RESTRICT a,
                                   int64_t row, int64_t step, int64_t a_run,
                                   const float* HWY_RESTRICT b, int64_t b_step, int64_t b_run) {
-    // Copies, which the compiler keeps in registers even where the tile itself lies in memory.
     Vec registers[M][V];
-#pragma GCC unroll 16
-    for (int m = 0; m < M; ++m) {
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) registers[m][v] = sums[m][v];
-    }
-    for (int64_t run = 0; run < runs; ++run) {
-      const float* HWY_RESTRICT at = a + run * a_run;
-      const float* HWY_RESTRICT bt = b + run * b_run;
-      for (int64_t t = 0; t < depth; ++t) {
-        Vec columns[V];
-#pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) {
-          columns[v] = hn::LoadU(lanes_tag, bt + v * L);
-          keep_in_register(columns[v]);
-        }
-#pragma GCC unroll 16
-        for (int m = 0; m < M; ++m) {
-          const Vec scalar = hn::Set(lanes_tag, at[m * row]);
-#pragma GCC unroll 4
-          for (int v = 0; v < V; ++v)
-            registers[m][v] = hn::MulAdd(scalar, columns[v], registers[m][v]);
-        }
-        at += step;
-        bt += b_step;
-      }
-    }
-#pragma GCC unroll 16
-    for (int m = 0; m < M; ++m) {
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) sums[m][v] = registers[m][v];
-    }
+    copy(sums, registers);
+    for (int64_t run = 0; run < runs; ++run)
+      add_steps(depth, a + run * a_run, row, step, b + run * b_run, b_step, registers);
+    copy(registers, sums);
   }
 
   /// Takes up whole vectors that store() left.
@@ -148,6 +141,35 @@ struct Tile {
   HWY_INLINE void add_to(float* HWY_RESTRICT c, int64_t row, int64_t columns) {
     add_from(c, row, columns);
     store(c, row, columns);
+  }
+
+ private:
+  // The compiler keeps a copy in registers even where the tile itself lies in memory.
+  HWY_INLINE static void copy(const Vec (&from)[M][V], Vec (&to)[M][V]) {
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) to[m][v] = from[m][v];
+    }
+  }
+
+  HWY_INLINE static void add_steps(int64_t depth, const float* HWY_RESTRICT a, int64_t row,
+                                   int64_t step, const float* HWY_RESTRICT b, int64_t b_step,
+                                   Vec (&registers)[M][V]) {
+    for (int64_t t = 0; t < depth; ++t) {
+      Vec columns[V];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) columns[v] = in_register(hn::LoadU(lanes_tag, b + v * L));
+#pragma GCC unroll 16
+      for (int m = 0; m < M; ++m) {
+        const Vec scalar = in_register(hn::Set(lanes_tag, a[m * row]));
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v)
+          registers[m][v] = hn::MulAdd(scalar, columns[v], registers[m][v]);
+      }
+      a += step;
+      b += b_step;
+    }
   }
 };
 

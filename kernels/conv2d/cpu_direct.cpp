@@ -11,6 +11,7 @@
 
 #include "kernels/conv2d/cpu_box.h"
 #include "kernels/parallel.h"
+#include "kernels/prefetch.h"
 #include "kernels/scratch.h"
 
 #ifndef FETTLE_DIRECT_ONCE
@@ -63,15 +64,25 @@ struct Chunk {
   std::vector<Segment> segments;
   int64_t depth;
   bool first, last;
+
+  int64_t stretches() const {
+    int64_t sum = 0;
+    for (const Segment& segment : segments) sum += (segment.length + stretch - 1) / stretch;
+    return sum;
+  }
 };
 
-/// Cuts the depth into chunks of `most`.
+/// Cuts the depth into chunks of equal size, at most `most`.
 std::vector<Chunk> chunks_of(const std::vector<Segment>& segments, int64_t most) {
+  int64_t depth = 0;
+  for (const Segment& segment : segments) depth += segment.length;
+  const int64_t count = std::max<int64_t>(1, (depth + most - 1) / most);
   std::vector<Chunk> chunks;
   int64_t left = 0;
   for (Segment segment : segments) {
     while (segment.length > 0) {
-      if (left == 0) chunks.push_back({{}, 0, chunks.empty(), false}), left = most;
+      if (left == 0)
+        chunks.push_back({{}, 0, chunks.empty(), false}), left = (depth + count - 1) / count;
       const int64_t length = std::min(left, segment.length);
       chunks.back().segments.push_back({segment.offset, length});
       chunks.back().depth += length, left -= length;
@@ -83,18 +94,30 @@ std::vector<Chunk> chunks_of(const std::vector<Segment>& segments, int64_t most)
   return chunks;
 }
 
-/// One chunk of M pixels by V vectors of channels. Between chunks the sums wait in `waiting`.
+/// One chunk of M pixels by V vectors of channels. Between chunks the sums wait in `waiting`. What
+/// the next tile reads, and `ahead`, come nearer meanwhile.
 template <int M, int V>
 void pixel_tile(const float* in, int64_t step, const Chunk& chunk, const float* weights,
-                float* waiting, const Target& out) {
+                float* waiting, const Target& out, Ahead& ahead) {
   Tile<M, V> tile;
   if (chunk.first) {
     tile.clear();
   } else {
     tile.load(waiting, V * L);
   }
+  if (chunk.last) {
+    for (int m = 0; m < M; ++m) {
+      for (int64_t k = 0; k < V * L; k += cache_line) {
+        prefetch(out.first, m * out.pixel + k);
+        if (out.addend) prefetch(out.addend, m * out.pixel + k);
+      }
+    }
+  }
   for (const Segment& segment : chunk.segments) {
-    tile.accumulate(segment.length, in + segment.offset, step, 1, weights, V * L);
+    tile.accumulate(segment.length, in + segment.offset, step, 1, weights, V * L, [&](int64_t t) {
+      for (int m = M; m < 2 * M; ++m) prefetch(in, segment.offset + m * step + t);
+      ahead.fetch();
+    });
     weights += segment.length * V * L;
   }
   if (!chunk.last) return tile.store(waiting, V * L, V * L);
@@ -124,12 +147,12 @@ void box_panel(const TapSum& sum, const Box& box, const Block& block,
                const Target& out) {
   const int64_t rows_of_tile = max_rows(V), columns = box.q1 - box.q0;
   const int64_t tiles = (box.p1 - box.p0) * ((columns + rows_of_tile - 1) / rows_of_tile);
-  constexpr int64_t line = 16;  // floats
   for (const Chunk& chunk : chunks) {
     int64_t waiting_floats = 0;
-    // What follows the chunk comes nearer while its tiles are computed: the next chunk.
-    auto next = reinterpret_cast<uintptr_t>(weights + chunk.depth * V * L);
-    const int64_t lines = (chunk.depth * V * L / line + tiles - 1) / tiles;
+    // The next chunk, spread over all stretches of this one's tiles.
+    const int64_t lines = chunk.depth * V * L / cache_line;
+    const int64_t fetches = std::max<int64_t>(1, tiles * chunk.stretches());
+    Ahead ahead(weights, chunk.depth * V * L, (lines + fetches - 1) / fetches);
     for (int64_t p = box.p0; p < box.p1; ++p) {
       const float* row = block.first + (p - box.p0) * block.down;
       const int64_t out_row = box.n * sum.out_picture + p * sum.out_row;
@@ -138,11 +161,9 @@ void box_panel(const TapSum& sum, const Box& box, const Block& block,
         const int64_t offset = out_row + (box.q0 + q) * sum.out_pixel;
         target.first += offset;
         if (out.addend) target.addend += offset;
-        for (int64_t i = 0; i < lines; ++i, next += line * sizeof(float))
-          __builtin_prefetch(reinterpret_cast<const void*>(next), 0, 2);
         float* const wait = waiting ? waiting + waiting_floats : nullptr;
         with_count<max_rows(V)>(rows, [&]<int M>() {
-          pixel_tile<M, V>(row + q * block.right, block.right, chunk, weights, wait, target);
+          pixel_tile<M, V>(row + q * block.right, block.right, chunk, weights, wait, target, ahead);
         });
         waiting_floats += rows * V * L;
       });
