@@ -2,35 +2,68 @@
 // what is asked for may lie beyond all memory, where a pointer may not, and nothing is read there.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 namespace fettle {
 
 inline constexpr int64_t cache_line = 16;  // floats
 
-/// Asks for the line with p[offset] to be in the first cache soon.
-inline void prefetch(const float* p, int64_t offset) {
-  const auto address =
-      reinterpret_cast<uintptr_t>(p) + static_cast<uintptr_t>(offset) * sizeof(float);
-  __builtin_prefetch(reinterpret_cast<const void*>(address), 0, 3);
+inline uintptr_t address_of(const float* p, int64_t offset) {
+  return reinterpret_cast<uintptr_t>(p) + static_cast<uintptr_t>(offset) * sizeof(float);
 }
 
-/// Lines that are fetched one after another into the second cache, a few at a time.
+/// Asks for the line with p[offset] to be in the first cache soon.
+inline void prefetch(const float* p, int64_t offset) {
+  __builtin_prefetch(reinterpret_cast<const void*>(address_of(p, offset)), 0, 3);
+}
+
+/// Rows of pixels, of each of which so many floats are wanted.
+struct Region {
+  uintptr_t first;  // address
+  int64_t rows, row, pixels, pixel, floats;
+  int64_t lines() const { return rows * pixels * lines_of_pixel(); }
+  int64_t lines_of_pixel() const { return (floats + cache_line - 1) / cache_line; }
+};
+
+/// Brings a region into the second cache, some lines at a time.
 class Ahead {
  public:
-  /// What begins at p[offset], so many lines at a time.
-  Ahead(const float* p, int64_t offset, int64_t lines)
-      : next_(reinterpret_cast<uintptr_t>(p) + static_cast<uintptr_t>(offset) * sizeof(float)),
-        lines_(lines) {}
+  /// All of it in `times` calls of fetch().
+  Ahead(const Region& region, int64_t times)
+      : region_(region),
+        at_once_((region.lines() + times - 1) / std::max<int64_t>(1, times)),
+        next_(region.first),
+        end_(next_ + line_bytes * static_cast<uintptr_t>(region.lines_of_pixel())) {}
 
   void fetch() {
-    for (int64_t i = 0; i < lines_; ++i, next_ += cache_line * sizeof(float))
+    for (int64_t i = 0; i < at_once_; ++i, next_ += line_bytes) {
+      if (next_ == end_ && !turn_to_next_pixel()) return;
       __builtin_prefetch(reinterpret_cast<const void*>(next_), 0, 2);
+    }
   }
 
  private:
-  uintptr_t next_;
-  int64_t lines_;
+  static constexpr uintptr_t line_bytes = cache_line * sizeof(float);
+
+  bool turn_to_next_pixel() {
+    if (pixel_ + 1 < region_.pixels) {
+      ++pixel_;
+    } else if (row_ + 1 < region_.rows) {
+      ++row_, pixel_ = 0;
+    } else {
+      return false;
+    }
+    const int64_t offset = row_ * region_.row + pixel_ * region_.pixel;
+    next_ = region_.first + static_cast<uintptr_t>(offset) * sizeof(float);
+    end_ = next_ + line_bytes * static_cast<uintptr_t>(region_.lines_of_pixel());
+    return true;
+  }
+
+  Region region_;
+  int64_t at_once_;
+  uintptr_t next_, end_;  // of the pixel's lines
+  int64_t row_ = 0, pixel_ = 0;
 };
 
 }  // namespace fettle

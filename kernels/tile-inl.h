@@ -50,8 +50,16 @@ HWY_INLINE Vec in_register(Vec v) {
   return v;
 }
 
-/// Steps of the depth between two prefetches: what one line holds of a row of a.
+/// Steps of the depth between two prefetches: what a line holds of a row of a.
 inline constexpr int64_t stretch = 16;
+inline int64_t stretches(int64_t depth) {
+  return (depth + stretch - 1) / stretch;
+}
+
+/// Parts of a depth that begin so many floats apart in a and in b.
+struct Runs {
+  int64_t count = 1, a = 0, b = 0;
+};
 
 /// sums[m][v*L + l] = sum over t of a[m*row + t*step] * b[t*b_step + v*L + l]
 template <int M, int V>
@@ -68,7 +76,10 @@ struct Tile {
 
   HWY_INLINE void accumulate(int64_t depth, const float* HWY_RESTRICT a, int64_t row, int64_t step,
                              const float* HWY_RESTRICT b, int64_t b_step) {
-    accumulate_runs(1, depth, a, row, step, 0, b, b_step, 0);
+    Vec registers[M][V];
+    copy(sums, registers);
+    add_steps(depth, a, row, step, b, b_step, registers);
+    copy(registers, sums);
   }
 
   /// Calls on_the_way(t) before the first step t of each stretch: it may prefetch what comes after
@@ -76,24 +87,28 @@ struct Tile {
   template <class F>
   HWY_INLINE void accumulate(int64_t depth, const float* HWY_RESTRICT a, int64_t row, int64_t step,
                              const float* HWY_RESTRICT b, int64_t b_step, const F& on_the_way) {
-    Vec registers[M][V];
-    copy(sums, registers);
-    for (int64_t t = 0; t < depth; t += stretch) {
-      on_the_way(t);
-      add_steps(std::min(stretch, depth - t), a + t * step, row, step, b + t * b_step, b_step,
-                registers);
-    }
-    copy(registers, sums);
+    accumulate_runs({}, {}, depth, a, row, step, b, b_step, on_the_way);
   }
 
-  /// The depth in `runs` runs, which begin a_run floats apart in a and b_run in b.
-  HWY_INLINE void accumulate_runs(int64_t runs, int64_t depth, const float* HWY_RESTRICT a,
-                                  int64_t row, int64_t step, int64_t a_run,
-                                  const float* HWY_RESTRICT b, int64_t b_step, int64_t b_run) {
+  /// The depth in runs of runs; on_the_way(t) as above, in each of them.
+  template <class F>
+  HWY_INLINE void accumulate_runs(const Runs& outer, const Runs& inner, int64_t depth,
+                                  const float* HWY_RESTRICT a, int64_t row, int64_t step,
+                                  const float* HWY_RESTRICT b, int64_t b_step,
+                                  const F& on_the_way) {
     Vec registers[M][V];
     copy(sums, registers);
-    for (int64_t run = 0; run < runs; ++run)
-      add_steps(depth, a + run * a_run, row, step, b + run * b_run, b_step, registers);
+    for (int64_t o = 0; o < outer.count; ++o) {
+      for (int64_t i = 0; i < inner.count; ++i) {
+        const float* HWY_RESTRICT at = a + o * outer.a + i * inner.a;
+        const float* HWY_RESTRICT bt = b + o * outer.b + i * inner.b;
+        for (int64_t t = 0; t < depth; t += stretch) {
+          on_the_way(t);
+          add_steps(std::min(stretch, depth - t), at + t * step, row, step, bt + t * b_step, b_step,
+                    registers);
+        }
+      }
+    }
     copy(registers, sums);
   }
 

@@ -9,10 +9,12 @@
 #include "kernels/conv2d/cpu_backward_weight.h"
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "kernels/conv2d/cpu_box.h"
 #include "kernels/parallel.h"
+#include "kernels/prefetch.h"
 #include "kernels/scratch.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -37,27 +39,50 @@ struct Columns {
   int64_t dw, block, count;
 };
 
+/// A box of pixels, of several pictures if it is a whole one, and a block of channels, whose
+/// products are formed together.
+struct Work {
+  Box box;
+  int64_t pictures, c0, channels;
+
+  int64_t rows() const { return box.p1 - box.p0; }
+  int64_t width() const { return box.q1 - box.q0; }
+  int64_t pixels() const { return pictures * box.pixels(); }
+};
+
 /// Gradients under a box: strips of so many outputs, `next` floats apart.
 struct Gradients {
   const float* first;
-  int64_t row, pixel, outputs, next;
+  int64_t picture, row, pixel, outputs, next;
 };
 
 /// Those of outputs [k, k + count) as they lie in dy.
-Gradients gradients_in_place(const Conv2dShape& s, const Group& g, const Box& box, int64_t k,
+Gradients gradients_in_place(const Conv2dShape& s, const Group& g, const Work& work, int64_t k,
                              int64_t count, const float* dy) {
-  return {dy + ((box.n * s.P + box.p0) * s.Q + box.q0) * s.K + g.y + k, s.Q * s.K, s.K, count, 0};
+  const Box& box = work.box;
+  const float* first = dy + ((box.n * s.P + box.p0) * s.Q + box.q0) * s.K + g.y + k;
+  return {first, s.P * s.Q * s.K, s.Q * s.K, s.K, count, 0};
+}
+
+/// Where they lie in dy.
+Region gradients_under(const Conv2dShape& s, const Group& g, const Work& work, int64_t k,
+                       int64_t count, const float* dy) {
+  const Gradients in = gradients_in_place(s, g, work, k, count, dy);
+  const int64_t rows = work.pictures * work.rows();
+  return {address_of(in.first, 0), rows, in.row, work.width(), in.pixel, count};
 }
 
 /// Those copied into [strip][pixel][16].
-Gradients gradients_copied(const Conv2dShape& s, const Group& g, const Box& box, int64_t k,
+Gradients gradients_copied(const Conv2dShape& s, const Group& g, const Work& work, int64_t k,
                            int64_t count, const float* dy, float* to) {
-  const int64_t rows = box.p1 - box.p0, width = box.q1 - box.q0;
-  const Gradients from = gradients_in_place(s, g, box, k, count, dy);
-  const Gradients copy = {to, width * strip, strip, strip, rows * width * strip};
-  for (int64_t p = 0; p < rows; ++p) {
-    for (int64_t q = 0; q < width; ++q, to += strip) {
-      const float* pixel = from.first + p * from.row + q * from.pixel;
+  constexpr int64_t soon = 8;  // pixels
+  const int64_t row = work.width() * strip;
+  const Gradients from = gradients_in_place(s, g, work, k, count, dy);
+  const Gradients copy = {to, work.rows() * row, row, strip, strip, work.pixels() * strip};
+  for (int64_t p = 0; p < work.pictures * work.rows(); ++p) {
+    const float* pixel = from.first + p / work.rows() * from.picture + p % work.rows() * from.row;
+    for (int64_t q = 0; q < work.width(); ++q, pixel += from.pixel, to += strip) {
+      for (int64_t i = 0; i < count; i += cache_line) prefetch(pixel, soon * from.pixel + i);
       for (int64_t i = 0; i < count; i += L)
         store(load(pixel + i, count - i), to + i / strip * copy.next + i % strip, L);
     }
@@ -65,29 +90,39 @@ Gradients gradients_copied(const Conv2dShape& s, const Group& g, const Box& box,
   return copy;
 }
 
-/// Adds the box's products to `count` columns of `outputs` rows of dw, or writes them if it is the
-/// first.
-template <int V>
-void add_box(const Box& box, const Gradients& gradients, int64_t outputs, const Block& block,
-             const Columns& columns, bool first_box, float* dw, int64_t dw_row) {
+/// Stretches of all tiles of so many columns and outputs, or a few less.
+int64_t stretches_of(const Work& work, int64_t columns, int64_t outputs) {
+  const auto parts = [](int64_t count, int64_t of) { return (count + of - 1) / of; };
+  return parts(columns, panel_columns) * parts(outputs, strip) *
+         parts(strip, max_rows(max_vectors)) * work.pictures * work.rows() *
+         stretches(work.width());
+}
+
+/// Adds the products to `count` columns of `outputs` rows of dw, or writes them if they are the
+/// first. Calls on_the_way once a stretch.
+template <int V, class F>
+void add_products(const Work& work, const Gradients& gradients, int64_t outputs, const Block& block,
+                  const Columns& columns, bool first, float* dw, int64_t dw_row,
+                  const F& on_the_way) {
+  const Runs pictures = {work.pictures, gradients.picture, block.picture};
+  const Runs rows_of_box = {work.rows(), gradients.row, block.down};
   const float* from = gradients.first;
   for (int64_t k0 = 0; k0 < outputs; k0 += gradients.outputs, from += gradients.next) {
-    for_each_tile(std::min(gradients.outputs, outputs - k0), max_rows(V),
-                  [&](int64_t k, int64_t rows) {
-                    with_count<max_rows(V)>(rows, [&]<int M>() {
-                      Tile<M, V> tile;
-                      tile.clear();
-                      tile.accumulate_runs(box.p1 - box.p0, box.q1 - box.q0, from + k, 1,
-                                           gradients.pixel, gradients.row,
-                                           block.first + columns.block, block.right, block.down);
-                      float* to = dw + (k0 + k) * dw_row + columns.dw;
-                      if (first_box) {
-                        tile.store(to, dw_row, columns.count);
-                      } else {
-                        tile.add_to(to, dw_row, columns.count);
-                      }
-                    });
-                  });
+    for_each_tile(
+        std::min(gradients.outputs, outputs - k0), max_rows(V), [&](int64_t k, int64_t rows) {
+          with_count<max_rows(V)>(rows, [&]<int M>() {
+            Tile<M, V> tile;
+            tile.clear();
+            tile.accumulate_runs(pictures, rows_of_box, work.width(), from + k, 1, gradients.pixel,
+                                 block.first + columns.block, block.right, on_the_way);
+            float* to = dw + (k0 + k) * dw_row + columns.dw;
+            if (first) {
+              tile.store(to, dw_row, columns.count);
+            } else {
+              tile.add_to(to, dw_row, columns.count);
+            }
+          });
+        });
   }
 }
 
@@ -138,54 +173,83 @@ void run_backward_weight(const Conv2dShape& shape, const Group& g, const float* 
   const int64_t block_channels =
       std::min(g.C, panel_columns * (one_tap ? std::clamp<int64_t>(panels, 1, 4) : 1));
   const int64_t channel_blocks = (g.C + block_channels - 1) / block_channels;
-  const bool reads_once = sum.taps.size() * block_channels <= panel_columns;
+  const bool reads_once =
+      sum.taps.size() * block_channels <= panel_columns && s.K <= strips_at_once * strip;
   const BoxLimits limits = {block_floats, narrow ? block_floats / depth : 256};
-  const Boxes boxes = cut(s.N, s.P, s.Q, block_channels, one_tap ? 1 : s.stride_h,
-                          one_tap ? 1 : s.stride_w, window, limits);
+  const int64_t step_h = one_tap ? 1 : s.stride_h, step_w = one_tap ? 1 : s.stride_w;
+  const Boxes boxes = cut(s.N, s.P, s.Q, block_channels, step_h, step_w, window, limits);
+  const int64_t together =
+      narrow ? 1 : pictures_together(boxes, block_channels, step_h, step_w, window, limits);
+  const int64_t works = (boxes.count() + together - 1) / together;
   const int64_t splits =
-      std::clamp<int64_t>(std::min(tasks_wanted / channel_blocks, most_splits), 1, boxes.count());
+      std::clamp<int64_t>(std::min(tasks_wanted / channel_blocks, most_splits), 1, works);
   thread_local Scratch sums_scratch;
   float* sums = splits > 1 ? sums_scratch.floats(splits * g.K * depth) : dw + g.w;
 
-  parallel_tasks(splits * channel_blocks, [&](int64_t task) {
-    const int64_t split = task / channel_blocks, c0 = task % channel_blocks * block_channels;
-    const int64_t channels = std::min(block_channels, g.C - c0);
-    const int64_t begin = boxes.count() * split / splits;
-    const int64_t end = boxes.count() * (split + 1) / splits;
+  const int64_t tasks = splits * channel_blocks;
+  const auto begin_of = [&](int64_t task) { return works * (task / channel_blocks) / splits; };
+  const auto work_of = [&](int64_t task, int64_t i) {
+    const int64_t first = i * together, c0 = task % channel_blocks * block_channels;
+    return Work{boxes[first], std::min(together, boxes.count() - first), c0,
+                std::min(block_channels, g.C - c0)};
+  };
+  const int64_t at_once = reads_once ? g.K : strips_at_once * strip;
+
+  parallel_tasks(tasks, [&](int64_t task) {
+    const int64_t split = task / channel_blocks;
+    const int64_t begin = begin_of(task), end = begin_of(task + channel_blocks);
     thread_local Scratch block_scratch, taps_scratch, gradient_scratch;
     for (int64_t i = begin; i < end; ++i) {
-      const Box box = boxes[i];
-      const int64_t pixels = (box.p1 - box.p0) * (box.q1 - box.q0);
+      const Work work = work_of(task, i);
+      // What comes next: in this task or, as far as that can be known, in the thread's next one.
+      const int64_t next_task = i + 1 < end ? task : task + threads();
+      std::optional<Work> next;
+      if (next_task < tasks) next = work_of(next_task, i + 1 < end ? i + 1 : begin_of(next_task));
+      const int64_t times =
+          stretches_of(work, static_cast<int64_t>(sum.taps.size()) * work.channels, at_once);
+      Ahead next_input(
+          next ? region_under(sum, window, next->box, next->pictures, next->c0, next->channels)
+               : Region{},
+          times * ((g.K + at_once - 1) / at_once));
+
       // Vectors may read beyond the last pixel, into columns that nobody stores.
-      Block block =
-          block_under(sum, window, box, in_place, c0, channels, panel_columns, block_scratch);
-      std::vector<Segment> segments = segments_of(sum.taps, window, channels, block);
+      Block block = block_under(sum, window, work.box, work.pictures, in_place, work.c0,
+                                work.channels, panel_columns, block_scratch);
+      std::vector<Segment> segments = segments_of(sum.taps, window, work.channels, block);
       if (narrow) {
-        block = with_taps_side_by_side(box, block, segments, depth,
-                                       taps_scratch.floats(pixels * depth + panel_columns));
+        block = with_taps_side_by_side(work.box, block, segments, depth,
+                                       taps_scratch.floats(work.pixels() * depth + panel_columns));
         segments = {{0, depth}};
       }
-      const int64_t at_once = reads_once ? g.K : strips_at_once * strip;
       for (int64_t k = 0; k < g.K; k += at_once) {
-        const int64_t outputs = std::min(at_once, g.K - k);
+        const int64_t outputs = std::min(at_once, g.K - k), left = g.K - k - outputs;
         const Gradients gradients =
-            reads_once ? gradients_in_place(s, g, box, k, outputs, dy)
-                       : gradients_copied(s, g, box, k, outputs, dy,
-                                          gradient_scratch.floats(pixels * at_once));
+            reads_once ? gradients_in_place(s, g, work, k, outputs, dy)
+                       : gradients_copied(s, g, work, k, outputs, dy,
+                                          gradient_scratch.floats(work.pixels() * at_once));
+        Region soon = {};
+        if (left > 0) {
+          soon = gradients_under(s, g, work, k + outputs, std::min(at_once, left), dy);
+        } else if (next) {
+          soon = gradients_under(s, g, *next, 0, std::min(at_once, g.K), dy);
+        }
+        Ahead next_gradients(soon, times);
+        const auto fetch = [&](int64_t) { next_input.fetch(), next_gradients.fetch(); };
         // In dw a tap's columns follow those of all channels of the tap before.
-        int64_t place = c0;
+        int64_t place = work.c0;
         for (const Segment& segment : segments) {
           int64_t count = 0;
           for (int64_t t = 0; t < segment.length; t += count) {
-            const int64_t c = t % channels;
-            count = std::min(panel_columns, channels < g.C ? channels - c : segment.length - t);
-            const Columns part{place + t / channels * g.C + c, segment.offset + t, count};
+            const int64_t c = t % work.channels;
+            count = std::min(panel_columns,
+                             work.channels < g.C ? work.channels - c : segment.length - t);
+            const Columns part{place + t / work.channels * g.C + c, segment.offset + t, count};
             with_count<max_vectors>((count + L - 1) / L, [&]<int V>() {
-              add_box<V>(box, gradients, outputs, block, part, i == begin,
-                         sums + (split * g.K + k) * depth, depth);
+              add_products<V>(work, gradients, outputs, block, part, i == begin,
+                              sums + (split * g.K + k) * depth, depth, fetch);
             });
           }
-          place += segment.length / channels * g.C;
+          place += segment.length / work.channels * g.C;
         }
       }
     }

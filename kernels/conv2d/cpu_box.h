@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/conv2d/tap_sum.h"
+#include "kernels/prefetch.h"
 #include "kernels/scratch.h"
 
 namespace fettle {
@@ -14,6 +15,7 @@ struct Block {
   const float* first;           // the pixel under the box's first output pixel, first tap
   int64_t row, pixel;           // floats from a row to the next, from a pixel to the next
   int64_t down = 0, right = 0;  // floats to what the next output pixel reads
+  int64_t picture = 0;          // floats to the next picture's block
 };
 
 /// Whether every output pixel reads one input pixel and none lies outside.
@@ -71,24 +73,71 @@ inline void copy_with_border(const float* picture, int64_t H, int64_t W, int64_t
   }
 }
 
-/// The input under a box: where it lies or, unless `in_place`, `channels` of it from c0 on copied
-/// with their border into the scratch memory, after which `beyond` floats may be read. Pixels that
-/// no tap reads are left out.
-inline Block block_under(const TapSum& sum, const Window& window, const Box& box, bool in_place,
-                         int64_t c0, int64_t channels, int64_t beyond, Scratch& scratch) {
+/// Which pixels of the input lie under a box: rows [h0, h0+rows) x [w0, w0+columns) of a picture
+/// whose rows and pixels lie `row` and `pixel` floats apart. Where each output pixel reads but one
+/// pixel, those between are left out.
+struct InputRows {
+  const float* picture;
+  int64_t H, W, row, pixel, h0, w0, rows, columns;
+};
+
+inline InputRows input_rows(const TapSum& sum, const Window& window, const Box& box) {
   const int64_t row = sum.W * sum.in_pixel, pixel = sum.in_pixel;
-  const float* picture = sum.in + box.n * sum.H * row + c0;
-  const int64_t down = sum.step_h * row, right = sum.step_w * pixel;
-  if (in_place) return {picture + box.p0 * down + box.q0 * right, row, pixel, down, right};
+  const float* picture = sum.in + box.n * sum.H * row;
+  const int64_t p = box.p1 - box.p0, q = box.q1 - box.q0;
+  if (is_in_place(sum, window))
+    return {picture, sum.P, sum.Q, sum.step_h * row, sum.step_w * pixel, box.p0, box.q0, p, q};
+  return {picture,
+          sum.H,
+          sum.W,
+          row,
+          pixel,
+          box.p0 * sum.step_h + window.h0,
+          box.q0 * sum.step_w + window.w0,
+          (p - 1) * sum.step_h + window.h,
+          (q - 1) * sum.step_w + window.w};
+}
+
+/// The input under a box: where it lies or, unless `in_place`, `channels` of it from c0 on copied
+/// with their border into the scratch memory, after which `beyond` floats may be read; and that of
+/// the same box of the pictures that follow.
+inline Block block_under(const TapSum& sum, const Window& window, const Box& box, int64_t pictures,
+                         bool in_place, int64_t c0, int64_t channels, int64_t beyond,
+                         Scratch& scratch) {
+  const InputRows in = input_rows(sum, window, box);
+  const int64_t picture = sum.H * sum.W * sum.in_pixel;
+  if (in_place) {
+    const float* first = in.picture + in.h0 * in.row + in.w0 * in.pixel + c0;
+    return {first, sum.W * sum.in_pixel, sum.in_pixel, in.row, in.pixel, picture};
+  }
+  const int64_t size = in.rows * in.columns * channels;
+  float* copy = scratch.floats(pictures * size + beyond);
+  for (int64_t i = 0; i < pictures; ++i)
+    copy_with_border(in.picture + i * picture + c0, in.H, in.W, channels, in.row, in.pixel, in.h0,
+                     in.w0, in.rows, in.columns, copy + i * size);
   const bool apart = is_in_place(sum, window);
   const int64_t step_h = apart ? 1 : sum.step_h, step_w = apart ? 1 : sum.step_w;
-  const int64_t rows = (box.p1 - box.p0 - 1) * step_h + window.h;
-  const int64_t columns = (box.q1 - box.q0 - 1) * step_w + window.w;
-  float* copy = scratch.floats(rows * columns * channels + beyond);
-  copy_with_border(picture, apart ? sum.P : sum.H, apart ? sum.Q : sum.W, channels,
-                   apart ? down : row, apart ? right : pixel, box.p0 * step_h + window.h0,
-                   box.q0 * step_w + window.w0, rows, columns, copy);
-  return {copy, columns * channels, channels, step_h * columns * channels, step_w * channels};
+  return {copy, in.columns * channels, channels, step_h * in.columns * channels, step_w * channels,
+          size};
+}
+
+/// What block_under() will read, and of several pictures all pixels.
+inline Region region_under(const TapSum& sum, const Window& window, const Box& box,
+                           int64_t pictures, int64_t c0, int64_t channels) {
+  const InputRows in = input_rows(sum, window, box);
+  if (pictures > 1)
+    return {address_of(in.picture, c0),
+            pictures * sum.H,
+            sum.W * sum.in_pixel,
+            sum.W,
+            sum.in_pixel,
+            channels};
+  return {address_of(in.picture, in.h0 * in.row + in.w0 * in.pixel + c0),
+          in.rows,
+          in.row,
+          in.columns,
+          in.pixel,
+          channels};
 }
 
 /// Contiguous floats of a block that hold the depth of consecutive taps.

@@ -67,7 +67,7 @@ struct Chunk {
 
   int64_t stretches() const {
     int64_t sum = 0;
-    for (const Segment& segment : segments) sum += (segment.length + stretch - 1) / stretch;
+    for (const Segment& segment : segments) sum += fettle::HWY_NAMESPACE::stretches(segment.length);
     return sum;
   }
 };
@@ -150,9 +150,8 @@ void box_panel(const TapSum& sum, const Box& box, const Block& block,
   for (const Chunk& chunk : chunks) {
     int64_t waiting_floats = 0;
     // The next chunk, spread over all stretches of this one's tiles.
-    const int64_t lines = chunk.depth * V * L / cache_line;
-    const int64_t fetches = std::max<int64_t>(1, tiles * chunk.stretches());
-    Ahead ahead(weights, chunk.depth * V * L, (lines + fetches - 1) / fetches);
+    const int64_t floats = chunk.depth * V * L;
+    Ahead ahead({address_of(weights, floats), 1, 0, 1, 0, floats}, tiles * chunk.stretches());
     for (int64_t p = box.p0; p < box.p1; ++p) {
       const float* row = block.first + (p - box.p0) * block.down;
       const int64_t out_row = box.n * sum.out_picture + p * sum.out_row;
@@ -215,7 +214,7 @@ void run_direct(TapSum sum, const float* packed) {
     thread_local Box copied = {};
     thread_local Block block = {};
     if (copied_in_run != run || copied != box) {
-      block = block_under(sum, window, box, in_place, 0, sum.C, 0, scratch);
+      block = block_under(sum, window, box, 1, in_place, 0, sum.C, 0, scratch);
       copied_in_run = run, copied = box;
     }
     const std::vector<Chunk> chunks =

@@ -172,11 +172,17 @@ inline int64_t most_block_floats(const Window& window, int64_t step_w, int64_t C
   return std::max(most.floats, window.h * (31 * step_w + window.w) * C);
 }
 
+/// Floats of the input under rows x columns of output pixels.
+inline int64_t floats_under(int64_t rows, int64_t columns, int64_t C, int64_t step_h,
+                            int64_t step_w, const Window& window) {
+  return ((rows - 1) * step_h + window.h) * ((columns - 1) * step_w + window.w) * C;
+}
+
 inline Boxes cut(int64_t N, int64_t P, int64_t Q, int64_t C, int64_t step_h, int64_t step_w,
                  const Window& window, const BoxLimits& most = usual_limits) {
   Boxes boxes{N, P, Q, 1, Q};
   const auto floats = [&](int64_t rows, int64_t columns) {
-    return ((rows - 1) * step_h + window.h) * ((columns - 1) * step_w + window.w) * C;
+    return floats_under(rows, columns, C, step_h, step_w, window);
   };
   while (boxes.columns > 32 && (floats(1, boxes.columns) > most.floats ||
                                 boxes.columns > most.pixels || boxes.columns > most.columns)) {
@@ -187,6 +193,14 @@ inline Boxes cut(int64_t N, int64_t P, int64_t Q, int64_t C, int64_t step_h, int
     ++boxes.rows;
   }
   return boxes;
+}
+
+/// How many pictures may go together where each is one box: as many as one box may be.
+inline int64_t pictures_together(const Boxes& boxes, int64_t C, int64_t step_h, int64_t step_w,
+                                 const Window& window, const BoxLimits& most) {
+  if (boxes.rows < boxes.P || boxes.columns < boxes.Q) return 1;
+  const int64_t floats = floats_under(boxes.P, boxes.Q, C, step_h, step_w, window);
+  return std::max<int64_t>(1, std::min(most.pixels / (boxes.P * boxes.Q), most.floats / floats));
 }
 
 }  // namespace fettle
