@@ -155,6 +155,36 @@ TEST(Conv2dKernelFuzzed, Pointwise) {
   }
 }
 
+/// Many small pictures, whose products the weights' gradient forms together, in whole groups and in
+/// one with fewer.
+TEST(Conv2dKernelFuzzed, SmallPictures) {
+  std::mt19937 random(8);
+  const auto pick = [&](int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(random);
+  };
+  for (int i = 0; i < 24; ++i) {
+    Conv2dShape s = {.N = pick(2, 45),
+                     .H = pick(2, 9),
+                     .W = pick(2, 9),
+                     .C = pick(16, 80),
+                     .K = pick(1, 90),
+                     .R = pick(1, 3),
+                     .S = pick(1, 3),
+                     .stride_h = pick(1, 3),
+                     .stride_w = pick(2, 3)};
+    if (i % 4 == 0) s.R = s.S = 1;
+    s.pad_top = pick(0, s.R - 1), s.pad_left = pick(0, s.S - 1);
+    const Conv2dCase c = conv2d_case("fuzzed " + std::to_string(i), s, s.R - 1, s.S - 1);
+    const Inputs inputs(c.shape);
+    set_threads(1);
+    const Arrays one = all_directions(Cpu{}, c.shape, inputs);
+    set_threads(3);
+    EXPECT_TRUE(all_directions(Cpu{}, c.shape, inputs) == one) << c.name;
+    set_threads(0);
+    expect_close(one, all_directions(Reference{}, c.shape, inputs), c.name, 1e-6);
+  }
+}
+
 /// The products of rounded numbers, summed in fp32, with kernels, strides and borders of all kinds.
 TEST(Conv2dKernelFuzzed, Bf16) {
   if (!cpu_has_bf16()) GTEST_SKIP() << "this processor does not multiply bf16";
