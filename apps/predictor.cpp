@@ -6,6 +6,7 @@
 #include "engine/device_name.h"
 #include "engine/inference/decision.h"
 #include "kernels/conv2d/cpu_packed.h"
+#include "kernels/divide.h"
 
 namespace fettle {
 namespace {
@@ -15,10 +16,6 @@ constexpr int64_t program_bytes = 6 << 20, thread_bytes = 128 << 10;
 
 Scaling scaling_of(const SingleFile& model, const Picture& picture) {
   return model.standardize ? standardization(picture) : Scaling{};
-}
-
-int64_t round_up(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
 }
 
 void require_together(const Device& device, Precision precision) {

@@ -1,6 +1,6 @@
-// Convolutions of ResNet50 (224x224) and Res-UNet (256x256x1) beside oneDNN, in the three
-// directions of training. Every result is compared before it is timed; a multiply and an add count
-// as two.
+// Convolutions of ResNet50 (224x224) and Res-UNet (256x256x1), and depthwise ones, beside oneDNN,
+// in the three directions of training. Every result is compared before it is timed; a multiply and
+// an add count as two.
 //
 //   bench_conv2d --out conv2d.json && python3 bench/ratios.py conv2d.json
 //
@@ -37,7 +37,7 @@ struct Case {
   Conv2dShape s;
   Conv2dDirection direction;
   std::vector<float> x = random_values(s.N * s.H * s.W * s.C);
-  std::vector<float> w = random_values(s.K * s.R * s.S * s.C);
+  std::vector<float> w = random_values(weight_floats(s));
   std::vector<float> y = random_values(s.N * s.P * s.Q * s.K);
 
   void run() {
@@ -64,7 +64,7 @@ void measure(Report& report, const std::string& group, const std::string& name,
   ours.run();
   const std::vector<float> expected = ours.result();
   std::vector<float> packed;
-  if (direction == Conv2dDirection::forward) {
+  if (direction == Conv2dDirection::forward && conv2d_packed_floats(s, Precision::fp32) > 0) {
     packed.resize(static_cast<size_t>(conv2d_packed_floats(s, Precision::fp32)));
     conv2d_pack(s, Precision::fp32, ours.w.data(), packed.data());
     contestants.push_back({"fettle_packed", [&] {
@@ -91,15 +91,15 @@ void measure(Report& report, const std::string& group, const std::string& name,
       if (error.status != dnnl_unimplemented) throw;
     }
   }
-  const double flops = 2.0 * static_cast<double>(s.N * s.P * s.Q * s.K * s.R * s.S * s.C);
-  report.add(group, name, flops, contestants);
+  report.add(group, name, flops_of(s), contestants);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const BenchOptions options =
-      bench_options("Times the convolutions of ResNet50 and Res-UNet beside oneDNN", argc, argv);
+  const BenchOptions options = bench_options(
+      "Times the convolutions of ResNet50 and Res-UNet, and depthwise ones, beside oneDNN", argc,
+      argv);
   Report report("bench_conv2d", "FLOP", options);
   report.for_threads([&](int threads) {
     omp_set_num_threads(threads);

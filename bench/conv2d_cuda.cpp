@@ -1,5 +1,6 @@
-// Convolutions of ResNet50 and Res-UNet on a GPU: every rung of the ladder that can compute them,
-// in the three directions of training. Every result is compared with rung 1 before it is timed.
+// Convolutions of ResNet50 and Res-UNet, and depthwise ones, on a GPU: every rung of the ladder
+// that can compute them, in the three directions of training. Every result is compared with rung 1
+// before it is timed.
 //
 //   cmake --preset gpu-machine && cmake --build --preset gpu-machine
 //   build/gpu-machine/bench/bench_conv2d_cuda --batch 32 --out conv2d_cuda.json
@@ -51,7 +52,7 @@ GpuArray random_array(int64_t count) {
 /// plan.
 struct Buffers {
   explicit Buffers(const Conv2dShape& s)
-      : sizes{s.N * s.H * s.W * s.C, s.K * s.R * s.S * s.C, s.N * s.P * s.Q * s.K},
+      : sizes{s.N * s.H * s.W * s.C, weight_floats(s), s.N * s.P * s.Q * s.K},
         x(random_array(sizes[0])),
         w(random_array(sizes[1])),
         dy(random_array(sizes[2])),
@@ -222,7 +223,7 @@ void run_direction(const Problem& problem, Conv2dDirection direction, const Opti
   for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16})
     chosen.push_back(plan_conv2d(direction, s, compute_capability, multiprocessors, precision));
   const bool weight = direction == Conv2dDirection::backward_weight;
-  const int64_t summands = weight ? s.N * s.P * s.Q : s.R * s.S * std::max(s.C, s.K);
+  const int64_t summands = weight ? s.N * s.P * s.Q : s.R * s.S * std::max(s.C, s.K) / s.groups;
   for (const Conv2dPlan& plan :
        plans_of(direction, s, chosen, options, compute_capability, multiprocessors)) {
     const double error = relative_error(result(direction, plan, s, buffers[0]), expected);
@@ -235,6 +236,7 @@ void run_direction(const Problem& problem, Conv2dDirection direction, const Opti
                                   {"C", s.C},
                                   {"K", s.K},
                                   {"R", s.R},
+                                  {"groups", s.groups},
                                   {"stride", s.stride_h},
                                   {"precision", words[static_cast<int>(plan.precision)]},
                                   {"plan", to_string(plan)},
@@ -247,14 +249,12 @@ void run_direction(const Problem& problem, Conv2dDirection direction, const Opti
           buffers.size(),
           [&](Cuda device, size_t turn) { compute(device, direction, plan, s, buffers[turn]); },
           options.graph);
-      const double flops = 2.0 * static_cast<double>(s.N * s.P * s.Q * s.K) *
-                           static_cast<double>(s.R * s.S * s.C / s.groups);
       row["median_seconds"] = times.median;
       row["min_seconds"] = times.least;
       row["max_seconds"] = times.most;
-      row["flops_per_second"] = flops / times.median;
+      row["flops_per_second"] = flops_of(s) / times.median;
       std::printf(" %10.1f %10.1f %10.1f %9.2f\n", times.median * 1e6, times.least * 1e6,
-                  times.most * 1e6, flops / times.median / 1e12);
+                  times.most * 1e6, flops_of(s) / times.median / 1e12);
     } else {
       row["wrong"] = true;
       std::printf(" wrong: error %g\n", error);
@@ -292,7 +292,7 @@ int main(int argc, char** argv) {
   program.add_option("--filter", options.filter, "Only convolutions whose name holds this text");
   program
       .add_option("--least-rung", options.least_rung, "The lowest rung of the ladder that is timed")
-      ->check(CLI::Range(1, 6))
+      ->check(CLI::Range(1, 8))
       ->capture_default_str();
   program.add_flag("--quick", options.quick,
                    "Only square pictures, and the plans that plan_conv2d() chooses");

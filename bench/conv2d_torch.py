@@ -78,7 +78,7 @@ def extents(row):
 def sets(row, dtype):
     """How many buffers exceed the second-level cache."""
     n, h, w, c, k, r, _, p, q = extents(row)
-    size = dtype.itemsize * (n * h * w * c + n * p * q * k + k * r * r * c)
+    size = dtype.itemsize * (n * h * w * c + n * p * q * k + k * r * r * c // row.get("groups", 1))
     return range(max(1, min(512, (256 << 20) // size + 1)))
 
 
@@ -86,17 +86,17 @@ def convolution(row, precision):
     """Functions that compute the row's convolution, each on buffers of its own."""
     dtype, last = use(precision), torch.channels_last
     n, h, w, c, k, r, stride, p, q = extents(row)
-    pad, calls = r // 2, []
+    pad, groups, calls = r // 2, row.get("groups", 1), []
     for _ in sets(row, dtype):
         x = torch.randn(n, c, h, w, device="cuda", dtype=dtype).to(memory_format=last)
-        f = torch.randn(k, c, r, r, device="cuda", dtype=dtype).to(memory_format=last)
+        f = torch.randn(k, c // groups, r, r, device="cuda", dtype=dtype).to(memory_format=last)
         if row["direction"] == "forward":
-            calls.append(lambda x=x, f=f: torch.conv2d(x, f, None, stride, pad))
+            calls.append(lambda x=x, f=f: torch.conv2d(x, f, None, stride, pad, 1, groups))
             continue
         y = torch.randn(n, k, p, q, device="cuda", dtype=dtype).to(memory_format=last)
         wanted = [row["direction"] == word for word in ("backward_input", "backward_weight", "")]
         calls.append(lambda x=x, f=f, y=y: torch.ops.aten.convolution_backward(
-            y, x, f, None, [stride] * 2, [pad] * 2, [1, 1], False, [0, 0], 1, wanted))
+            y, x, f, None, [stride] * 2, [pad] * 2, [1, 1], False, [0, 0], groups, wanted))
     return calls
 
 

@@ -31,7 +31,10 @@ class OneDnnConv2d {
                const ConvBuffers& buffers)
       : engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {
     using tag = dnnl::memory::format_tag;
-    const dnnl::memory::dims x{s.N, s.C, s.H, s.W}, w{s.K, s.C, s.R, s.S}, y{s.N, s.K, s.P, s.Q};
+    const dnnl::memory::dims x{s.N, s.C, s.H, s.W}, y{s.N, s.K, s.P, s.Q};
+    const dnnl::memory::dims w =
+        s.groups == 1 ? dnnl::memory::dims{s.K, s.C, s.R, s.S}
+                      : dnnl::memory::dims{s.groups, s.K / s.groups, s.C / s.groups, s.R, s.S};
     const dnnl::memory::dims strides{s.stride_h, s.stride_w}, before{s.pad_top, s.pad_left};
     const dnnl::memory::dims after{(s.P - 1) * s.stride_h + s.R - s.H - s.pad_top,
                                    (s.Q - 1) * s.stride_w + s.S - s.W - s.pad_left};
@@ -43,7 +46,7 @@ class OneDnnConv2d {
         {dnnl::prop_kind::forward_training, way.algorithm, dx, dw, dy, strides, before, after},
         engine_);
     const dnnl::memory ours_x(desc(x, tag::nhwc), engine_, buffers.x);
-    const dnnl::memory ours_w(desc(w, tag::ohwi), engine_, buffers.w);
+    const dnnl::memory ours_w(desc(w, s.groups == 1 ? tag::ohwi : tag::gohwi), engine_, buffers.w);
     const dnnl::memory ours_y(desc(y, tag::nhwc), engine_, buffers.y);
     switch (direction) {
       case Conv2dDirection::forward:

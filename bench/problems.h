@@ -1,5 +1,5 @@
 // The convolutions that every benchmark goes through: those of ResNet50 (224x224) and Res-UNet
-// (256x256x1, and on a GPU 256x1600x1).
+// (256x256x1, and on a GPU 256x1600x1), and depthwise ones as MobileNetV2 has them.
 #pragma once
 
 #include <array>
@@ -38,7 +38,7 @@ inline Conv2dShape padded(int64_t n, int64_t height, int64_t width, int64_t C, i
 /// Appends a network's convolution unless an equal one is there.
 inline void add_problem(std::vector<Problem>& all, const char* network, const Conv2dShape& s) {
   const auto numbers = [](const Conv2dShape& t) {
-    return std::array{t.H, t.W, t.C, t.K, t.R, t.stride_h};
+    return std::array{t.H, t.W, t.C, t.K, t.R, t.stride_h, t.groups};
   };
   for (const Problem& other : all)
     if (network == std::string_view(other.network) && numbers(other.shape) == numbers(s)) return;
@@ -89,12 +89,38 @@ inline void add_res_unet(std::vector<Problem>& all, const char* network, int64_t
   add(256, 16, 4, 1);
 }
 
-/// Every distinct convolution of both networks at that batch size.
+/// Every distinct depthwise convolution of MobileNetV2 at 224x224 (Sandler et al., 2018, table 2)
+/// with n pictures.
+inline void add_depthwise(std::vector<Problem>& all, int64_t n) {
+  const auto add = [&](int64_t extent, int64_t C, int64_t stride) {
+    Conv2dShape s = padded(n, extent, extent, C, C, 3, stride);
+    s.groups = C;
+    add_problem(all, "depthwise", s);
+  };
+  add(112, 32, 1), add(112, 96, 2);
+  add(56, 144, 1), add(56, 144, 2);
+  add(28, 192, 1), add(28, 192, 2);
+  add(14, 384, 1), add(14, 576, 1), add(14, 576, 2);
+  add(7, 960, 1);
+}
+
+/// Every distinct convolution of the networks at that batch size.
 inline std::vector<Problem> problems(int64_t n) {
   std::vector<Problem> all;
   add_resnet50(all, n);
   add_res_unet(all, "res_unet", n, 256);
+  add_depthwise(all, n);
   return all;
+}
+
+/// Floats of the weights [K,R,S,C/groups].
+inline int64_t weight_floats(const Conv2dShape& s) {
+  return s.K * s.R * s.S * (s.C / s.groups);
+}
+
+/// A multiply and an add count as two.
+inline double flops_of(const Conv2dShape& s) {
+  return 2.0 * static_cast<double>(s.N * s.P * s.Q) * static_cast<double>(weight_floats(s));
 }
 
 }  // namespace fettle

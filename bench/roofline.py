@@ -46,6 +46,8 @@ def read(paths):
             with open(path) as file:
                 part = json.load(file)
             for row in part.pop("convolutions"):
+                if row["convolution"].startswith("depthwise/"):  # no product of matrices
+                    continue
                 case = cases.setdefault(
                     (row["convolution"], row.get("N", part.get("batch")), row["precision"]), {})
                 if row.get("chosen") and not row.get("wrong"):

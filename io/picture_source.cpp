@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "io/picture.h"
+#include "kernels/divide.h"
 #include "kernels/parallel.h"
 #include "kernels/philox.h"
 
@@ -147,7 +148,7 @@ class PictureSource::Loader {
   }
 
   int64_t examples() const { return static_cast<int64_t>(examples_.size()); }
-  int64_t batches() const { return (examples() + options_.batch_size - 1) / options_.batch_size; }
+  int64_t batches() const { return ceil_div(examples(), options_.batch_size); }
   const std::map<std::string, std::string>& skipped() const { return skipped_; }
 
  private:

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/divide.h"
+
 namespace fettle {
 
 /// valid: no zeros. same: as many as give ceil(n / stride) outputs.
@@ -18,7 +20,7 @@ struct Pads {
 /// max((ceil(n / stride) - 1) * stride + kernel - n, 0) zeros; the odd one goes to the end.
 /// `kernel` counts its dilation: (R - 1) * dilation + 1.
 inline Pads same_pads(int64_t n, int64_t kernel, int64_t stride) {
-  const int64_t outputs = (n + stride - 1) / stride;
+  const int64_t outputs = ceil_div(n, stride);
   const int64_t total = std::max<int64_t>((outputs - 1) * stride + kernel - n, 0);
   return {total / 2, total - total / 2};
 }

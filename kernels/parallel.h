@@ -7,6 +7,8 @@
 #include <functional>
 #include <memory>
 
+#include "kernels/divide.h"
+
 namespace fettle {
 
 /// Sets how many threads kernels use, from 1; 0 means one for each processor this process may use.
@@ -56,7 +58,7 @@ void parallel_tasks(int64_t tasks, const std::function<void(int64_t task)>& body
 /// each as a task. `grain` must depend only on the problem.
 template <class Body>
 void parallel_for(int64_t count, int64_t grain, const Body& body) {
-  const int64_t chunks = (count + grain - 1) / grain;
+  const int64_t chunks = ceil_div(count, grain);
   if (chunks <= 1) {
     if (count > 0) body(int64_t{0}, count);
     return;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/divide.h"
+
 namespace fettle {
 
 inline constexpr int64_t cache_line = 16;  // floats
@@ -23,7 +25,7 @@ struct Region {
   uintptr_t first;  // address
   int64_t rows, row, pixels, pixel, floats;
   int64_t lines() const { return rows * pixels * lines_of_pixel(); }
-  int64_t lines_of_pixel() const { return (floats + cache_line - 1) / cache_line; }
+  int64_t lines_of_pixel() const { return ceil_div(floats, cache_line); }
 };
 
 /// Brings a region into the second cache, some lines at a time.
@@ -32,7 +34,7 @@ class Ahead {
   /// All of it in `times` calls of fetch().
   Ahead(const Region& region, int64_t times)
       : region_(region),
-        at_once_((region.lines() + times - 1) / std::max<int64_t>(1, times)),
+        at_once_(ceil_div(region.lines(), std::max<int64_t>(1, times))),
         next_(region.first),
         end_(next_ + line_bytes * static_cast<uintptr_t>(region.lines_of_pixel())) {}
 

@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "hwy/highway.h"
+#include "kernels/divide.h"
 #include "kernels/simd-inl.h"
 #include "kernels/tiles.h"
 
@@ -53,7 +54,7 @@ HWY_INLINE Vec in_register(Vec v) {
 /// Steps of the depth between two prefetches: what a line holds of a row of a.
 inline constexpr int64_t stretch = 16;
 inline int64_t stretches(int64_t depth) {
-  return (depth + stretch - 1) / stretch;
+  return ceil_div(depth, stretch);
 }
 
 /// Parts of a depth that begin so many floats apart in a and in b.

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "kernels/divide.h"
+
 namespace fettle {
 
 /// Calls f.template operator()<M>() for the run-time count m, 1 <= m <= Max.
@@ -18,7 +20,7 @@ template <int Max, class F>
 /// 12 + 2, since a low tile leaves the FMA units idle. Calls f(first, rows).
 template <class F>
 [[gnu::always_inline]] inline void for_each_tile(int64_t count, int64_t most, const F& f) {
-  const int64_t tiles = (count + most - 1) / most;
+  const int64_t tiles = ceil_div(count, most);
   for (int64_t i = 0, first = 0; i < tiles; ++i) {
     const int64_t rows = (count - first) / (tiles - i);
     f(first, rows);

@@ -5,13 +5,10 @@
 #include <numeric>
 
 #include "kernels/conv2d/cpu_packed.h"
+#include "kernels/divide.h"
 
 namespace fettle::inference {
 namespace {
-
-int64_t round_up(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
 
 bool may_write_over_its_input(Operation operation, size_t input) {
   return operation == Operation::unary || operation == Operation::rescale ||

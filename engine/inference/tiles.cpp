@@ -1,14 +1,11 @@
 #include "engine/inference/tiles.h"
 
 #include "engine/error.h"
+#include "kernels/divide.h"
 #include "kernels/parallel.h"
 
 namespace fettle {
 namespace {
-
-int64_t round_up(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
 
 /// Covers [0, size) with tiles of `tile`, both multiples of `multiple`.
 std::vector<TileSpan> spans(int64_t size, int64_t tile, int64_t multiple, int64_t reach) {

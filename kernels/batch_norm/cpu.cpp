@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kernels/batch_norm/prepared_sum.h"
+#include "kernels/divide.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
 
@@ -167,7 +168,7 @@ template <class Task>
 std::vector<double> joined_sums(const BatchNormShape& s, int64_t quantities, const Task& task) {
   // Not more rows, where there are few channels: fp32 sums grow inexact with their length.
   const int64_t grain = std::min<int64_t>(256, rows_per_task(s.C));
-  const int64_t tasks = (s.rows + grain - 1) / grain;
+  const int64_t tasks = ceil_div(s.rows, grain);
   const int64_t n = quantities * s.C;
   thread_local Scratch scratch;
   float* partial = scratch.floats(tasks * n);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernels/conv2d/cpu_box.h"
+#include "kernels/divide.h"
 #include "kernels/parallel.h"
 #include "kernels/prefetch.h"
 #include "kernels/scratch.h"
@@ -92,9 +93,8 @@ Gradients gradients_copied(const Conv2dShape& s, const Group& g, const Work& wor
 
 /// Stretches of all tiles of so many columns and outputs, or a few less.
 int64_t stretches_of(const Work& work, int64_t columns, int64_t outputs) {
-  const auto parts = [](int64_t count, int64_t of) { return (count + of - 1) / of; };
-  return parts(columns, panel_columns) * parts(outputs, strip) *
-         parts(strip, max_rows(max_vectors)) * work.pictures * work.rows() *
+  return ceil_div(columns, panel_columns) * ceil_div(outputs, strip) *
+         ceil_div(strip, max_rows(max_vectors)) * work.pictures * work.rows() *
          stretches(work.width());
 }
 
@@ -169,10 +169,10 @@ void run_backward_weight(const Conv2dShape& shape, const Group& g, const float* 
   // Each split of the pixels has its own sums, which are added in order at the end. Splits make
   // enough tasks for many cores with wide blocks of channels, for each of which dy is copied again.
   const int64_t most_splits = std::clamp<int64_t>(most_sums / (g.K * depth), 1, tasks_wanted);
-  const int64_t panels = (g.C * most_splits / tasks_wanted + panel_columns - 1) / panel_columns;
+  const int64_t panels = ceil_div(g.C * most_splits / tasks_wanted, panel_columns);
   const int64_t block_channels =
       std::min(g.C, panel_columns * (one_tap ? std::clamp<int64_t>(panels, 1, 4) : 1));
-  const int64_t channel_blocks = (g.C + block_channels - 1) / block_channels;
+  const int64_t channel_blocks = ceil_div(g.C, block_channels);
   const bool reads_once =
       sum.taps.size() * block_channels <= panel_columns && s.K <= strips_at_once * strip;
   const BoxLimits limits = {block_floats, narrow ? block_floats / depth : 256};
@@ -180,7 +180,7 @@ void run_backward_weight(const Conv2dShape& shape, const Group& g, const float* 
   const Boxes boxes = cut(s.N, s.P, s.Q, block_channels, step_h, step_w, window, limits);
   const int64_t together =
       narrow ? 1 : pictures_together(boxes, block_channels, step_h, step_w, window, limits);
-  const int64_t works = (boxes.count() + together - 1) / together;
+  const int64_t works = ceil_div(boxes.count(), together);
   const int64_t splits =
       std::clamp<int64_t>(std::min(tasks_wanted / channel_blocks, most_splits), 1, works);
   thread_local Scratch sums_scratch;
@@ -210,7 +210,7 @@ void run_backward_weight(const Conv2dShape& shape, const Group& g, const float* 
       Ahead next_input(
           next ? region_under(sum, window, next->box, next->pictures, next->c0, next->channels)
                : Region{},
-          times * ((g.K + at_once - 1) / at_once));
+          times * ceil_div(g.K, at_once));
 
       // Vectors may read beyond the last pixel, into columns that nobody stores.
       Block block = block_under(sum, window, work.box, work.pictures, in_place, work.c0,
@@ -244,7 +244,7 @@ void run_backward_weight(const Conv2dShape& shape, const Group& g, const float* 
             count = std::min(panel_columns,
                              work.channels < g.C ? work.channels - c : segment.length - t);
             const Columns part{place + t / work.channels * g.C + c, segment.offset + t, count};
-            with_count<max_vectors>((count + L - 1) / L, [&]<int V>() {
+            with_count<max_vectors>(ceil_div(count, L), [&]<int V>() {
               add_products<V>(work, gradients, outputs, block, part, i == begin,
                               sums + (split * g.K + k) * depth, depth, fetch);
             });

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "kernels/conv2d/cpu_box.h"
+#include "kernels/divide.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
 #include "kernels/tiles.h"
@@ -58,7 +59,7 @@ int64_t bf16_packed_floats(const TapSum& sum) {
 void bf16_pack(const TapSum& sum, float* packed) {
   constexpr int64_t run = 64;  // channels that keep both sides in the first cache
   const auto taps = static_cast<int64_t>(sum.taps.size());
-  const int64_t panels = (sum.K + panel_columns - 1) / panel_columns;
+  const int64_t panels = ceil_div(sum.K, panel_columns);
   parallel_tasks(panels * taps, [&](int64_t task) {
     const int64_t tap = task % taps, first = task / taps * panel_columns;
     const int64_t width = width_of(sum.K, task / taps), valid = std::min(width, sum.K - first);
@@ -243,7 +244,7 @@ void run(TapSum sum, const float* packed) {
   const bool in_place = is_in_place(sum, window);
   flatten(sum, window);
   const auto taps = static_cast<int64_t>(sum.taps.size());
-  const int64_t panels = (sum.K + panel_columns - 1) / panel_columns;
+  const int64_t panels = ceil_div(sum.K, panel_columns);
   const BoxTasks tasks(cut(sum.N, sum.P, sum.Q, sum.C, sum.step_h, sum.step_w, window), panels);
   parallel_tasks(tasks.count(), [&](int64_t task) {
     const Box box = tasks.box(task);

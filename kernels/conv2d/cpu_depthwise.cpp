@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/conv2d/tap_sum.h"
+#include "kernels/divide.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
 
@@ -48,7 +49,7 @@ HWY_INLINE void store_strided(Vec v, float* p, int64_t step, int64_t count) {
 struct Planes {
   Planes(const TapSum& sum, int64_t groups)
       : groups(groups),
-        vectors((groups + L - 1) / L),
+        vectors(ceil_div(groups, L)),
         window(window_of(sum.taps)),
         boxes(cut(sum.N, sum.P, sum.Q, sum.C * vectors * L, sum.step_h, sum.step_w, window)),
         row((boxes.columns - 1) * sum.step_w * L + window.w * L),

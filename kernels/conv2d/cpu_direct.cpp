@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/conv2d/cpu_box.h"
+#include "kernels/divide.h"
 #include "kernels/parallel.h"
 #include "kernels/prefetch.h"
 #include "kernels/scratch.h"
@@ -76,13 +77,13 @@ struct Chunk {
 std::vector<Chunk> chunks_of(const std::vector<Segment>& segments, int64_t most) {
   int64_t depth = 0;
   for (const Segment& segment : segments) depth += segment.length;
-  const int64_t count = std::max<int64_t>(1, (depth + most - 1) / most);
+  const int64_t count = std::max<int64_t>(1, ceil_div(depth, most));
   std::vector<Chunk> chunks;
   int64_t left = 0;
   for (Segment segment : segments) {
     while (segment.length > 0) {
       if (left == 0)
-        chunks.push_back({{}, 0, chunks.empty(), false}), left = (depth + count - 1) / count;
+        chunks.push_back({{}, 0, chunks.empty(), false}), left = ceil_div(depth, count);
       const int64_t length = std::min(left, segment.length);
       chunks.back().segments.push_back({segment.offset, length});
       chunks.back().depth += length, left -= length;
@@ -146,7 +147,7 @@ void box_panel(const TapSum& sum, const Box& box, const Block& block,
                const std::vector<Chunk>& chunks, const float* weights, float* waiting,
                const Target& out) {
   const int64_t rows_of_tile = max_rows(V), columns = box.q1 - box.q0;
-  const int64_t tiles = (box.p1 - box.p0) * ((columns + rows_of_tile - 1) / rows_of_tile);
+  const int64_t tiles = (box.p1 - box.p0) * ceil_div(columns, rows_of_tile);
   for (const Chunk& chunk : chunks) {
     int64_t waiting_floats = 0;
     // The next chunk, spread over all stretches of this one's tiles.
@@ -172,12 +173,12 @@ void box_panel(const TapSum& sum, const Box& box, const Block& block,
 }
 
 int64_t vectors_of_panel(int64_t K, int64_t panel) {
-  return std::min<int64_t>(max_vectors, (K - panel * panel_columns + L - 1) / L);
+  return std::min<int64_t>(max_vectors, ceil_div(K - panel * panel_columns, L));
 }
 
 void pack_direct(const TapSum& sum, float* packed) {
   const auto taps = static_cast<int64_t>(sum.taps.size());
-  const int64_t panels = (sum.K + panel_columns - 1) / panel_columns;
+  const int64_t panels = ceil_div(sum.K, panel_columns);
   parallel_tasks(panels * taps, [&](int64_t task) {
     const int64_t tap = task % taps, first = task / taps * panel_columns;
     const int64_t width = vectors_of_panel(sum.K, task / taps) * L;
@@ -191,8 +192,8 @@ void run_direct(TapSum sum, const float* packed) {
   const bool in_place = is_in_place(sum, window);
   flatten(sum, window);
   const int64_t depth = static_cast<int64_t>(sum.taps.size()) * sum.C;
-  const int64_t panels = (sum.K + panel_columns - 1) / panel_columns;
-  const int64_t padded_K = (sum.K + L - 1) / L * L;
+  const int64_t panels = ceil_div(sum.K, panel_columns);
+  const int64_t padded_K = round_up(sum.K, L);
   thread_local Scratch bias_scratch;
   float* bias = nullptr;
   if (sum.bias) {

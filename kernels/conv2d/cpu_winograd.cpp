@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "kernels/divide.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
 
@@ -23,7 +24,7 @@ constexpr int64_t widest_panel = 64;  // columns, of any of the instruction sets
 /// The tiles in blocks of `size`.
 struct Tiling : TileGrid {
   int64_t tiles, size;
-  int64_t blocks() const { return (tiles + size - 1) / size; }
+  int64_t blocks() const { return ceil_div(tiles, size); }
 };
 
 Tiling tiling_of(const TapSum& sum, int64_t panel_columns) {
@@ -32,8 +33,8 @@ Tiling tiling_of(const TapSum& sum, int64_t panel_columns) {
   const int64_t floats_of_tile = points * (sum.C + std::min(sum.K, panel_columns));
   const int64_t fits = std::clamp(block_floats / floats_of_tile / least_tiles * least_tiles,
                                   least_tiles, most_tiles);
-  const int64_t blocks = (t.tiles + fits - 1) / fits;
-  t.size = (t.tiles + blocks - 1) / blocks;
+  const int64_t blocks = ceil_div(t.tiles, fits);
+  t.size = ceil_div(t.tiles, blocks);
   return t;
 }
 
@@ -78,7 +79,7 @@ HWY_INLINE void outputs_of(const Vec (&m)[6], Vec (&y)[4]) {
 constexpr int64_t panel_columns = max_vectors * L;
 
 int64_t width_of(int64_t K, int64_t panel) {
-  return std::min(panel_columns, (K - panel * panel_columns + L - 1) / L * L);
+  return std::min(panel_columns, round_up(K - panel * panel_columns, L));
 }
 
 /// Floats from a point's weights to the next one's: rarely a power of two, so that the 36 points of
@@ -154,7 +155,7 @@ void multiply_panel(const TapSum& sum, const Tiling& tiling, int64_t tile, int64
 constexpr int64_t channels_at_once = 16;
 
 int64_t parts_of(const TapSum& sum) {
-  return (sum.C + channels_at_once - 1) / channels_at_once;
+  return ceil_div(sum.C, channels_at_once);
 }
 
 /// Some channels of a panel's weights, to all points of the panel.
@@ -185,7 +186,7 @@ void transform_part(const TapSum& sum, int64_t panel, int64_t part, float* panel
 }
 
 void transform_weights(const TapSum& sum, float* packed) {
-  const int64_t panels = (sum.K + panel_columns - 1) / panel_columns, parts = parts_of(sum);
+  const int64_t panels = ceil_div(sum.K, panel_columns), parts = parts_of(sum);
   parallel_tasks(panels * parts, [&](int64_t task) {
     const int64_t panel = task / parts;
     transform_part(sum, panel, task % parts, packed + weights_of_panel(sum, panel));
@@ -196,7 +197,7 @@ void transform_weights(const TapSum& sum, float* packed) {
 void run_winograd(const TapSum& sum, const float* packed) {
   const Window window = window_of(sum.taps);
   const Tiling tiling = tiling_of(sum, panel_columns);
-  const int64_t panels = (sum.K + panel_columns - 1) / panel_columns;
+  const int64_t panels = ceil_div(sum.K, panel_columns);
   const int64_t point_stride = tiling.size * sum.C + L;  // rarely a power of two
   thread_local Scratch zero_scratch;
   float* zeros = zero_scratch.floats(sum.C + L);

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "kernels/conv2d/cpu_winograd.h"
+#include "kernels/divide.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
 
@@ -84,7 +85,7 @@ void multiply_point(int64_t K, int64_t C, int64_t tiles, const float* gradients,
                     float* sums) {
   for (int64_t c = 0; c < C; c += panel_columns) {
     const int64_t columns = std::min(panel_columns, C - c);
-    with_count<max_vectors>((columns + L - 1) / L, [&]<int V>() {
+    with_count<max_vectors>(ceil_div(columns, L), [&]<int V>() {
       for_each_tile(K, max_rows(V), [&](int64_t k, int64_t rows) {
         with_count<max_rows(V)>(rows, [&]<int M>() {
           Tile<M, V> tile;
@@ -186,15 +187,15 @@ class Transformation {
 /// Tiles to a chunk of at most `most` floats: chunks of nearly equal size.
 int64_t chunk_size(int64_t tiles, int64_t channels, int64_t most) {
   const int64_t fits = std::clamp<int64_t>(most / (points * channels), 24, 512);
-  const int64_t chunks = (tiles + fits - 1) / fits;
-  return (tiles + chunks - 1) / chunks;
+  const int64_t chunks = ceil_div(tiles, fits);
+  return ceil_div(tiles, chunks);
 }
 
 /// Each split of the tiles has sums of its own, for a thread.
 void run_in_splits(const Conv2dShape& s, const Group& g, const TapSum& forward, int64_t splits,
                    const float* dy, float* dw) {
   const int64_t tiles = tile_grid_of(forward).count(s.N), C = g.C, K = g.K;
-  const int64_t size = chunk_size((tiles + splits - 1) / splits, C + K, 96 << 10);
+  const int64_t size = chunk_size(ceil_div(tiles, splits), C + K, 96 << 10);
   thread_local Scratch sum_scratch;
   float* sums = sum_scratch.floats(splits * points * K * C);
   const Transformation transformed(s, g, forward, dy, size);
@@ -220,8 +221,8 @@ void run_in_blocks(const Conv2dShape& s, const Group& g, const TapSum& forward, 
   constexpr int64_t block_outputs = 32;
   const int64_t tiles = tile_grid_of(forward).count(s.N), C = g.C, K = g.K;
   const int64_t size = chunk_size(tiles, C + K, 3 << 20);  // stays in the third cache
-  const int64_t blocks = (K + block_outputs - 1) / block_outputs;
-  const int64_t panels = (C + panel_columns - 1) / panel_columns;
+  const int64_t blocks = ceil_div(K, block_outputs);
+  const int64_t panels = ceil_div(C, panel_columns);
   const Transformation transformed(s, g, forward, dy, size);
   for (int64_t chunk = 0; chunk < tiles; chunk += size) {
     const Transformed t = transformed(chunk, std::min(chunk + size, tiles));

@@ -9,6 +9,7 @@
 #include "kernels/conv2d/tensor_core_tiles.h"
 #include "kernels/conv2d/unfolded.h"
 #include "kernels/conv2d/wgmma_tiles.h"
+#include "kernels/divide.h"
 
 namespace fettle {
 namespace {
@@ -76,7 +77,7 @@ int tiles_of(Conv2dRung rung) {
 }
 
 int64_t tiles_in(int64_t extent, int64_t tile) {
-  return (extent + tile - 1) / tile;
+  return ceil_div(extent, tile);
 }
 
 /// Depthwise and nearly so: a tile of outputs would share nothing.
@@ -186,7 +187,7 @@ bool fits_32_bits(const GemmExtents& e) {
 
 /// The grid's y and z end at 65535.
 bool fits_grid(const GemmExtents& e, int64_t groups, int64_t tile_n, int64_t splits) {
-  return (e.N + tile_n - 1) / tile_n <= 65535 && groups * e.phases * splits <= 65535;
+  return ceil_div(e.N, tile_n) <= 65535 && groups * e.phases * splits <= 65535;
 }
 
 /// Clocks of a multiprocessor that the addition of a plan's parts takes.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/conv2d/conv2d.h"
+#include "kernels/divide.h"
 
 namespace fettle {
 
@@ -38,7 +39,7 @@ inline constexpr int64_t most_lanes = 16;  // floats a vector, of any of the ins
 
 /// K rounded up to whole vectors.
 inline int64_t whole_vectors(int64_t K) {
-  return (K + most_lanes - 1) / most_lanes * most_lanes;
+  return round_up(K, most_lanes);
 }
 
 /// The part of a convolution's channels that one group sees.
@@ -114,8 +115,8 @@ inline TapSum backward_input_sum(const Conv2dShape& s, const Group& g, int64_t h
              .bias = nullptr,
              .epilogue = Epilogue::linear,
              .out = dx + (h0 * s.W + w0) * s.C + g.x,
-             .P = (s.H - h0 + s.stride_h - 1) / s.stride_h,
-             .Q = (s.W - w0 + s.stride_w - 1) / s.stride_w,
+             .P = ceil_div(s.H - h0, s.stride_h),
+             .Q = ceil_div(s.W - w0, s.stride_w),
              .K = g.C,
              .out_picture = s.H * s.W * s.C,
              .out_row = s.stride_h * s.W * s.C,
@@ -136,8 +137,8 @@ struct Box {
 /// How the output is cut into boxes.
 struct Boxes {
   int64_t N, P, Q, rows, columns;  // rows and columns of a whole box
-  int64_t down() const { return (P + rows - 1) / rows; }
-  int64_t across() const { return (Q + columns - 1) / columns; }
+  int64_t down() const { return ceil_div(P, rows); }
+  int64_t across() const { return ceil_div(Q, columns); }
   int64_t count() const { return N * down() * across(); }
   Box operator[](int64_t i) const {
     const int64_t q0 = i % across() * columns, p0 = i / across() % down() * rows;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernels/dense/dense.h"
+#include "kernels/divide.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
 
@@ -87,7 +88,7 @@ void copy_panels(const float* b, int64_t depth, int64_t C, int64_t c0, int64_t c
 /// out[m*C + c] = sum over t of a[m*row + t*step] * b[t*C + c] for c in [c0, c1).
 void outer_block(int64_t rows, int64_t depth, const float* a, int64_t row, int64_t step,
                  const float* b, int64_t C, int64_t c0, int64_t c1, float* out) {
-  const int64_t panels = (c1 - c0 + panel_columns - 1) / panel_columns;
+  const int64_t panels = ceil_div(c1 - c0, panel_columns);
   thread_local Scratch scratch;
   float* copy = scratch.floats(panels * panel_columns * std::min(depth, depth_at_once));
   for (int64_t t = 0; t < depth; t += depth_at_once) {
@@ -97,7 +98,7 @@ void outer_block(int64_t rows, int64_t depth, const float* a, int64_t row, int64
       with_count<max_rows(max_vectors)>(ms, [&]<int M>() {
         for (int64_t c = c0; c < c1; c += panel_columns) {
           const int64_t columns = std::min(panel_columns, c1 - c);
-          with_count<max_vectors>((columns + L - 1) / L, [&]<int V>() {
+          with_count<max_vectors>(ceil_div(columns, L), [&]<int V>() {
             Tile<M, V> tile;
             tile.clear();
             tile.accumulate(count, a + m * row + t * step, row, step, copy + (c - c0) * count,
@@ -133,7 +134,7 @@ int64_t column_block(int64_t C) {
 
 void dense_forward(Cpu, const DenseShape& s, const float* x, const float* w, const float* bias,
                    Epilogue epilogue, float* y) {
-  const int64_t blocks = std::max<int64_t>(1, (s.C + depth_block - 1) / depth_block);
+  const int64_t blocks = std::max<int64_t>(1, ceil_div(s.C, depth_block));
   thread_local Scratch scratch;
   float* sums = scratch.floats(blocks * s.N * s.K);
   const auto dot = HWY_DYNAMIC_DISPATCH(dot_block);

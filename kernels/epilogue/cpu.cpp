@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/divide.h"
 #include "kernels/parallel.h"
 #include "kernels/scratch.h"
 
@@ -66,7 +67,7 @@ void epilogue_forward(Cpu, int64_t rows, int64_t K, Epilogue epilogue, const flo
 void epilogue_backward(Cpu, int64_t rows, int64_t K, Epilogue epilogue, const float* dy,
                        const float* y, float* dz, float* dbias) {
   const int64_t chunk = std::max<int64_t>(1, 16384 / K);  // rows a task: 64 KiB an array
-  const int64_t chunks = (rows + chunk - 1) / chunk;
+  const int64_t chunks = ceil_div(rows, chunk);
   thread_local Scratch scratch;
   float* sums = scratch.floats(std::max<int64_t>(1, chunks) * K);
   const auto backward = HWY_DYNAMIC_DISPATCH(backward_rows);

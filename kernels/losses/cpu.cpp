@@ -1,5 +1,6 @@
 #include <vector>
 
+#include "kernels/divide.h"
 #include "kernels/losses/formulas.h"
 #include "kernels/parallel.h"
 
@@ -59,7 +60,7 @@ void tversky_forward(Cpu, const TverskyShape& s, const float* probabilities, con
                      float* sums, float* loss) {
   // A task sums, for each channel, a fixed range of one picture's pixels.
   const int64_t grain = std::max<int64_t>(1, elements_per_task / s.C);
-  const int64_t tasks = (s.pixels + grain - 1) / grain;
+  const int64_t tasks = ceil_div(s.pixels, grain);
   std::vector<Tversky> partial(static_cast<size_t>(s.N * tasks * s.C), Tversky{0, 0, 0});
   parallel_tasks(s.N * tasks, [&](int64_t task) {
     const int64_t n = task / tasks, begin = task % tasks * grain;
