@@ -36,9 +36,9 @@ const std::vector<OneDnnWay> ways = {
 struct Case {
   Conv2dShape s;
   Conv2dDirection direction;
-  std::vector<float> x = random_values(s.N * s.H * s.W * s.C);
-  std::vector<float> w = random_values(weight_floats(s));
-  std::vector<float> y = random_values(s.N * s.P * s.Q * s.K);
+  Floats x = random_values(s.N * s.H * s.W * s.C);
+  Floats w = random_values(weight_floats(s));
+  Floats y = random_values(s.N * s.P * s.Q * s.K);
 
   void run() {
     switch (direction) {
@@ -50,7 +50,7 @@ struct Case {
         return conv2d_backward_weight(Cpu{}, s, y.data(), x.data(), w.data());
     }
   }
-  std::vector<float>& result() {
+  Floats& result() {
     return direction == Conv2dDirection::forward          ? y
            : direction == Conv2dDirection::backward_input ? x
                                                           : w;
@@ -62,8 +62,8 @@ void measure(Report& report, const std::string& group, const std::string& name,
   Case ours{s, direction};
   std::vector<Contestant> contestants = {{"fettle", [&] { ours.run(); }}};
   ours.run();
-  const std::vector<float> expected = ours.result();
-  std::vector<float> packed;
+  const Floats expected = ours.result();
+  Floats packed;
   if (direction == Conv2dDirection::forward && conv2d_packed_floats(s, Precision::fp32) > 0) {
     packed.resize(static_cast<size_t>(conv2d_packed_floats(s, Precision::fp32)));
     conv2d_pack(s, Precision::fp32, ours.w.data(), packed.data());

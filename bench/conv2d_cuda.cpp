@@ -34,7 +34,7 @@ namespace {
 GpuArray random_array(int64_t count) {
   constexpr int64_t pool_size = more_than_cache / 16;
   static const GpuArray pool = [] {
-    const std::vector<float> values = random_values(pool_size);
+    const Floats values = random_values(pool_size);
     GpuArray array = gpu_array(pool_size);
     CHECK(cudaMemcpy(array.get(), values.data(), values.size() * sizeof(float),
                      cudaMemcpyHostToDevice));

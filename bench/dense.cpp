@@ -25,10 +25,10 @@ constexpr Layer layers[] = {
 
 /// Times one direction; both write to `result`.
 void measure(Report& report, const std::string& group, const std::string& name, const DenseShape& s,
-             std::vector<float>& result, const std::function<void()>& ours,
+             Floats& result, const std::function<void()>& ours,
              const std::function<void()>& theirs) {
   theirs();
-  const std::vector<float> expected = result;
+  const Floats expected = result;
   std::fill(result.begin(), result.end(), NAN);
   ours();
   require_equal(name, result, expected, 1e-5);
@@ -47,9 +47,9 @@ void measure(Report& report, const Layer& layer, int64_t batch) {
   const bool forward = wants("/forward"), input = wants("/backward_input"),
              weight = wants("/backward_weight");
   if (!forward && !input && !weight) return;
-  std::vector<float> x = random_values(s.N * s.C), w = random_values(s.K * s.C);
-  std::vector<float> y(static_cast<size_t>(s.N * s.K)), dy = random_values(s.N * s.K);
-  std::vector<float> dx(x.size()), dw(w.size());
+  Floats x = random_values(s.N * s.C), w = random_values(s.K * s.C);
+  Floats y(static_cast<size_t>(s.N * s.K)), dy = random_values(s.N * s.K);
+  Floats dx(x.size()), dw(w.size());
   const int N = static_cast<int>(s.N), C = static_cast<int>(s.C), K = static_cast<int>(s.K);
   const std::string group = "dense N" + std::to_string(batch) + " ";
   if (forward)

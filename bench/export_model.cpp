@@ -28,10 +28,9 @@ void make_trained(const NamedTensors& tensors) {
     const bool factor = named.name.ends_with("running_var") || named.name.ends_with("weight");
     // The last batch-norm of a residual block weighs little, as in a trained ResNet.
     const float scale = named.name.ends_with("bn3.weight") ? 0.25f : 1;
-    const std::vector<float> values = factor
-                                          ? random_values(tensor.size(), 0.5f * scale, 1.5f * scale)
-                                          : random_values(tensor.size(), -0.2f, 0.2f);
-    tensor.copy_from(Tensor::from(tensor.shape(), values));
+    const Floats values = factor ? random_values(tensor.size(), 0.5f * scale, 1.5f * scale)
+                                 : random_values(tensor.size(), -0.2f, 0.2f);
+    tensor.copy_from(Tensor::from(tensor.shape(), std::span<const float>(values)));
   }
 }
 

@@ -138,7 +138,7 @@ double measured_copy() {
   const size_t bytes = std::min<size_t>(4 * more_than_cache, free / 4);
   const GpuArray from = gpu_array(static_cast<int64_t>(bytes / 4));
   const GpuArray to = gpu_array(static_cast<int64_t>(bytes / 4));
-  const std::vector<float> values = random_values(static_cast<int64_t>(bytes / 64));
+  const Floats values = random_values(static_cast<int64_t>(bytes / 64));
   for (size_t at = 0; at < bytes; at += values.size() * 4)  // not zeros, which can be quicker
     CHECK(cudaMemcpy(reinterpret_cast<char*>(from.get()) + at, values.data(),
                      std::min(values.size() * 4, bytes - at), cudaMemcpyHostToDevice));

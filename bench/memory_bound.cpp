@@ -18,11 +18,11 @@ struct Arrays {
     for (size_t i = 0; i < operands.size(); ++i) {
       const Operand& o = operands[i];
       values.push_back(o.is_read ? random_values(o.count, o.low, o.high, i + 1)
-                                 : std::vector<float>(static_cast<size_t>(o.count), NAN));
+                                 : Floats(static_cast<size_t>(o.count), NAN));
       addresses.push_back(values.back().data());
     }
   }
-  std::vector<std::vector<float>> values;
+  std::vector<Floats> values;
   std::vector<float*> addresses;
 };
 

@@ -91,14 +91,14 @@ class OnGpu {
   std::vector<Buffers> rotating(const std::string& name, const Operands& operands,
                                 const Run& run) const {
     std::vector<Buffers> all = {on_gpu(operands)};
-    std::vector<std::vector<float>> values;
+    std::vector<Floats> values;
     std::vector<float*> addresses;
     int64_t bytes = 0;
     const auto size = [&](size_t i) { return static_cast<size_t>(operands[i].count) * 4; };
     for (size_t i = 0; i < operands.size(); ++i) {
       const Operand& o = operands[i];
       values.push_back(o.is_read ? random_values(o.count, o.low, o.high, i + 1)
-                                 : std::vector<float>(static_cast<size_t>(o.count), NAN));
+                                 : Floats(static_cast<size_t>(o.count), NAN));
       addresses.push_back(values.back().data());
       CHECK(cudaMemcpy(all[0].addresses[i], addresses[i], size(i), cudaMemcpyHostToDevice));
       bytes += operands[i].count * 4;

@@ -174,8 +174,8 @@ void require_equal(const std::string& name, std::span<const float> result,
   std::exit(1);
 }
 
-std::vector<float> random_values(int64_t count, float low, float high, uint64_t seed) {
-  std::vector<float> values(static_cast<size_t>(count));
+Floats random_values(int64_t count, float low, float high, uint64_t seed) {
+  Floats values(static_cast<size_t>(count));
   for (size_t i = 0; i < values.size(); i += 4) {
     const Philox4 words = philox4x32({.seed = seed}, i / 4);
     for (size_t j = i; j < std::min(i + 4, values.size()); ++j)

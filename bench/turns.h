@@ -2,11 +2,15 @@
 // the CPU writes for bench/ratios.py.
 #pragma once
 
+#include <cstdlib>
 #include <functional>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "kernels/host_memory.h"
 
 namespace fettle {
 
@@ -63,8 +67,22 @@ double relative_error(std::span<const float> a, std::span<const float> b);
 void require_equal(const std::string& name, std::span<const float> result,
                    std::span<const float> expected, double limit);
 
+/// Memory as tensors have it: 64-byte aligned, and on huge pages if large.
+template <class T>
+struct HostAllocator {
+  using value_type = T;
+  T* allocate(size_t count) {
+    void* p = host_memory(count * sizeof(T));
+    if (!p) throw std::bad_alloc();
+    return static_cast<T*>(p);
+  }
+  void deallocate(T* p, size_t) { std::free(p); }
+  bool operator==(const HostAllocator&) const = default;
+};
+using Floats = std::vector<float, HostAllocator<float>>;
+
 /// `count` numbers in [low, high), always the same for a seed.
-std::vector<float> random_values(int64_t count, float low = -1, float high = 1, uint64_t seed = 1);
+Floats random_values(int64_t count, float low = -1, float high = 1, uint64_t seed = 1);
 
 /// The time in UTC, "2026-11-26T01:38:03Z".
 std::string now();
