@@ -157,110 +157,144 @@ Conv2dShape flattened(const Conv2dShape& s) {
   return flat;
 }
 
+/// How the products are cut into tasks: each has a block of channels and a split of the works.
+struct Cuts {
+  Cuts(const Conv2dShape& shape, const Group& group, const float* x)
+      : s(shape),
+        g(group),
+        sum(forward_sum(s, g, x, nullptr, nullptr, Epilogue::linear, nullptr)),
+        window(window_of(sum.taps)),
+        depth(s.R * s.S * g.C),
+        narrow(g.C < L && sum.taps.size() > 1) {
+    const bool one_tap = is_in_place(sum, window);
+    in_place = one_tap && g.C == s.C && g.C % L == 0 && g.C <= panel_columns;
+    // Each split of the pixels has its own sums, which are added in order at the end. Splits make
+    // enough tasks for many cores with wide blocks of channels, for each of which dy is copied
+    // again.
+    const int64_t most_splits = std::clamp<int64_t>(most_sums / (g.K * depth), 1, tasks_wanted);
+    const int64_t panels = ceil_div(g.C * most_splits / tasks_wanted, panel_columns);
+    block_channels =
+        std::min(g.C, panel_columns * (one_tap ? std::clamp<int64_t>(panels, 1, 4) : 1));
+    channel_blocks = ceil_div(g.C, block_channels);
+    const BoxLimits limits = {block_floats, narrow ? block_floats / depth : 256};
+    const int64_t step_h = one_tap ? 1 : s.stride_h, step_w = one_tap ? 1 : s.stride_w;
+    boxes = cut(s.N, s.P, s.Q, block_channels, step_h, step_w, window, limits);
+    together =
+        narrow ? 1 : pictures_together(boxes, block_channels, step_h, step_w, window, limits);
+    works = ceil_div(boxes.count(), together);
+    splits = std::clamp<int64_t>(std::min(tasks_wanted / channel_blocks, most_splits), 1, works);
+    reads_once =
+        std::ssize(sum.taps) * block_channels <= panel_columns && s.K <= strips_at_once * strip;
+    at_once = reads_once ? g.K : strips_at_once * strip;
+  }
+
+  int64_t tasks() const { return splits * channel_blocks; }
+  int64_t split(int64_t task) const { return task / channel_blocks; }
+  /// The task's works are [begin(task), end(task)).
+  int64_t begin(int64_t task) const { return works * split(task) / splits; }
+  int64_t end(int64_t task) const { return works * (split(task) + 1) / splits; }
+
+  Work work(int64_t task, int64_t i) const {
+    const int64_t first = i * together, c0 = task % channel_blocks * block_channels;
+    return {boxes[first], std::min(together, boxes.count() - first), c0,
+            std::min(block_channels, g.C - c0)};
+  }
+  /// What comes next: in this task or, as far as that can be known, in the thread's next one.
+  std::optional<Work> work_after(int64_t task, int64_t i) const {
+    if (i + 1 < end(task)) return work(task, i + 1);
+    const int64_t next = task + threads();
+    if (next < tasks()) return work(next, begin(next));
+    return std::nullopt;
+  }
+
+  const Conv2dShape s;
+  const Group g;
+  const TapSum sum;
+  const Window window;
+  const int64_t depth;  // columns of dw
+  const bool narrow;    // few channels: taps side by side
+  bool in_place;        // x is read where it lies
+  bool reads_once;      // dy, too, which no other columns read again
+  int64_t block_channels, channel_blocks;
+  Boxes boxes;
+  int64_t together, works;  // boxes of a work, and how many of these there are
+  int64_t splits, at_once;  // outputs whose gradients are copied at once
+};
+
+/// Adds a work's products to the split's sums [K, depth], or writes them if they are its first.
+/// What the next one reads comes nearer meanwhile.
+void add_work(const Cuts& cuts, const Work& work, const std::optional<Work>& next, const float* dy,
+              bool first, float* sums) {
+  const Conv2dShape& s = cuts.s;
+  const Group& g = cuts.g;
+  const int64_t at_once = cuts.at_once, depth = cuts.depth;
+  const int64_t times = stretches_of(work, std::ssize(cuts.sum.taps) * work.channels, at_once);
+  Ahead next_input(next ? region_under(cuts.sum, cuts.window, next->box, next->pictures, next->c0,
+                                       next->channels)
+                        : Region{},
+                   times * ceil_div(g.K, at_once));
+
+  thread_local Scratch block_scratch, taps_scratch, gradient_scratch;
+  // Vectors may read beyond the last pixel, into columns that nobody stores.
+  Block block = block_under(cuts.sum, cuts.window, work.box, work.pictures, cuts.in_place, work.c0,
+                            work.channels, panel_columns, block_scratch);
+  std::vector<Segment> segments = segments_of(cuts.sum.taps, cuts.window, work.channels, block);
+  if (cuts.narrow) {
+    block = with_taps_side_by_side(work.box, block, segments, depth,
+                                   taps_scratch.floats(work.pixels() * depth + panel_columns));
+    segments = {{0, depth}};
+  }
+  for (int64_t k = 0; k < g.K; k += at_once) {
+    const int64_t outputs = std::min(at_once, g.K - k), left = g.K - k - outputs;
+    const Gradients gradients =
+        cuts.reads_once ? gradients_in_place(s, g, work, k, outputs, dy)
+                        : gradients_copied(s, g, work, k, outputs, dy,
+                                           gradient_scratch.floats(work.pixels() * at_once));
+    Region soon = {};
+    if (left > 0) {
+      soon = gradients_under(s, g, work, k + outputs, std::min(at_once, left), dy);
+    } else if (next) {
+      soon = gradients_under(s, g, *next, 0, std::min(at_once, g.K), dy);
+    }
+    Ahead next_gradients(soon, times);
+    const auto fetch = [&](int64_t) { next_input.fetch(), next_gradients.fetch(); };
+    // In dw a tap's columns follow those of all channels of the tap before.
+    int64_t place = work.c0;
+    for (const Segment& segment : segments) {
+      int64_t count = 0;
+      for (int64_t t = 0; t < segment.length; t += count) {
+        const int64_t c = t % work.channels;
+        count =
+            std::min(panel_columns, work.channels < g.C ? work.channels - c : segment.length - t);
+        const Columns part{place + t / work.channels * g.C + c, segment.offset + t, count};
+        with_count<max_vectors>(ceil_div(count, L), [&]<int V>() {
+          add_products<V>(work, gradients, outputs, block, part, first, sums + k * depth, depth,
+                          fetch);
+        });
+      }
+      place += segment.length / work.channels * g.C;
+    }
+  }
+}
+
 void run_backward_weight(const Conv2dShape& shape, const Group& g, const float* dy, const float* x,
                          float* dw) {
-  const Conv2dShape s = flattened(shape);
-  const TapSum sum = forward_sum(s, g, x, nullptr, nullptr, Epilogue::linear, nullptr);
-  const Window window = window_of(sum.taps);
-  const int64_t depth = s.R * s.S * g.C;
-  const bool narrow = g.C < L && sum.taps.size() > 1;
-  const bool one_tap = is_in_place(sum, window);
-  const bool in_place = one_tap && g.C == s.C && g.C % L == 0 && g.C <= panel_columns;
-  // Each split of the pixels has its own sums, which are added in order at the end. Splits make
-  // enough tasks for many cores with wide blocks of channels, for each of which dy is copied again.
-  const int64_t most_splits = std::clamp<int64_t>(most_sums / (g.K * depth), 1, tasks_wanted);
-  const int64_t panels = ceil_div(g.C * most_splits / tasks_wanted, panel_columns);
-  const int64_t block_channels =
-      std::min(g.C, panel_columns * (one_tap ? std::clamp<int64_t>(panels, 1, 4) : 1));
-  const int64_t channel_blocks = ceil_div(g.C, block_channels);
-  const bool reads_once =
-      sum.taps.size() * block_channels <= panel_columns && s.K <= strips_at_once * strip;
-  const BoxLimits limits = {block_floats, narrow ? block_floats / depth : 256};
-  const int64_t step_h = one_tap ? 1 : s.stride_h, step_w = one_tap ? 1 : s.stride_w;
-  const Boxes boxes = cut(s.N, s.P, s.Q, block_channels, step_h, step_w, window, limits);
-  const int64_t together =
-      narrow ? 1 : pictures_together(boxes, block_channels, step_h, step_w, window, limits);
-  const int64_t works = ceil_div(boxes.count(), together);
-  const int64_t splits =
-      std::clamp<int64_t>(std::min(tasks_wanted / channel_blocks, most_splits), 1, works);
+  const Cuts cuts(flattened(shape), g, x);
+  const int64_t splits = cuts.splits, size = g.K * cuts.depth;
   thread_local Scratch sums_scratch;
-  float* sums = splits > 1 ? sums_scratch.floats(splits * g.K * depth) : dw + g.w;
-
-  const int64_t tasks = splits * channel_blocks;
-  const auto begin_of = [&](int64_t task) { return works * (task / channel_blocks) / splits; };
-  const auto work_of = [&](int64_t task, int64_t i) {
-    const int64_t first = i * together, c0 = task % channel_blocks * block_channels;
-    return Work{boxes[first], std::min(together, boxes.count() - first), c0,
-                std::min(block_channels, g.C - c0)};
-  };
-  const int64_t at_once = reads_once ? g.K : strips_at_once * strip;
-
-  parallel_tasks(tasks, [&](int64_t task) {
-    const int64_t split = task / channel_blocks;
-    const int64_t begin = begin_of(task), end = begin_of(task + channel_blocks);
-    thread_local Scratch block_scratch, taps_scratch, gradient_scratch;
-    for (int64_t i = begin; i < end; ++i) {
-      const Work work = work_of(task, i);
-      // What comes next: in this task or, as far as that can be known, in the thread's next one.
-      const int64_t next_task = i + 1 < end ? task : task + threads();
-      std::optional<Work> next;
-      if (next_task < tasks) next = work_of(next_task, i + 1 < end ? i + 1 : begin_of(next_task));
-      const int64_t times =
-          stretches_of(work, static_cast<int64_t>(sum.taps.size()) * work.channels, at_once);
-      Ahead next_input(
-          next ? region_under(sum, window, next->box, next->pictures, next->c0, next->channels)
-               : Region{},
-          times * ceil_div(g.K, at_once));
-
-      // Vectors may read beyond the last pixel, into columns that nobody stores.
-      Block block = block_under(sum, window, work.box, work.pictures, in_place, work.c0,
-                                work.channels, panel_columns, block_scratch);
-      std::vector<Segment> segments = segments_of(sum.taps, window, work.channels, block);
-      if (narrow) {
-        block = with_taps_side_by_side(work.box, block, segments, depth,
-                                       taps_scratch.floats(work.pixels() * depth + panel_columns));
-        segments = {{0, depth}};
-      }
-      for (int64_t k = 0; k < g.K; k += at_once) {
-        const int64_t outputs = std::min(at_once, g.K - k), left = g.K - k - outputs;
-        const Gradients gradients =
-            reads_once ? gradients_in_place(s, g, work, k, outputs, dy)
-                       : gradients_copied(s, g, work, k, outputs, dy,
-                                          gradient_scratch.floats(work.pixels() * at_once));
-        Region soon = {};
-        if (left > 0) {
-          soon = gradients_under(s, g, work, k + outputs, std::min(at_once, left), dy);
-        } else if (next) {
-          soon = gradients_under(s, g, *next, 0, std::min(at_once, g.K), dy);
-        }
-        Ahead next_gradients(soon, times);
-        const auto fetch = [&](int64_t) { next_input.fetch(), next_gradients.fetch(); };
-        // In dw a tap's columns follow those of all channels of the tap before.
-        int64_t place = work.c0;
-        for (const Segment& segment : segments) {
-          int64_t count = 0;
-          for (int64_t t = 0; t < segment.length; t += count) {
-            const int64_t c = t % work.channels;
-            count = std::min(panel_columns,
-                             work.channels < g.C ? work.channels - c : segment.length - t);
-            const Columns part{place + t / work.channels * g.C + c, segment.offset + t, count};
-            with_count<max_vectors>(ceil_div(count, L), [&]<int V>() {
-              add_products<V>(work, gradients, outputs, block, part, i == begin,
-                              sums + (split * g.K + k) * depth, depth, fetch);
-            });
-          }
-          place += segment.length / work.channels * g.C;
-        }
-      }
-    }
+  float* sums = splits > 1 ? sums_scratch.floats(splits * size) : dw + g.w;
+  parallel_tasks(cuts.tasks(), [&](int64_t task) {
+    const int64_t begin = cuts.begin(task);
+    for (int64_t i = begin; i < cuts.end(task); ++i)
+      add_work(cuts, cuts.work(task, i), cuts.work_after(task, i), dy, i == begin,
+               sums + cuts.split(task) * size);
   });
-
   if (splits == 1) return;
-  parallel_for(g.K * depth, 4096, [&](int64_t begin, int64_t end) {
+  parallel_for(size, 4096, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i += L) {
       Vec total = load(sums + i, end - i);
       for (int64_t split = 1; split < splits; ++split)
-        total = hn::Add(total, load(sums + split * g.K * depth + i, end - i));
+        total = hn::Add(total, load(sums + split * size + i, end - i));
       store(total, dw + g.w + i, end - i);
     }
   });

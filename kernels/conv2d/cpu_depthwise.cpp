@@ -54,7 +54,6 @@ struct InPlace {
     // A block of channels of the rows that the taps reach stays in the first cache.
     constexpr int64_t block_floats = 6 << 10, least_block = 64;
     const Window window = window_of(sum.taps);
-    below = (window.h0 + window.h) * sum.W * sum.in_pixel;
     block = std::max(least_block, block_floats / (window.h * sum.W) / L * L);
     int64_t left = 0, right = 0;  // how far taps reach
     for (const Tap& tap : sum.taps) {
@@ -75,7 +74,6 @@ struct InPlace {
   int64_t groups;
   int64_t block;                 // channels
   int64_t begin, end;            // columns of output whose taps all lie inside
-  int64_t below;                 // from a pixel to the rows that the next row of output adds
   std::vector<int64_t> offsets;  // from a pixel to what a tap reads
 };
 
