@@ -121,23 +121,14 @@ inline Block block_under(const TapSum& sum, const Window& window, const Box& box
           size};
 }
 
-/// What block_under() will read, and of several pictures all pixels.
+/// What block_under() will read. Of several pictures it is all rows, as if they followed one
+/// another without a remainder of the stride: enough for what only comes nearer.
 inline Region region_under(const TapSum& sum, const Window& window, const Box& box,
                            int64_t pictures, int64_t c0, int64_t channels) {
   const InputRows in = input_rows(sum, window, box);
-  if (pictures > 1)
-    return {address_of(in.picture, c0),
-            pictures * sum.H,
-            sum.W * sum.in_pixel,
-            sum.W,
-            sum.in_pixel,
-            channels};
-  return {address_of(in.picture, in.h0 * in.row + in.w0 * in.pixel + c0),
-          in.rows,
-          in.row,
-          in.columns,
-          in.pixel,
-          channels};
+  const auto first = address_of(in.picture, in.h0 * in.row + in.w0 * in.pixel + c0);
+  if (pictures == 1) return {first, in.rows, in.row, in.columns, in.pixel, channels};
+  return {address_of(in.picture, c0), pictures * in.H, in.row, in.W, in.pixel, channels};
 }
 
 /// Contiguous floats of a block that hold the depth of consecutive taps.

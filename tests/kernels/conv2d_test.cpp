@@ -172,6 +172,7 @@ TEST(Conv2dKernelFuzzed, SmallPictures) {
                      .stride_h = pick(1, 3),
                      .stride_w = pick(2, 3)};
     if (i % 4 == 0) s.R = s.S = 1;
+    if (i % 8 == 0) s.C = 32;  // read in place
     s.pad_top = pick(0, s.R - 1), s.pad_left = pick(0, s.S - 1);
     const Conv2dCase c = conv2d_case("fuzzed " + std::to_string(i), s, s.R - 1, s.S - 1);
     expect_the_definition(c, 1e-6);
