@@ -33,19 +33,23 @@ constexpr int max_pixels = 8;  // sums of a tile of pixels
 constexpr int max_taps = 9;    // sums of a tile of taps: all of 3x3
 
 /// Lane i is p[i*step] for i < count, else 0.
-HWY_INLINE Vec load_strided(const float* p, int64_t step, int64_t count) {
-  if (HWY_LIKELY(step == 1)) return load(p, count);
+HWY_NOINLINE Vec load_apart(const float* p, int64_t step, int64_t count) {
   alignas(64) float lanes[L] = {};
   for (int64_t i = 0; i < std::min(L, count); ++i) lanes[i] = p[i * step];
   return hn::Load(lanes_tag, lanes);
 }
+HWY_INLINE Vec load_strided(const float* p, int64_t step, int64_t count) {
+  return step == 1 ? load(p, count) : load_apart(p, step, count);
+}
 
 /// p[i*step] = lane i for i < count.
-HWY_INLINE void store_strided(Vec v, float* p, int64_t step, int64_t count) {
-  if (HWY_LIKELY(step == 1)) return store(v, p, count);
+HWY_NOINLINE void store_apart(Vec v, float* p, int64_t step, int64_t count) {
   alignas(64) float lanes[L];
   hn::Store(v, lanes_tag, lanes);
   for (int64_t i = 0; i < std::min(L, count); ++i) p[i * step] = lanes[i];
+}
+HWY_INLINE void store_strided(Vec v, float* p, int64_t step, int64_t count) {
+  step == 1 ? store(v, p, count) : store_apart(v, p, step, count);
 }
 
 /// What of a sum over groups of one channel is read in place, and how.
@@ -158,9 +162,10 @@ void in_place_row(const InPlace& in, const Row& row, const float* packed) {
       for (; g + L <= row.g1; g += L)
         in_place_tile<M, true>(in, row, at + g, packed + (g - row.g0) * in.depth(), bias_of(g),
                                out + g, L);
-      if (g < row.g1)
-        in_place_tile<M, false>(in, row, at + g, packed + (g - row.g0) * in.depth(), bias_of(g),
-                                out + g, row.g1 - g);
+      for (int64_t m = 0; g < row.g1 && m < M; ++m)
+        in_place_tile<1, false>(in, row, at + m * in.in_step() + g,
+                                packed + (g - row.g0) * in.depth(), bias_of(g),
+                                out + m * sum.out_pixel + g, row.g1 - g);
     });
   });
   for_border(in, row, [&](int64_t q, const std::vector<int64_t>& taps) {
@@ -218,7 +223,8 @@ void in_place_row_weight(const InPlace& in, const Row& row, const float* dy, flo
         if (count >= L) {
           in_place_taps<M, true>(in, first, at + g, pixels, inner + g, count, to);
         } else {
-          in_place_taps<M, false>(in, first, at + g, pixels, inner + g, count, to);
+          for (int64_t m = 0; m < M; ++m)
+            in_place_taps<1, false>(in, first + m, at + g, pixels, inner + g, count, to + m * L);
         }
       });
     });
