@@ -18,6 +18,18 @@ namespace fettle {
 template <class T = float>
 using Array = std::vector<T, GpuAllocator<T>>;
 
+/// Whole numbers in [low, high], the same ones for a seed: for shapes.
+class Pick {
+ public:
+  explicit Pick(uint32_t seed) : engine_(seed) {}
+  int64_t operator()(int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(engine_);
+  }
+
+ private:
+  std::mt19937 engine_;
+};
+
 /// `count` normal values with deviation 1.
 inline Array<> random_values(int64_t count, uint32_t seed) {
   std::mt19937 engine(seed);

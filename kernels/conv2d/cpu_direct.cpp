@@ -66,9 +66,9 @@ struct Chunk {
   int64_t depth;
   bool first, last;
 
-  int64_t stretches() const {
+  int64_t all_stretches() const {
     int64_t sum = 0;
-    for (const Segment& segment : segments) sum += fettle::HWY_NAMESPACE::stretches(segment.length);
+    for (const Segment& segment : segments) sum += stretches(segment.length);
     return sum;
   }
 };
@@ -152,7 +152,7 @@ void box_panel(const TapSum& sum, const Box& box, const Block& block,
     int64_t waiting_floats = 0;
     // The next chunk, spread over all stretches of this one's tiles.
     const int64_t floats = chunk.depth * V * L;
-    Ahead ahead({address_of(weights, floats), 1, 0, 1, 0, floats}, tiles * chunk.stretches());
+    Ahead ahead({address_of(weights, floats), 1, 0, 1, 0, floats}, tiles * chunk.all_stretches());
     for (int64_t p = box.p0; p < box.p1; ++p) {
       const float* row = block.first + (p - box.p0) * block.down;
       const int64_t out_row = box.n * sum.out_picture + p * sum.out_row;

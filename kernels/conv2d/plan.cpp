@@ -76,10 +76,6 @@ int tiles_of(Conv2dRung rung) {
   return rung == Conv2dRung::wgmma ? wgmma_tile_count : 2;
 }
 
-int64_t tiles_in(int64_t extent, int64_t tile) {
-  return ceil_div(extent, tile);
-}
-
 /// Depthwise and nearly so: a tile of outputs would share nothing.
 bool narrow(const Conv2dShape& s) {
   return std::min(s.C, s.K) / s.groups < 4 && s.groups > 1;
@@ -313,7 +309,7 @@ int64_t conv2d_tiles(Conv2dDirection direction, const Conv2dShape& given, const 
                        direction == Conv2dDirection::backward_weight &&
                        wgmma_tiles[plan.tile].line_bytes == 128;
   const int64_t taps = by_taps ? shape.R * shape.S : 1;
-  return tiles_in(e.M, t.M) * tiles_in(e.N / taps, t.N) * taps * shape.groups *
+  return ceil_div(e.M, t.M) * ceil_div(e.N / taps, t.N) * taps * shape.groups *
          std::max<int64_t>(e.K_of_all, 1) / std::max<int64_t>(e.K, 1);
 }
 
@@ -354,7 +350,7 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& given, int 
   };
   const auto filled = [&](int tile) {  // the columns that its blocks compute
     const int64_t n = tile_extents(direction, plan.rung, tile).N;
-    return tiles_in(e.N, n) * n;
+    return round_up(e.N, n);
   };
   if (plan.rung == Conv2dRung::multistage && (reduces_pixels ? e.M : e.N) <= 32) {
     // Tiles that few channels fill: in 64x64 most of the multiplications of 16 channels were of
@@ -376,9 +372,9 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& given, int 
   const int64_t blocks = std::max<int64_t>(blocks_of(plan.tile), 1);
   int64_t wanted = 1;
   if (reduces_pixels) {
-    wanted = tiles_in(8 * multiprocessors, blocks);
+    wanted = ceil_div(8 * multiprocessors, blocks);
   } else if (2 * blocks < multiprocessors) {
-    wanted = tiles_in(2 * multiprocessors, blocks);
+    wanted = ceil_div(2 * multiprocessors, blocks);
   }
   const int64_t possible = std::min(e.K / 256, 65535 / (shape.groups * e.phases));
   plan.splits = static_cast<int>(std::clamp<int64_t>(std::min(wanted, possible), 1, 512));

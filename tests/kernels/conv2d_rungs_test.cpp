@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <random>
 
 #include "kernels/conv2d/statistics.h"
 #include "tests/cases/conv2d.h"
@@ -142,10 +141,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, Conv2dRungs, testing::ValuesIn(small_cases()),
 
 /// Shapes that end inside a tile along every axis, with sixteen-byte copies possible and not.
 TEST(Conv2dRungsFuzzed, EqualTheDefinition) {
-  std::mt19937 random(7);
-  const auto pick = [&](int64_t low, int64_t high) {
-    return std::uniform_int_distribution<int64_t>(low, high)(random);
-  };
+  Pick pick(7);
   for (int i = 0; i < 12; ++i) {
     const int64_t groups = i % 4 == 3 ? 2 : 1, four = i % 2 ? 4 : 1;
     Conv2dShape s = {.N = pick(1, 3),
@@ -172,10 +168,7 @@ TEST(Conv2dRungsFuzzed, EqualTheDefinition) {
 /// Channels in vectors of both sizes and not, more than a block has lanes for, and more taps than
 /// are summed at once.
 TEST(Conv2dRungsDepthwise, EqualTheDefinition) {
-  std::mt19937 random(3);
-  const auto pick = [&](int64_t low, int64_t high) {
-    return std::uniform_int_distribution<int64_t>(low, high)(random);
-  };
+  Pick pick(3);
   for (const int64_t C : {8, 12, 16, 24, 40, 72, 264, 273, 520}) {
     const Conv2dShape s = {.N = pick(1, 3),
                            .H = pick(5, 12),

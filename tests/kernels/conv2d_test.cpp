@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <random>
 
 #include "kernels/conv2d/cpu_packed.h"
 #include "tests/cases/conv2d.h"
@@ -108,10 +107,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, Conv2dKernel, testing::ValuesIn(conv2d_cases()),
 
 /// Pictures and channels of all remainders, from one block of tiles to many.
 TEST(Conv2dKernelFuzzed, Winograd) {
-  std::mt19937 random(5);
-  const auto pick = [&](int64_t low, int64_t high) {
-    return std::uniform_int_distribution<int64_t>(low, high)(random);
-  };
+  Pick pick(5);
   for (int i = 0; i < 24; ++i) {
     const int64_t most = i % 4 == 3 ? 70 : 24;
     Conv2dShape s = {.N = pick(1, 2),
@@ -134,10 +130,7 @@ TEST(Conv2dKernelFuzzed, Winograd) {
 /// One tap and many channels: blocks of several panels, pixels left out, boxes in several splits,
 /// and sums too large for splits.
 TEST(Conv2dKernelFuzzed, Pointwise) {
-  std::mt19937 random(6);
-  const auto pick = [&](int64_t low, int64_t high) {
-    return std::uniform_int_distribution<int64_t>(low, high)(random);
-  };
+  Pick pick(6);
   for (int i = 0; i < 12; ++i) {
     const int64_t groups = pick(1, 4) == 1 ? 2 : 1;
     Conv2dShape s = {.N = pick(1, 3),
@@ -157,10 +150,7 @@ TEST(Conv2dKernelFuzzed, Pointwise) {
 /// Many small pictures, whose products the weights' gradient forms together, in whole groups and in
 /// one with fewer.
 TEST(Conv2dKernelFuzzed, SmallPictures) {
-  std::mt19937 random(8);
-  const auto pick = [&](int64_t low, int64_t high) {
-    return std::uniform_int_distribution<int64_t>(low, high)(random);
-  };
+  Pick pick(8);
   for (int i = 0; i < 24; ++i) {
     Conv2dShape s = {.N = pick(2, 45),
                      .H = pick(2, 9),
@@ -182,10 +172,7 @@ TEST(Conv2dKernelFuzzed, SmallPictures) {
 /// The products of rounded numbers, summed in fp32, with kernels, strides and borders of all kinds.
 TEST(Conv2dKernelFuzzed, Bf16) {
   if (!cpu_has_bf16()) GTEST_SKIP() << "this processor does not multiply bf16";
-  std::mt19937 random(7);
-  const auto pick = [&](int64_t low, int64_t high) {
-    return std::uniform_int_distribution<int64_t>(low, high)(random);
-  };
+  Pick pick(7);
   for (int i = 0; i < 60; ++i) {
     const int64_t groups = pick(1, 8) == 1 ? 2 : 1;
     Conv2dShape s = {.N = pick(1, 2),
@@ -229,10 +216,7 @@ TEST(Conv2dKernelFuzzed, Bf16) {
 
 /// Kernels, strides and borders that meet in ways that no case above names.
 TEST(Conv2dKernelFuzzed, Depthwise) {
-  std::mt19937 random(11);
-  const auto pick = [&](int64_t low, int64_t high) {
-    return std::uniform_int_distribution<int64_t>(low, high)(random);
-  };
+  Pick pick(11);
   for (int i = 0; i < 40; ++i) {
     const int64_t groups = i % 5 == 0 ? pick(65, 150) : pick(2, 40);  // blocks of channels, or one
     Conv2dShape s = {.N = pick(1, 2),

@@ -2,8 +2,6 @@
 // Convolutions have theirs in conv2d_rungs_test.cpp.
 #include <gtest/gtest.h>
 
-#include <random>
-
 #include "kernels/augment/augment.h"
 #include "kernels/batch_norm/batch_norm.h"
 #include "kernels/concatenate/concatenate.h"
@@ -21,13 +19,8 @@ namespace {
 
 class Fuzzed : public testing::Test {
  protected:
-  int64_t pick(int64_t low, int64_t high) {
-    return std::uniform_int_distribution<int64_t>(low, high)(random_);
-  }
+  Pick pick{20260101};
   static constexpr int rounds = 8;
-
- private:
-  std::mt19937 random_{20260101};
 };
 
 TEST_F(Fuzzed, Pooling) {
