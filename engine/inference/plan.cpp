@@ -124,15 +124,38 @@ int64_t scratch_of(const Network& network, const Plan& plan) {
   return floats * 4;
 }
 
+/// See plan(). One picture where batch normalisation is by its own statistics; a GPU takes all.
+int64_t pictures_together(const Network& network, int64_t height, int64_t width,
+                          const PlanOptions& options) {
+  const std::vector<BoundStep> bound = bind(network, height, width);
+  int64_t written = 0;
+  for (size_t i = 0; i < bound.size(); ++i) {
+    const Step& step = network.steps[i];
+    if (step.operation == Operation::batch_norm && step.constants[2] == absent) return 1;
+    if (step.operation != Operation::reshape) written += bound[i].output.size();
+  }
+  if (options.device.is_cuda()) return options.pictures;
+  const int64_t fewest = ceil_div(network.parameters(), written);
+  const int64_t groups = std::max<int64_t>(1, options.pictures / fewest);
+  return ceil_div(options.pictures, groups);
+}
+
 }  // namespace
+
+Shape Plan::output() const {
+  Shape all = steps.back().output;
+  all[0] = options.pictures;
+  return all;
+}
 
 Plan plan(const Network& network, int64_t height, int64_t width, const PlanOptions& options) {
   const bool on_gpu = options.device.is_cuda();
   Plan plan;
   plan.height = height, plan.width = width, plan.options = options;
-  plan.steps = bind(network, height, width, options.pictures);
+  plan.together = pictures_together(network, height, width, options);
+  plan.steps = bind(network, height, width, plan.together);
   std::vector<size_t> place_of;
-  const int64_t picture = options.pictures * height * width * network.channels;
+  const int64_t picture = plan.together * height * width * network.channels;
   std::vector<Place> places = places_of(network, plan.steps, round_up(picture, 16), place_of);
   plan.statistics = lay_out(places);
   plan.floats = plan.statistics + statistics_of(network, plan.steps);
@@ -147,6 +170,8 @@ Plan plan(const Network& network, int64_t height, int64_t width, const PlanOptio
     plan.packed.push_back(pack ? plan.packed_floats : absent);
     if (pack) plan.packed_floats += round_up(floats, 16);
   }
+  if (on_gpu || plan.groups() > 1)
+    plan.host_floats = options.pictures * height * width * network.channels + plan.output().size();
   if (!on_gpu) {
     plan.scratch = scratch_of(network, plan);
     return plan;
@@ -155,7 +180,6 @@ Plan plan(const Network& network, int64_t height, int64_t width, const PlanOptio
     plan.constants.push_back(plan.constant_floats);
     plan.constant_floats += round_up(constant.shape.size(), 16);
   }
-  plan.host_floats = std::max(picture, plan.output().size());
   return plan;
 }
 

@@ -120,9 +120,16 @@ Floats aligned_floats(int64_t count, const Device& device = Device::cpu()) {
   return Floats(static_cast<float*>(p), Free{device});
 }
 
-void upload(const Device& gpu, float* to, const float* from, int64_t count) {
-  cuda::copy_to_gpu(gpu.index, reinterpret_cast<std::byte*>(to),
+void upload(const Device& device, float* to, const float* from, int64_t count) {
+  if (!device.is_cuda()) return void(std::copy_n(from, count, to));
+  cuda::copy_to_gpu(device.index, reinterpret_cast<std::byte*>(to),
                     reinterpret_cast<const std::byte*>(from), static_cast<size_t>(count) * 4);
+}
+
+void download(const Device& device, float* to, const float* from, int64_t count) {
+  if (!device.is_cuda()) return void(std::copy_n(from, count, to));
+  cuda::copy_to_host(device.index, reinterpret_cast<std::byte*>(to),
+                     reinterpret_cast<const std::byte*>(from), static_cast<size_t>(count) * 4);
 }
 
 }  // namespace
@@ -156,7 +163,7 @@ void PlannedNetwork::pack(size_t step, float* to) const {
               network_.constants[weight].values, to);
 }
 
-std::unique_lock<std::mutex> PlannedNetwork::begin_run() const {
+std::unique_lock<std::mutex> PlannedNetwork::begin_steps() const {
   if (!packed_ || all_packed_) return {};
   std::unique_lock lock(mutex_);
   if (!std::exchange(first_has_begun_, true)) return lock;
@@ -192,29 +199,39 @@ float* Session::input() {
   return host_ ? host_.get() : block_.get() + plan().offsets[0];
 }
 
-const float* Session::run() {
-  const Device device = plan().options.device;
-  float* const result = block_.get() + plan().offsets.back();
-  const auto run_steps = [&](auto tag) {
+void Session::run_steps() {
+  const auto run_on = [&](auto device) {
     for (size_t i = 0; i < network_->network().steps.size(); ++i)
-      Runner(tag, *network_, block_.get(), i).run();
+      Runner(device, *network_, block_.get(), i).run();
   };
-  if (!device.is_cuda()) {
-    const auto turn = network_->begin_run();
-    run_steps(Cpu{});
-    return result;
-  }
+  if (plan().options.device.is_cuda()) return on(plan().options.device, run_on);
+  const auto turn = network_->begin_steps();
+  run_on(Cpu{});
+}
+
+const float* Session::run() {
+  const Plan& p = plan();
+  const Device device = p.options.device;
   // All kernels of a GPU share its queue and their working memory.
   static std::mutex mutex;
-  const std::scoped_lock lock(mutex);
-  const Shape picture = {plan().options.pictures, plan().height, plan().width,
-                         network_->network().channels};
-  upload(device, block_.get() + plan().offsets[0], host_.get(), picture.size());
-  on(device, run_steps);
-  cuda::copy_to_host(device.index, reinterpret_cast<std::byte*>(host_.get()),
-                     reinterpret_cast<const std::byte*>(result),
-                     static_cast<size_t>(plan().output().size()) * 4);
-  return host_.get();
+  const std::unique_lock lock =
+      device.is_cuda() ? std::unique_lock(mutex) : std::unique_lock<std::mutex>();
+  float* const pictures = block_.get() + p.offsets.front();
+  const float* const result = block_.get() + p.offsets.back();
+  if (!host_) {
+    run_steps();
+    return result;
+  }
+  const int64_t input = p.height * p.width * network_->network().channels;
+  const int64_t output = p.output().size() / p.options.pictures;
+  float* const results = host_.get() + p.options.pictures * input;
+  for (int64_t group = 0; group < p.groups(); ++group) {
+    const int64_t first = std::min(group * p.together, p.options.pictures - p.together);
+    upload(device, pictures, host_.get() + first * input, p.together * input);
+    run_steps();
+    download(device, results + first * output, result, p.together * output);
+  }
+  return results;
 }
 
 }  // namespace fettle::inference

@@ -178,6 +178,41 @@ TEST(Inference, MemoryIsUsedAgain) {
   EXPECT_EQ(whole.floats, int64_t{256} * 256 * (48 + 48));
 }
 
+TEST(Inference, PicturesGoThroughTheNetworkInGroups) {
+  const NoGrad no_grad;
+  const auto check = [](const std::string& name, const ModelOptions& options, int64_t extent,
+                        int64_t pictures, int64_t together, const PlanOptions& on = {}) {
+    const ModelEntry& entry = model_entry(name);
+    const Shape shape = {1, extent, extent, entry.channels};
+    const std::unique_ptr<Layer> model = built(entry, options, shape);
+    const Network network = compile(graph_of(*model, shape));
+    PlanOptions plan_options = on;
+    plan_options.pictures = pictures;
+    const Plan p = plan(network, extent, extent, plan_options);
+    EXPECT_EQ(p.together, together) << name;
+    EXPECT_EQ(p.output()[0], pictures);
+
+    const Tensor x = pixels({pictures, extent, extent, entry.channels}, 7);
+    std::vector<float> wanted;
+    for (int64_t i = 0; i < pictures; ++i) {
+      Tensor one = Tensor::empty(shape);
+      std::copy_n(x.data() + i * one.size(), one.size(), one.data());
+      const std::vector<float> y = (*model)(one).to_vector();
+      wanted.insert(wanted.end(), y.begin(), y.end());
+    }
+    Session session(std::make_shared<PlannedNetwork>(network, p));
+    for (int i = 0; i < 2; ++i) expect_equal(run(session, x), wanted, 3e-4, entry.name);
+  };
+  check("res_unet", {.width = 4}, 64, 5, 1);    // its pictures write more than it has weights
+  check("res_unet", {.width = 16}, 32, 11, 6);  // the second group begins one picture earlier
+  check("res_unet", {.width = 16}, 32, 5, 5);   // too few for two groups
+  check("res_unet", {.width = 4}, 32, 2, 2, on_gpu);
+  ModelOptions own_statistics{.width = 4};
+  own_statistics.bn_statistics = BatchNormalization::Statistics::Batch;
+  check("res_unet", own_statistics, 32, 2, 1);
+  check("res_unet", own_statistics, 32, 2, 1, on_gpu);
+}
+
 /// The first run packs weights one after another in one place, the second all of them to stay.
 TEST(Inference, EveryRunHasTheSameBitsAndTheFirstNeedsLittleMemory) {
   const ModelEntry& entry = model_entry("res_unet");
