@@ -1,6 +1,10 @@
 // A pool of threads without barriers. The caller publishes a job, works on it itself, and waits
 // only for tasks that others have begun: when a core is busy with something else, the job is done
 // by those that are there, and a step slows down in proportion.
+//
+// Each thread begins with a share of its own, the same part of every job, and then takes what is
+// left of the others'. So what one kernel wrote lies in the caches of the thread whose share of the
+// next one reads it.
 #include "kernels/parallel.h"
 
 #include <sched.h>
@@ -31,23 +35,62 @@ int threads_for(int chosen) {
   return chosen > 0 ? chosen : available;
 }
 
-struct Job {
-  const std::function<void(int64_t)>& body;
-  const int64_t tasks;
-  int helpers;  // that may still join
-  std::atomic<int64_t> next{0};
-  std::atomic<int> inside{0};  // helpers that are working
-  std::atomic<bool> failed{false};
-  std::exception_ptr exception = nullptr;  // of the one that set `failed`
-
-  void work() noexcept {
-    try {
-      for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) body(task);
-    } catch (...) {
-      next = tasks;
-      if (!failed.exchange(true)) exception = std::current_exception();
+class Job {
+ public:
+  /// `threads` may work on it, the caller's among them; at most one for each task.
+  Job(int64_t tasks, int threads, const std::function<void(int64_t)>& body)
+      : body_(body),
+        shares_(static_cast<int>(std::min<int64_t>({tasks, threads, most_shares}))),
+        helpers_(static_cast<int>(std::min<int64_t>(tasks, threads)) - 1) {
+    for (int i = 0; i < shares_; ++i) {
+      share_[i].next = tasks * i / shares_;
+      share_[i].end = tasks * (i + 1) / shares_;
     }
   }
+
+  int helpers() const { return helpers_; }  // that may still join
+
+  /// A thread joins, and leaves after work(). The job lives until nobody is inside.
+  void join() { --helpers_, inside.fetch_add(1); }
+  bool leave() { return inside.fetch_sub(1) == 1; }
+  std::atomic<int> inside{0};
+
+  /// Thread 0 is the caller's.
+  void work(int thread) noexcept {
+    try {
+      for (int i = 0; i < shares_; ++i) {
+        Share& share = share_[(thread + i) % shares_];
+        for (int64_t task; (task = share.take()) < share.end;) body_(task);
+      }
+    } catch (...) {
+      for (int i = 0; i < shares_; ++i) share_[i].next = share_[i].end;
+      if (!failed_.exchange(true)) exception_ = std::current_exception();
+    }
+  }
+
+  /// Once nobody works on it: throws what a task has thrown.
+  void rethrow() const {
+    if (failed_) std::rethrow_exception(exception_);
+  }
+
+ private:
+  static constexpr int most_shares = 64;
+  struct alignas(64) Share {  // in a cache line of its own, which others touch at the end only
+    std::atomic<int64_t> next;
+    int64_t end;
+    int64_t take() {
+      return next.load(std::memory_order_relaxed) < end
+                 ? next.fetch_add(1, std::memory_order_relaxed)
+                 : end;
+    }
+  };
+
+  const std::function<void(int64_t)>& body_;
+  const int shares_;
+  int helpers_;
+  std::atomic<bool> failed_{false};
+  std::exception_ptr exception_ = nullptr;  // of the one that set `failed_`
+  Share share_[most_shares];
 };
 
 }  // namespace
@@ -70,15 +113,15 @@ class ThreadPool::Workers {
   /// (from another thread, or from inside a task) is done by its caller alone.
   void run(Job& job) {
     const std::unique_lock only(one_job_, std::try_to_lock);
-    if (!only.owns_lock()) return job.work();
+    if (!only.owns_lock()) return job.work(0);
     {
       const std::scoped_lock lock(mutex_);
-      start(job.helpers);
+      start(job.helpers());
       job_ = &job;
     }
     published_.fetch_add(1);
     published_.notify_all();
-    job.work();
+    job.work(0);
     {
       const std::scoped_lock lock(mutex_);
       job_ = nullptr;  // nobody joins any more
@@ -91,13 +134,14 @@ class ThreadPool::Workers {
   /// Has that many threads, or as many as the system gives: fewer are slower, not wrong.
   void start(int count) {
     try {
-      while (std::ssize(threads_) < count) threads_.emplace_back([this] { serve(); });
+      while (std::ssize(threads_) < count)
+        threads_.emplace_back([this, i = static_cast<int>(threads_.size()) + 1] { serve(i); });
     } catch (const std::system_error&) {
     } catch (const std::bad_alloc&) {
     }
   }
 
-  void serve() {
+  void serve(int thread) {
     scoped = owner_;
     for (uint32_t seen = 0;;) {
       wait(published_, seen);
@@ -106,14 +150,13 @@ class ThreadPool::Workers {
       {
         const std::scoped_lock lock(mutex_);
         if (stopping_) return;
-        if (!job_ || job_->helpers == 0) continue;
+        if (!job_ || job_->helpers() == 0) continue;
         job = job_;
-        --job->helpers;
-        job->inside.fetch_add(1);
+        job->join();
       }
-      job->work();
+      job->work(thread);
       const std::scoped_lock lock(mutex_);  // the job lives until its caller sees inside == 0
-      if (job->inside.fetch_sub(1) == 1) job->inside.notify_one();
+      if (job->leave()) job->inside.notify_one();
     }
   }
 
@@ -167,13 +210,14 @@ int threads() {
 }
 
 void parallel_tasks(int64_t tasks, const std::function<void(int64_t)>& body) {
-  Job job{body, tasks, static_cast<int>(std::min<int64_t>(tasks, threads())) - 1};
-  if (job.helpers <= 0) {
-    job.work();
+  if (tasks <= 0) return;
+  Job job(tasks, threads(), body);
+  if (job.helpers() <= 0) {
+    job.work(0);
   } else {
     (scoped ? *scoped : pool_of_process()).workers_->run(job);
   }
-  if (job.failed) std::rethrow_exception(job.exception);
+  job.rethrow();
 }
 
 }  // namespace fettle

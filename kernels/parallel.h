@@ -49,7 +49,9 @@ class ThreadScope {
   const ThreadPool* outer_;
 };
 
-/// Calls body(task) once for every task in [0, tasks), on several threads, in no fixed order. Tasks
+/// Calls body(task) once for every task in [0, tasks), on several threads, in no fixed order. Each
+/// thread begins with tasks that follow one another, the same part of all in every call: tasks that
+/// go through memory from its begin to its end find there what the same thread wrote before. Tasks
 /// must write to disjoint memory. What a task throws (std::bad_alloc) is thrown here, once; tasks
 /// that have not begun by then are left out.
 void parallel_tasks(int64_t tasks, const std::function<void(int64_t task)>& body);
