@@ -7,6 +7,7 @@
 
 #include "kernels/divide.h"
 #include "kernels/parallel.h"
+#include "kernels/prefetch.h"
 #include "kernels/scratch.h"
 
 #ifndef FETTLE_WINOGRAD_ONCE
@@ -137,11 +138,15 @@ void multiply_panel(const TapSum& sum, const Tiling& tiling, int64_t tile, int64
     const float* a = inputs + point * point_stride;
     const float* b = weights + point * weights_stride(sum, width);
     float* c = products + point * product_stride;
+    const int64_t stride = weights_stride(sum, width);
+    Ahead ahead({address_of(b, stride), 1, 0, 1, 0, stride},
+                ceil_div(count, max_rows(V)) * stretches(sum.C));
     for_each_tile(count, max_rows(V), [&](int64_t first, int64_t rows) {
       with_count<max_rows(V)>(rows, [&]<int M>() {
         Tile<M, V> sums;
         sums.clear();
-        sums.accumulate(sum.C, a + first * sum.C, sum.C, 1, b, width);
+        sums.accumulate(sum.C, a + first * sum.C, sum.C, 1, b, width,
+                        [&](int64_t) { ahead.fetch(); });
         sums.store(c + first * width, width, width);
       });
     });

@@ -1,6 +1,7 @@
 // The weight matrix is large and used once a step, so each direction reads it once, in its own
-// order, and cuts the work along the axis in which w is contiguous (C). Rows of w lie far apart:
-// backward copies a block of a KiB or more of each into panels, in which the register tile runs.
+// order, and cuts the work along the axis in which w is contiguous (C), forward also along K. Rows
+// of w lie far apart: backward copies a block of a KiB or more of each into panels, in which the
+// register tile runs.
 #include <algorithm>
 
 #include "kernels/dense/dense.h"
@@ -55,11 +56,12 @@ void dot_tile(int64_t depth, int64_t C, const float* HWY_RESTRICT x, const float
   }
 }
 
-/// One block of the depth: sums [N,K] = x[:, c0:c1] * w[:, c0:c1]^T.
-void dot_block(const DenseShape& s, int64_t c0, int64_t c1, const float* x, const float* w,
-               float* sums) {
-  std::fill_n(sums, s.N * s.K, 0.0f);
-  for_each_tile(s.K, tile_k, [&](int64_t k, int64_t ks) {
+/// One block of the depth for some outputs: sums[:, k0:k1] = x[:, c0:c1] * w[k0:k1, c0:c1]^T.
+void dot_block(const DenseShape& s, int64_t c0, int64_t c1, int64_t k0, int64_t k1, const float* x,
+               const float* w, float* sums) {
+  for (int64_t n = 0; n < s.N; ++n) std::fill(sums + n * s.K + k0, sums + n * s.K + k1, 0.0f);
+  for_each_tile(k1 - k0, tile_k, [&](int64_t first, int64_t ks) {
+    const int64_t k = k0 + first;
     for_each_tile(s.N, tile_n, [&](int64_t n, int64_t ns) {
       with_count<tile_k>(ks, [&]<int TK>() {
         with_count<tile_n>(ns, [&]<int TN>() {
@@ -124,7 +126,8 @@ HWY_EXPORT(dot_block);
 HWY_EXPORT(outer_block);
 
 namespace {
-constexpr int64_t depth_block = 2048;  // of C a forward task: its rows of x and w stay in the cache
+// Of C and of K a forward task: its rows of x stay in the cache.
+constexpr int64_t depth_block = 2048, output_block = 64;
 
 /// Columns of C a backward task: enough tasks for many cores, of a KiB to four.
 int64_t column_block(int64_t C) {
@@ -135,11 +138,14 @@ int64_t column_block(int64_t C) {
 void dense_forward(Cpu, const DenseShape& s, const float* x, const float* w, const float* bias,
                    Epilogue epilogue, float* y) {
   const int64_t blocks = std::max<int64_t>(1, ceil_div(s.C, depth_block));
+  const int64_t parts = ceil_div(s.K, output_block);
   thread_local Scratch scratch;
   float* sums = scratch.floats(blocks * s.N * s.K);
   const auto dot = HWY_DYNAMIC_DISPATCH(dot_block);
-  parallel_tasks(blocks, [&](int64_t i) {
-    dot(s, i * depth_block, std::min(s.C, (i + 1) * depth_block), x, w, sums + i * s.N * s.K);
+  parallel_tasks(parts * blocks, [&](int64_t task) {
+    const int64_t c = task % blocks * depth_block, k = task / blocks * output_block;
+    dot(s, c, std::min(s.C, c + depth_block), k, std::min(s.K, k + output_block), x, w,
+        sums + task % blocks * s.N * s.K);
   });
   parallel_for(s.N * s.K, 1024, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
