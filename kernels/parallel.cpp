@@ -38,7 +38,7 @@ int threads_for(int chosen) {
 class Job {
  public:
   /// `threads` may work on it, the caller's among them; at most one for each task.
-  Job(int64_t tasks, int threads, const std::function<void(int64_t)>& body)
+  Job(int64_t tasks, int threads, const TaskBody& body)
       : body_(body),
         shares_(static_cast<int>(std::min<int64_t>({tasks, threads, most_shares}))),
         helpers_(static_cast<int>(std::min<int64_t>(tasks, threads)) - 1) {
@@ -85,7 +85,7 @@ class Job {
     }
   };
 
-  const std::function<void(int64_t)>& body_;
+  const TaskBody& body_;
   const int shares_;
   int helpers_;
   std::atomic<bool> failed_{false};
@@ -209,7 +209,7 @@ int threads() {
   return scoped ? scoped->threads() : threads_for(chosen_threads);
 }
 
-void parallel_tasks(int64_t tasks, const std::function<void(int64_t)>& body) {
+void parallel_tasks(int64_t tasks, const TaskBody& body) {
   if (tasks <= 0) return;
   Job job(tasks, threads(), body);
   if (job.helpers() <= 0) {

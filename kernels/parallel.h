@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <functional>
 #include <memory>
 
 #include "kernels/divide.h"
@@ -16,6 +15,20 @@ void set_threads(int count);
 
 /// How many threads kernels use here: those of the ThreadScope around the call, or of the process.
 int threads();
+
+/// What is done for each task: a function that lives elsewhere, so that nothing is allocated.
+class TaskBody {
+ public:
+  template <class Body>
+  explicit TaskBody(const Body& body)
+      : body_(&body),
+        call_([](const void* f, int64_t task) { (*static_cast<const Body*>(f))(task); }) {}
+  void operator()(int64_t task) const { call_(body_, task); }
+
+ private:
+  const void* body_;
+  void (*call_)(const void*, int64_t);
+};
 
 /// Threads of their own for whoever must not share those of the process. They start with the first
 /// work and end with the object. Several callers at a time are served: one by all threads, the
@@ -31,7 +44,7 @@ class ThreadPool {
 
  private:
   friend class ThreadScope;
-  friend void parallel_tasks(int64_t, const std::function<void(int64_t)>&);
+  friend void parallel_tasks(int64_t, const TaskBody&);
   class Workers;
   int threads_;
   std::unique_ptr<Workers> workers_;
@@ -54,7 +67,11 @@ class ThreadScope {
 /// go through memory from its begin to its end find there what the same thread wrote before. Tasks
 /// must write to disjoint memory. What a task throws (std::bad_alloc) is thrown here, once; tasks
 /// that have not begun by then are left out.
-void parallel_tasks(int64_t tasks, const std::function<void(int64_t task)>& body);
+void parallel_tasks(int64_t tasks, const TaskBody& body);
+template <class Body>
+void parallel_tasks(int64_t tasks, const Body& body) {
+  parallel_tasks(tasks, TaskBody(body));
+}
 
 /// Cuts [0, count) into chunks of `grain` (the last may be shorter) and calls body(begin, end) for
 /// each as a task. `grain` must depend only on the problem.

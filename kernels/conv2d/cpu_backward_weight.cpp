@@ -127,8 +127,8 @@ void add_products(const Work& work, const Gradients& gradients, int64_t outputs,
 }
 
 /// The box's input with all taps of a pixel side by side.
-Block with_taps_side_by_side(const Box& box, const Block& block,
-                             const std::vector<Segment>& segments, int64_t depth, float* to) {
+Block with_taps_side_by_side(const Box& box, const Block& block, const Segments& segments,
+                             int64_t depth, float* to) {
   const int64_t columns = box.q1 - box.q0;
   float* at = to;
   for (int64_t p = 0; p < box.p1 - box.p0; ++p) {
@@ -238,11 +238,12 @@ void add_work(const Cuts& cuts, const Work& work, const std::optional<Work>& nex
   // Vectors may read beyond the last pixel, into columns that nobody stores.
   Block block = block_under(cuts.sum, cuts.window, work.box, work.pictures, cuts.in_place, work.c0,
                             work.channels, panel_columns, block_scratch);
-  std::vector<Segment> segments = segments_of(cuts.sum.taps, cuts.window, work.channels, block);
+  Segments segments = segments_of(cuts.sum.taps, cuts.window, work.channels, block);
   if (cuts.narrow) {
     block = with_taps_side_by_side(work.box, block, segments, depth,
                                    taps_scratch.floats(work.pixels() * depth + panel_columns));
-    segments = {{0, depth}};
+    segments.clear();
+    segments.push_back({0, depth});
   }
   for (int64_t k = 0; k < g.K; k += at_once) {
     const int64_t outputs = std::min(at_once, g.K - k), left = g.K - k - outputs;

@@ -112,8 +112,8 @@ __mmask16 mask_of(int64_t count) {
 }
 
 template <int M, int V>
-void pixel_tile(const uint16_t* in, int64_t step, const std::vector<Segment>& segments,
-                const float* weights, const Target& out) {
+void pixel_tile(const uint16_t* in, int64_t step, const Segments& segments, const float* weights,
+                const Target& out) {
   __m512 sums[M][V];
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m) {
@@ -223,7 +223,7 @@ RoundedBlock rounded_block(const TapSum& sum, const Window& window, bool in_plac
 
 template <int V>
 void box_panel(const TapSum& sum, const Box& box, const RoundedBlock& block,
-               const std::vector<Segment>& segments, const float* weights, const Target& out) {
+               const Segments& segments, const float* weights, const Target& out) {
   for (int64_t p = box.p0; p < box.p1; ++p) {
     const uint16_t* row = block.first + (p - box.p0) * block.row;
     const int64_t out_row = box.n * sum.out_picture + p * sum.out_row;
@@ -251,7 +251,7 @@ void run(TapSum sum, const float* packed) {
     thread_local Scratch scratch;
     const RoundedBlock block = rounded_block(sum, window, in_place, box, scratch);
     const int64_t columns = (box.q1 - box.q0 - 1) * sum.step_w + window.w;
-    const std::vector<Segment> segments =
+    const Segments segments =
         segments_of(sum.taps, window, sum.C, {nullptr, columns * sum.C, sum.C});
     for (int64_t panel = tasks.first_panel(task); panel < tasks.end_panel(task); ++panel) {
       const int64_t first = panel * panel_columns;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <vector>
 
 #include "kernels/conv2d/tap_sum.h"
 #include "kernels/prefetch.h"
@@ -135,10 +134,10 @@ inline Region region_under(const TapSum& sum, const Window& window, const Box& b
 struct Segment {
   int64_t offset, length;
 };
+using Segments = SmallVector<Segment, 16>;
 
-inline std::vector<Segment> segments_of(const std::vector<Tap>& taps, const Window& window,
-                                        int64_t C, const Block& block) {
-  std::vector<Segment> segments;
+inline Segments segments_of(const Taps& taps, const Window& window, int64_t C, const Block& block) {
+  Segments segments;
   const Tap* before = nullptr;
   for (const Tap& tap : taps) {
     const bool adjacent =

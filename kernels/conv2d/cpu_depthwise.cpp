@@ -29,6 +29,7 @@ namespace fettle {
 namespace HWY_NAMESPACE {
 namespace {
 
+using Offsets = SmallVector<int64_t, 49>;
 constexpr int max_pixels = 8;  // sums of a tile of pixels
 constexpr int max_taps = 9;    // sums of a tile of taps: all of 3x3
 
@@ -76,9 +77,9 @@ struct InPlace {
 
   const TapSum& sum;
   int64_t groups;
-  int64_t block;                 // channels
-  int64_t begin, end;            // columns of output whose taps all lie inside
-  std::vector<int64_t> offsets;  // from a pixel to what a tap reads
+  int64_t block;       // channels
+  int64_t begin, end;  // columns of output whose taps all lie inside
+  Offsets offsets;     // from a pixel to what a tap reads
 };
 
 /// A row of output and a block of channels.
@@ -93,7 +94,7 @@ struct Row {
       const int64_t h = p * in.sum.step_h + tap.h;
       return h >= 0 && h < in.sum.H;
     };
-    const std::vector<Tap>& taps = in.sum.taps;
+    const Taps& taps = in.sum.taps;
     const auto from = std::find_if(taps.begin(), taps.end(), inside);
     first = from - taps.begin();
     last = std::find_if_not(from, taps.end(), inside) - taps.begin();
@@ -126,7 +127,7 @@ template <int M, bool Whole>
 HWY_INLINE void in_place_tile(const InPlace& in, const Row& row, int64_t at, const float* weights,
                               Vec bias, float* out, int64_t count) {
   const int64_t step = in.in_step(), out_step = in.sum.out_pixel;
-  const int64_t* const offsets = in.offsets.data();
+  const int64_t* const offsets = in.offsets.begin();
   Vec sums[M];
 #pragma GCC unroll 8
   for (int m = 0; m < M; ++m) sums[m] = bias;
@@ -264,8 +265,8 @@ struct Planes {
   int64_t groups, vectors;
   Window window;
   Boxes boxes;
-  int64_t row, plane;            // floats from a row and from a plane to the next
-  std::vector<int64_t> offsets;  // from a pixel to the terms of its sum: [tap][channel of a group]
+  int64_t row, plane;  // floats from a row and from a plane to the next
+  Offsets offsets;     // from a pixel to the terms of its sum: [tap][channel of a group]
 };
 
 /// Fills the planes of a box, in memory that the thread's next call takes over.
@@ -321,7 +322,7 @@ void pack_weights(const TapSum& sum, int64_t g0, int64_t g1, int64_t group_weigh
 
 /// One output of each group in a vector, of M pixels.
 template <int M>
-HWY_INLINE void pixel_tile(const TapSum& sum, const std::vector<int64_t>& offsets, const float* in,
+HWY_INLINE void pixel_tile(const TapSum& sum, const Offsets& offsets, const float* in,
                            const float* weights, Vec bias, float* out, int64_t count) {
   const int64_t step = sum.step_w * L;
   Vec sums[M];
@@ -425,7 +426,7 @@ void box_weight(const TapSum& sum, const Planes& planes, const Box& box, const f
     const int64_t v = i / sum.K;
     for_each_tile(planes.depth(), max_taps, [&](int64_t first, int64_t terms) {
       with_count<max_taps>(terms, [&]<int M>() {
-        tap_tile<M>(sum, planes, box, in + v * planes.plane, planes.offsets.data() + first,
+        tap_tile<M>(sum, planes, box, in + v * planes.plane, planes.offsets.begin() + first,
                     dy + v * L * sum.K + i % sum.K, planes.groups - v * L,
                     sums + (i * planes.depth() + first) * L);
       });

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <span>
 #include <vector>
 
 #include "kernels/conv2d/cpu_box.h"
@@ -62,44 +63,44 @@ struct Target {
 
 /// A part of the depth, whose weights stay in the first cache while all pixels of a box pass.
 struct Chunk {
-  std::vector<Segment> segments;
-  int64_t depth;
-  bool first, last;
-
-  int64_t all_stretches() const {
-    int64_t sum = 0;
-    for (const Segment& segment : segments) sum += stretches(segment.length);
-    return sum;
-  }
+  size_t segments = 0;
+  int64_t depth = 0, stretches = 0;
+  bool first = false, last = false;
 };
 
-/// Cuts the depth into chunks of equal size, at most `most`.
-std::vector<Chunk> chunks_of(const std::vector<Segment>& segments, int64_t most) {
-  int64_t depth = 0;
-  for (const Segment& segment : segments) depth += segment.length;
-  const int64_t count = std::max<int64_t>(1, ceil_div(depth, most));
+/// The whole depth. It keeps its memory from box to box.
+struct Depth {
   std::vector<Chunk> chunks;
-  int64_t left = 0;
-  for (Segment segment : segments) {
-    while (segment.length > 0) {
-      if (left == 0)
-        chunks.push_back({{}, 0, chunks.empty(), false}), left = ceil_div(depth, count);
-      const int64_t length = std::min(left, segment.length);
-      chunks.back().segments.push_back({segment.offset, length});
-      chunks.back().depth += length, left -= length;
-      segment.offset += length, segment.length -= length;
+  std::vector<Segment> segments;  // of the first chunk, of the second, ...
+
+  /// Cuts the segments into chunks of equal size, at most `most`.
+  void cut(const Segments& whole, int64_t most) {
+    chunks.clear(), segments.clear();
+    int64_t depth = 0;
+    for (const Segment& segment : whole) depth += segment.length;
+    const int64_t count = std::max<int64_t>(1, ceil_div(depth, most));
+    int64_t left = 0;
+    for (Segment segment : whole) {
+      while (segment.length > 0) {
+        if (left == 0) chunks.push_back({}), left = ceil_div(depth, count);
+        const int64_t length = std::min(left, segment.length);
+        segments.push_back({segment.offset, length});
+        Chunk& chunk = chunks.back();
+        ++chunk.segments, chunk.depth += length, chunk.stretches += stretches(length);
+        left -= length, segment.offset += length, segment.length -= length;
+      }
     }
+    if (chunks.empty()) chunks.push_back({});
+    chunks.front().first = chunks.back().last = true;
   }
-  if (chunks.empty()) chunks.push_back({{}, 0, true, false});
-  chunks.back().last = true;
-  return chunks;
-}
+};
 
 /// One chunk of M pixels by V vectors of channels. Between chunks the sums wait in `waiting`. What
 /// the next tile reads, and `ahead`, come nearer meanwhile.
 template <int M, int V>
-void pixel_tile(const float* in, int64_t step, const Chunk& chunk, const float* weights,
-                float* waiting, const Target& out, Ahead& ahead) {
+void pixel_tile(const float* in, int64_t step, const Chunk& chunk,
+                std::span<const Segment> segments, const float* weights, float* waiting,
+                const Target& out, Ahead& ahead) {
   Tile<M, V> tile;
   if (chunk.first) {
     tile.clear();
@@ -114,7 +115,7 @@ void pixel_tile(const float* in, int64_t step, const Chunk& chunk, const float* 
       }
     }
   }
-  for (const Segment& segment : chunk.segments) {
+  for (const Segment& segment : segments) {
     tile.accumulate(segment.length, in + segment.offset, step, 1, weights, V * L, [&](int64_t t) {
       for (int m = M; m < 2 * M; ++m) prefetch(in, segment.offset + m * step + t);
       ahead.fetch();
@@ -143,16 +144,18 @@ void pixel_tile(const float* in, int64_t step, const Chunk& chunk, const float* 
 }
 
 template <int V>
-void box_panel(const TapSum& sum, const Box& box, const Block& block,
-               const std::vector<Chunk>& chunks, const float* weights, float* waiting,
-               const Target& out) {
+void box_panel(const TapSum& sum, const Box& box, const Block& block, const Depth& depth,
+               const float* weights, float* waiting, const Target& out) {
   const int64_t rows_of_tile = max_rows(V), columns = box.q1 - box.q0;
   const int64_t tiles = (box.p1 - box.p0) * ceil_div(columns, rows_of_tile);
-  for (const Chunk& chunk : chunks) {
+  const Segment* next = depth.segments.data();
+  for (const Chunk& chunk : depth.chunks) {
+    const std::span segments(next, chunk.segments);
+    next += chunk.segments;
     int64_t waiting_floats = 0;
     // The next chunk, spread over all stretches of this one's tiles.
     const int64_t floats = chunk.depth * V * L;
-    Ahead ahead({address_of(weights, floats), 1, 0, 1, 0, floats}, tiles * chunk.all_stretches());
+    Ahead ahead({address_of(weights, floats), 1, 0, 1, 0, floats}, tiles * chunk.stretches);
     for (int64_t p = box.p0; p < box.p1; ++p) {
       const float* row = block.first + (p - box.p0) * block.down;
       const int64_t out_row = box.n * sum.out_picture + p * sum.out_row;
@@ -163,7 +166,8 @@ void box_panel(const TapSum& sum, const Box& box, const Block& block,
         if (out.addend) target.addend += offset;
         float* const wait = waiting ? waiting + waiting_floats : nullptr;
         with_count<max_rows(V)>(rows, [&]<int M>() {
-          pixel_tile<M, V>(row + q * block.right, block.right, chunk, weights, wait, target, ahead);
+          pixel_tile<M, V>(row + q * block.right, block.right, chunk, segments, weights, wait,
+                           target, ahead);
         });
         waiting_floats += rows * V * L;
       });
@@ -214,15 +218,16 @@ void run_direct(TapSum sum, const float* packed) {
     thread_local uint64_t copied_in_run = 0;
     thread_local Box copied = {};
     thread_local Block block = {};
+    thread_local Depth depth_of_box;
     if (copied_in_run != run || copied != box) {
       block = block_under(sum, window, box, 1, in_place, 0, sum.C, 0, scratch);
+      depth_of_box.cut(segments_of(sum.taps, window, sum.C, block), chunk_depth);
       copied_in_run = run, copied = box;
     }
-    const std::vector<Chunk> chunks =
-        chunks_of(segments_of(sum.taps, window, sum.C, block), chunk_depth);
     thread_local Scratch waiting_scratch;
-    float* waiting =
-        chunks.size() > 1 ? waiting_scratch.floats(box.pixels() * panel_columns) : nullptr;
+    float* waiting = depth_of_box.chunks.size() > 1
+                         ? waiting_scratch.floats(box.pixels() * panel_columns)
+                         : nullptr;
     for (int64_t panel = tasks.first_panel(task); panel < tasks.end_panel(task); ++panel) {
       const int64_t first = panel * panel_columns;
       const Target out{sum.out + first,
@@ -232,7 +237,7 @@ void run_direct(TapSum sum, const float* packed) {
                        bias ? bias + first : nullptr,
                        sum.epilogue == Epilogue::relu};
       with_count<max_vectors>(vectors_of_panel(sum.K, panel), [&]<int V>() {
-        box_panel<V>(sum, box, block, chunks, packed + first * depth, waiting, out);
+        box_panel<V>(sum, box, block, depth_of_box, packed + first * depth, waiting, out);
       });
     }
   });

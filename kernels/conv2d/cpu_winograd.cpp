@@ -139,8 +139,7 @@ void multiply_panel(const TapSum& sum, const Tiling& tiling, int64_t tile, int64
     const float* b = weights + point * weights_stride(sum, width);
     float* c = products + point * product_stride;
     const int64_t stride = weights_stride(sum, width);
-    Ahead ahead({address_of(b, stride), 1, 0, 1, 0, stride},
-                ceil_div(count, max_rows(V)) * stretches(sum.C));
+    LinesAhead ahead(b, stride, stride, ceil_div(count, max_rows(V)) * stretches(sum.C));
     for_each_tile(count, max_rows(V), [&](int64_t first, int64_t rows) {
       with_count<max_rows(V)>(rows, [&]<int M>() {
         Tile<M, V> sums;

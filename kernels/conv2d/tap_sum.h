@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <vector>
 
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/divide.h"
+#include "kernels/small_vector.h"
 
 namespace fettle {
 
@@ -16,6 +16,7 @@ struct Tap {
   int64_t h, w;
   int64_t weight;
 };
+using Taps = SmallVector<Tap, 49>;
 
 /// out[n,p,q,k] = epilogue(bias[k] + addend[n,p,q,k] + sum over taps t and c of
 ///                in[n, p*step_h + t.h, q*step_w + t.w, c] * weights[t.weight + c*depth +
@@ -24,7 +25,7 @@ struct TapSum {
   const float* in;
   int64_t N, H, W, C, in_pixel;  // in_pixel: floats from a pixel to the next
   int64_t step_h, step_w;
-  std::vector<Tap> taps;  // ordered by h, then w
+  Taps taps;  // ordered by h, then w
   const float* weights;
   int64_t depth, column;
   const float* bias;
@@ -88,9 +89,10 @@ inline TapSum forward_sum(const Conv2dShape& s, const Group& g, const float* x, 
 struct AxisTap {
   int64_t offset, r;
 };
-inline std::vector<AxisTap> phase_taps(int64_t first, int64_t pad, int64_t extent, int64_t dilation,
-                                       int64_t stride) {
-  std::vector<AxisTap> taps;
+using AxisTaps = SmallVector<AxisTap, 7>;
+inline AxisTaps phase_taps(int64_t first, int64_t pad, int64_t extent, int64_t dilation,
+                           int64_t stride) {
+  AxisTaps taps;
   for (int64_t r = extent - 1; r >= 0; --r) {
     const int64_t numerator = first + pad - r * dilation;
     if (numerator % stride == 0) taps.push_back({numerator / stride, r});
@@ -160,7 +162,7 @@ struct Window {
   int64_t h0, w0, h, w;  // first offset and extent
 };
 
-inline Window window_of(const std::vector<Tap>& taps) {
+inline Window window_of(const Taps& taps) {
   if (taps.empty()) return {0, 0, 1, 1};
   const auto [top, bottom] = std::ranges::minmax(taps, {}, &Tap::h);
   const auto [left, right] = std::ranges::minmax(taps, {}, &Tap::w);

@@ -20,8 +20,9 @@ namespace fettle {
 namespace HWY_NAMESPACE {
 namespace {
 
-// Forward: dot products along C. A tile of 4 x 4 keeps 16 vectors of partial sums.
-constexpr int tile_n = 4, tile_k = 4;
+// Forward: dot products along C. A tile of 4 x 4 keeps 16 vectors of partial sums; without vectors
+// small tiles take less room.
+constexpr int tile_n = HWY_TARGET == HWY_SCALAR ? 1 : 4, tile_k = tile_n;
 
 /// sums[n*ld + k] += sum over c in [0, depth) of x[n*C + c] * w[k*C + c]
 template <int TN, int TK>

@@ -2,9 +2,11 @@
 // inputs an output reads, and, for the backward, which outputs read an input.
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <vector>
 
 #include "kernels/parallel.h"
+#include "kernels/small_vector.h"
 #include "kernels/upsample2d/upsample2d.h"
 
 #ifndef FETTLE_UPSAMPLE2D_ONCE
@@ -16,38 +18,57 @@ struct Term {
   int64_t index;
   float weight;
 };
-using Terms = std::vector<std::vector<Term>>;
+using Reads = SmallVector<Term, 2>;
 
-/// For every output of an axis, the inputs that it reads.
-Terms forward_terms(int64_t n, int64_t factor, Upsampling how) {
-  Terms terms(static_cast<size_t>(n * factor));
-  for (int64_t out = 0; out < n * factor; ++out) {
-    if (how == Upsampling::nearest) {
-      terms[out] = {{out / factor, 1.0f}};
-      continue;
-    }
-    const double at =
-        std::clamp((static_cast<double>(out) + 0.5) / static_cast<double>(factor) - 0.5, 0.0,
-                   static_cast<double>(n - 1));
-    const auto low = static_cast<int64_t>(std::floor(at));
-    const auto part = static_cast<float>(at - static_cast<double>(low));
-    terms[out] = {{low, 1 - part}};
-    if (part > 0) terms[out].push_back({low + 1, part});
+/// The inputs of an axis that an output reads.
+Reads inputs_of(int64_t out, int64_t n, int64_t factor, Upsampling how) {
+  Reads reads;
+  if (how == Upsampling::nearest) {
+    reads.push_back({out / factor, 1.0f});
+    return reads;
   }
-  return terms;
+  const double at = std::clamp((static_cast<double>(out) + 0.5) / static_cast<double>(factor) - 0.5,
+                               0.0, static_cast<double>(n - 1));
+  const auto low = static_cast<int64_t>(std::floor(at));
+  const auto part = static_cast<float>(at - static_cast<double>(low));
+  reads.push_back({low, 1 - part});
+  if (part > 0) reads.push_back({low + 1, part});
+  return reads;
 }
 
-/// For every input of an axis, the outputs that read it.
-Terms backward_terms(int64_t n, int64_t factor, Upsampling how) {
-  Terms terms(static_cast<size_t>(n));
-  const Terms forward = forward_terms(n, factor, how);
-  for (size_t out = 0; out < forward.size(); ++out) {
-    for (const Term& term : forward[out]) {
-      terms[term.index].push_back({static_cast<int64_t>(out), term.weight});
+/// What each place of an axis reads. It keeps its memory from call to call.
+class Terms {
+ public:
+  /// For every output its inputs.
+  void forward(int64_t n, int64_t factor, Upsampling how) {
+    terms_.clear(), begins_.assign(1, 0);
+    for (int64_t out = 0; out < n * factor; ++out) {
+      for (const Term& term : inputs_of(out, n, factor, how)) terms_.push_back(term);
+      begins_.push_back(terms_.size());
     }
   }
-  return terms;
-}
+  /// For every input the outputs that read it.
+  void backward(int64_t n, int64_t factor, Upsampling how) {
+    terms_.clear(), begins_.assign(1, 0);
+    for (int64_t in = 0; in < n; ++in) {
+      const int64_t first = std::max<int64_t>(0, (in - 1) * factor);
+      for (int64_t out = first; out < std::min(n, in + 2) * factor; ++out)
+        for (const Term& term : inputs_of(out, n, factor, how))
+          if (term.index == in) terms_.push_back({out, term.weight});
+      begins_.push_back(terms_.size());
+    }
+  }
+
+  int64_t places() const { return std::ssize(begins_) - 1; }
+  std::span<const Term> operator[](int64_t place) const {
+    const size_t begin = begins_[static_cast<size_t>(place)];
+    return {terms_.data() + begin, begins_[static_cast<size_t>(place) + 1] - begin};
+  }
+
+ private:
+  std::vector<Term> terms_;
+  std::vector<size_t> begins_;
+};
 
 }  // namespace
 }  // namespace fettle
@@ -66,9 +87,10 @@ namespace {
 
 /// One row of the result: to[j,c] = sum over rows r and columns t of r.weight * t.weight *
 /// from[r.index, t.index, c], where `from` is a picture of rows of `width` pixels.
-void weighted_row(const std::vector<Term>& rows, const Terms& columns, int64_t width, int64_t C,
+void weighted_row(std::span<const Term> rows, const Terms& columns, int64_t width, int64_t C,
                   const float* from, float* to) {
-  for (const std::vector<Term>& column : columns) {
+  for (int64_t j = 0; j < columns.places(); ++j) {
+    const std::span<const Term> column = columns[j];
     for (int64_t c = 0; c < C; c += L) {
       const int64_t count = std::min(L, C - c);
       Vec total = hn::Zero(lanes_tag);
@@ -96,12 +118,11 @@ HWY_EXPORT(weighted_row);
 
 namespace {
 
-/// Every row of N pictures of rows.size() x columns.size() from pictures of height x width.
+/// Every row of N pictures of rows.places() x columns.places() from pictures of height x width.
 void weighted_rows(int64_t N, int64_t C, int64_t height, int64_t width, const Terms& rows,
                    const Terms& columns, const float* from, float* to) {
   const auto row = HWY_DYNAMIC_DISPATCH(weighted_row);
-  const auto height_out = static_cast<int64_t>(rows.size());
-  const auto width_out = static_cast<int64_t>(columns.size());
+  const int64_t height_out = rows.places(), width_out = columns.places();
   parallel_for(N * height_out, 4, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       row(rows[i % height_out], columns, width, C, from + i / height_out * height * width * C,
@@ -113,14 +134,16 @@ void weighted_rows(int64_t N, int64_t C, int64_t height, int64_t width, const Te
 }  // namespace
 
 void upsample2d_forward(Cpu, const Upsample2dShape& s, Upsampling how, const float* x, float* y) {
-  weighted_rows(s.N, s.C, s.H, s.W, forward_terms(s.H, s.factor_h, how),
-                forward_terms(s.W, s.factor_w, how), x, y);
+  thread_local Terms rows, columns;
+  rows.forward(s.H, s.factor_h, how), columns.forward(s.W, s.factor_w, how);
+  weighted_rows(s.N, s.C, s.H, s.W, rows, columns, x, y);
 }
 
 void upsample2d_backward(Cpu, const Upsample2dShape& s, Upsampling how, const float* dy,
                          float* dx) {
-  weighted_rows(s.N, s.C, s.H * s.factor_h, s.W * s.factor_w, backward_terms(s.H, s.factor_h, how),
-                backward_terms(s.W, s.factor_w, how), dy, dx);
+  thread_local Terms rows, columns;
+  rows.backward(s.H, s.factor_h, how), columns.backward(s.W, s.factor_w, how);
+  weighted_rows(s.N, s.C, s.H * s.factor_h, s.W * s.factor_w, rows, columns, dy, dx);
 }
 
 }  // namespace fettle

@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "apps/predictor.h"
+#include "engine/inference/plan.h"
 #include "io/single_file.h"
+#include "kernels/parallel.h"
 #include "tests/io/small_model.h"
 #include "tests/io/temporary_folder.h"
 
@@ -296,6 +298,60 @@ TEST(CInterface, OutOfMemoryIsAnError) {
       ASSERT_LT(n, 100'000);
     }
     EXPECT_GT(n, 20);
+  }
+}
+
+/// Every way to compute something: stem, Winograd's, strided, depthwise, transposed and plain
+/// convolutions, both upsamplings, pooling, concatenation, dense.
+inference::Network of_all_kinds() {
+  using inference::Operation;
+  inference::Network n;
+  const auto add = [&](Operation operation, std::vector<int> inputs) -> inference::Step& {
+    inference::Step& step = n.steps.emplace_back();
+    step.operation = operation, step.inputs = std::move(inputs);
+    return step;
+  };
+  const auto window = [](inference::Step& step, int64_t extent, int64_t stride) {
+    step.rows = {.extent = extent, .stride = stride};
+    step.columns = step.rows;
+  };
+  n.steps.push_back(convolution(n, {16, 3, 3, 3}, 0));
+  n.steps.push_back(convolution(n, {16, 3, 3, 16}, 1));
+  window(add(Operation::max_pool2d, {2}), 2, 2);
+  n.steps.push_back(convolution(n, {32, 3, 3, 16}, 3));
+  n.steps.back().rows.stride = n.steps.back().columns.stride = 2;
+  n.steps.push_back(convolution(n, {32, 3, 3, 1}, 4));
+  n.steps.back().groups = 32;
+  inference::Step& up = add(Operation::conv2d_transpose, {5});
+  up.constants = {add_constant(n, {32, 2, 2, 16}, 0.02f), add_constant(n, {16}, 0.5f)};
+  window(up, 2, 2);
+  window(add(Operation::upsample2d, {5}), 2, 1);
+  window(add(Operation::upsample2d, {5}), 2, 1);
+  n.steps.back().interpolation = Upsampling::bilinear;
+  add(Operation::concatenate, {3, 6, 7, 8});
+  n.steps.push_back(convolution(n, {8, 1, 1, 96}, 9));
+  window(add(Operation::average_pool2d, {10}), 2, 2);
+  add(Operation::unary, {11});
+  add(Operation::reshape, {12}).target = {8 * 8 * 8};
+  inference::Step& dense = add(Operation::dense, {13});
+  dense.constants = {add_constant(n, {5, 8 * 8 * 8}, 0.01f), inference::absent};
+  add(Operation::softmax, {14});
+  return n;
+}
+
+TEST(CInterface, ASessionAllocatesNothingOnceItHasRun) {
+  const inference::Network network = of_all_kinds();
+  const ThreadPool one(1);
+  const ThreadScope scope(one);
+  for (const bool pack_weights : {true, false}) {
+    inference::Session session(std::make_shared<inference::PlannedNetwork>(
+        network, plan(network, 32, 32, {.pictures = 2, .pack_weights = pack_weights})));
+    std::fill_n(session.input(), 2 * 32 * 32 * 3, 0.5f);
+    for (int i = 0; i < 2; ++i) session.run();
+    constexpr int64_t many = 1 << 20;
+    left = many;
+    session.run();
+    EXPECT_EQ(many - left.exchange(-1), 0) << (pack_weights ? "" : "not ") << "packed";
   }
 }
 
