@@ -32,7 +32,7 @@ constexpr int max_rows(int vectors) {
 #elif HWY_TARGET == HWY_SCALAR
 inline constexpr int max_vectors = 2;
 constexpr int max_rows(int) {
-  return 4;
+  return 2;
 }
 #else
 inline constexpr int max_vectors = 2;

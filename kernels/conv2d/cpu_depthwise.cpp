@@ -3,7 +3,8 @@
 // way round; one kernel takes any number of both.
 //
 // With one channel in and one out a group's channel lies beside the next group's, and all is read
-// and written in place, a few neighbouring pixels with all their channels at a time. Otherwise the
+// and written in place, a few neighbouring pixels with all their channels at a time. Rows of three
+// neighbouring taps load each pixel once for all of them. Otherwise the
 // channels of a group lie between: for each box of output pixels the input that it needs is copied
 // once into planes, one vector a pixel, with its zero border and zeros in the lanes past the last
 // group, so that the loops over them have no special cases. The cuts and the order of every sum
@@ -30,8 +31,9 @@ namespace HWY_NAMESPACE {
 namespace {
 
 using Offsets = SmallVector<int64_t, 49>;
-constexpr int max_pixels = 8;  // sums of a tile of pixels
-constexpr int max_taps = 9;    // sums of a tile of taps: all of 3x3
+// Sums of a tile of pixels. Without vectors no tile is quick, and one pixel takes the least room.
+constexpr int max_pixels = HWY_TARGET == HWY_SCALAR ? 1 : 8;
+constexpr int max_taps = 9;  // sums of a tile of taps: all of 3x3
 
 /// Lane i is p[i*step] for i < count, else 0.
 HWY_NOINLINE Vec load_apart(const float* p, int64_t step, int64_t count) {
@@ -68,17 +70,34 @@ struct InPlace {
     begin = std::min(sum.Q, ceil_div(-left, sum.step_w));
     const int64_t most = sum.W - 1 - right;  // column
     end = std::clamp(most < 0 ? 0 : most / sum.step_w + 1, begin, sum.Q);
+    in_threes = HWY_TARGET != HWY_SCALAR && sum.step_w <= 2 && has_rows_of_three(sum.taps) &&
+                left >= -1 && (sum.Q - 1) * sum.step_w + left + 2 <= sum.W;
+  }
+
+  static bool has_rows_of_three(const Taps& taps) {
+    if (taps.empty() || taps.size() % 3 != 0) return false;
+    for (size_t i = 0; i < taps.size(); i += 3) {
+      for (size_t j = i; j < i + 3; ++j) {
+        const auto column = static_cast<int64_t>(j - i);
+        if (taps[j].h != taps[i].h || taps[j].w != taps[0].w + column) return false;
+      }
+    }
+    return true;
   }
 
   int64_t depth() const { return static_cast<int64_t>(offsets.size()); }
   int64_t rows() const { return sum.N * sum.P; }
   int64_t blocks() const { return ceil_div(groups, block); }
   int64_t in_step() const { return sum.step_w * sum.in_pixel; }
+  Vec bias(int64_t g) const {
+    return sum.bias ? load(sum.bias + g, groups - g) : hn::Zero(lanes_tag);
+  }
 
   const TapSum& sum;
   int64_t groups;
   int64_t block;       // channels
   int64_t begin, end;  // columns of output whose taps all lie inside
+  bool in_threes;      // taps are rows of three neighbours, of which at most one lies outside
   Offsets offsets;     // from a pixel to what a tap reads
 };
 
@@ -149,37 +168,87 @@ HWY_INLINE void in_place_tile(const InPlace& in, const Row& row, int64_t at, con
   }
 }
 
+/// The same by rows of three taps, which pixels `Step` apart read. The first tap of the row's first
+/// pixel and the last one of its last may be outside.
+template <int M, int Step, bool Whole>
+HWY_INLINE void three_taps_tile(const InPlace& in, const Row& row, int64_t q, int64_t g,
+                                const float* weights, Vec bias, float* out) {
+  const TapSum& sum = in.sum;
+  constexpr int last = (M - 1) * Step + 2;
+  const int64_t pixel = sum.in_pixel, count = row.g1 - g, column = q * Step + sum.taps[0].w;
+  const bool left = column < 0, right = column + last >= sum.W;
+  Vec sums[M];
+#pragma GCC unroll 8
+  for (int m = 0; m < M; ++m) sums[m] = bias;
+  for (int64_t t = row.first; t < row.last; t += 3) {
+    Vec w[3];
+#pragma GCC unroll 3
+    for (int k = 0; k < 3; ++k) w[k] = hn::Load(lanes_tag, weights + (t + k) * L);
+    const int64_t at = row.at + q * in.in_step() + in.offsets[static_cast<size_t>(t)] + g;
+#pragma GCC unroll 17
+    for (int i = 0; i <= last; ++i) {
+      if ((i == 0 && left) || (i == last && right)) continue;
+      const float* const from = sum.in + (at + i * pixel);
+      const Vec x = in_register(Whole ? hn::LoadU(lanes_tag, from) : load(from, count));
+#pragma GCC unroll 3
+      for (int k = 0; k < 3; ++k) {
+        const int m = (i - k) / Step;
+        if (i >= k && (i - k) % Step == 0 && m < M) sums[m] = hn::MulAdd(x, w[k], sums[m]);
+      }
+    }
+  }
+  const bool relu = sum.epilogue == Epilogue::relu;
+#pragma GCC unroll 8
+  for (int m = 0; m < M; ++m) {
+    const Vec y = relu ? hn::Max(sums[m], hn::Zero(lanes_tag)) : sums[m];
+    store(y, out + m * sum.out_pixel, Whole ? L : count);
+  }
+}
+
+/// The sums of the pixels [begin, end) of a row by tile.operator()<M, Whole>(q, g): of whole
+/// vectors of groups several pixels at a time, of what is left of them one by one, as they take
+/// less room.
+template <class Tile>
+HWY_INLINE void for_tiles_of_row(const Row& row, int64_t begin, int64_t end, const Tile& tile) {
+  const int64_t whole = row.g0 + (row.g1 - row.g0) / L * L;
+  for_each_tile(end - begin, max_pixels, [&](int64_t first, int64_t pixels) {
+    with_count<max_pixels>(pixels, [&]<int M>() {
+      for (int64_t g = row.g0; g < whole; g += L)
+        tile.template operator()<M, true>(begin + first, g);
+    });
+  });
+  for (int64_t q = begin; whole < row.g1 && q < end; ++q)
+    tile.template operator()<1, false>(q, whole);
+}
+
 /// The sums of a row, with the weights of its block of channels.
 void in_place_row(const InPlace& in, const Row& row, const float* packed) {
   const TapSum& sum = in.sum;
-  const auto bias_of = [&](int64_t g) {
-    return sum.bias ? load(sum.bias + g, in.groups - g) : hn::Zero(lanes_tag);
+  const auto weights_of = [&](int64_t g) { return packed + (g - row.g0) * in.depth(); };
+  const auto out_of = [&](int64_t q, int64_t g) {
+    return sum.out + row.out + q * sum.out_pixel + g;
   };
-  for_each_tile(in.end - in.begin, max_pixels, [&](int64_t first, int64_t pixels) {
-    const int64_t at = row.at + (in.begin + first) * in.in_step();
-    float* const out = sum.out + row.out + (in.begin + first) * sum.out_pixel;
-    with_count<max_pixels>(pixels, [&]<int M>() {
-      int64_t g = row.g0;
-      for (; g + L <= row.g1; g += L)
-        in_place_tile<M, true>(in, row, at + g, packed + (g - row.g0) * in.depth(), bias_of(g),
-                               out + g, L);
-      for (int64_t m = 0; g < row.g1 && m < M; ++m)
-        in_place_tile<1, false>(in, row, at + m * in.in_step() + g,
-                                packed + (g - row.g0) * in.depth(), bias_of(g),
-                                out + m * sum.out_pixel + g, row.g1 - g);
+  if (in.in_threes) {
+    return with_count<2>(sum.step_w, [&]<int Step>() {
+      for_tiles_of_row(row, 0, sum.Q, [&]<int M, bool Whole>(int64_t q, int64_t g) {
+        three_taps_tile<M, Step, Whole>(in, row, q, g, weights_of(g), in.bias(g), out_of(q, g));
+      });
     });
+  }
+  for_tiles_of_row(row, in.begin, in.end, [&]<int M, bool Whole>(int64_t q, int64_t g) {
+    in_place_tile<M, Whole>(in, row, row.at + q * in.in_step() + g, weights_of(g), in.bias(g),
+                            out_of(q, g), row.g1 - g);
   });
   for_border(in, row, [&](int64_t q, const std::vector<int64_t>& taps) {
     for (int64_t g = row.g0; g < row.g1; g += L) {
-      const float* const weights = packed + (g - row.g0) * in.depth();
       const int64_t at = row.at + q * in.in_step() + g;
-      Vec total = bias_of(g);
+      Vec total = in.bias(g);
       for (const int64_t t : taps) {
         const Vec pixel = load(sum.in + (at + in.offsets[static_cast<size_t>(t)]), row.g1 - g);
-        total = hn::MulAdd(pixel, hn::Load(lanes_tag, weights + t * L), total);
+        total = hn::MulAdd(pixel, hn::Load(lanes_tag, weights_of(g) + t * L), total);
       }
       if (sum.epilogue == Epilogue::relu) total = hn::Max(total, hn::Zero(lanes_tag));
-      store(total, sum.out + row.out + q * sum.out_pixel + g, row.g1 - g);
+      store(total, out_of(q, g), row.g1 - g);
     }
   });
 }
@@ -211,8 +280,81 @@ HWY_INLINE void in_place_taps(const InPlace& in, int64_t first, int64_t at, int6
   for (int m = 0; m < M; ++m) hn::Store(tile[m], lanes_tag, sums + m * L);
 }
 
+/// sums[t] += sum over a row's pixels of in(pixel, tap t) * dy(pixel), for R rows of three taps
+/// from `first` on and a vector of groups. What two taps see at a pixel, others have seen before.
+template <int R, int Step, bool Whole>
+HWY_INLINE void three_taps_weight(const InPlace& in, const Row& row, int64_t first, int64_t g,
+                                  const float* dy, float* sums) {
+  const TapSum& sum = in.sum;
+  const int64_t pixel = sum.in_pixel, count = row.g1 - g, column = sum.taps[0].w;
+  const auto load_at = [&](const float* p) {
+    return Whole ? hn::LoadU(lanes_tag, p) : load(p, count);
+  };
+  constexpr int kept = 3 - Step;  // columns that the next pixel reads again
+  const float* from[R];           // the first column that was not kept
+  Vec seen[R][kept], tile[R][3];
+#pragma GCC unroll 3
+  for (int r = 0; r < R; ++r) {
+    const int64_t at = row.at + in.offsets[static_cast<size_t>(first + 3 * r)] + g;
+#pragma GCC unroll 2
+    for (int k = 0; k < kept; ++k)
+      seen[r][k] = k == 0 && column < 0 ? hn::Zero(lanes_tag) : load_at(sum.in + (at + k * pixel));
+    from[r] = sum.in + (at + kept * pixel);
+#pragma GCC unroll 3
+    for (int t = 0; t < 3; ++t) tile[r][t] = hn::Load(lanes_tag, sums + (3 * r + t) * L);
+  }
+  const auto step = [&](int64_t q, const auto& load_last) {
+    const Vec gradient = in_register(load_at(dy + q * sum.out_pixel));
+#pragma GCC unroll 3
+    for (int r = 0; r < R; ++r) {
+      Vec columns[3];
+#pragma GCC unroll 3
+      for (int k = 0; k < 3; ++k) {
+        const float* const p = from[r] + (q * Step + k - kept) * pixel;
+        columns[k] = k < kept ? seen[r][k % kept] : in_register(k < 2 ? load_at(p) : load_last(p));
+        tile[r][k] = hn::MulAdd(columns[k], gradient, tile[r][k]);
+      }
+#pragma GCC unroll 2
+      for (int k = 0; k < kept; ++k) seen[r][k] = columns[k + Step];
+    }
+  };
+  // Pixels whose last tap is inside.
+  const int64_t inside = std::min(sum.Q, (sum.W - column - 3 + Step) / Step);
+  for (int64_t q = 0; q < inside; ++q) step(q, load_at);
+  if (inside < sum.Q) step(inside, [](const float*) { return hn::Zero(lanes_tag); });
+#pragma GCC unroll 3
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 3
+    for (int t = 0; t < 3; ++t) hn::Store(tile[r][t], lanes_tag, sums + (3 * r + t) * L);
+  }
+}
+
+/// Adds a row's part of the weights' gradient to sums [vector of groups][tap][L].
+template <int Step>
+void three_taps_row_weight(const InPlace& in, const Row& row, const float* dy, float* sums) {
+  for (int64_t g = row.g0; g < row.g1; g += L) {
+    for_each_tile((row.last - row.first) / 3, 3, [&](int64_t r, int64_t rows) {
+      const int64_t first = row.first + 3 * r;
+      const float* const gradients = dy + row.out + g;
+      float* const to = sums + g * in.depth() + first * L;
+      with_count<3>(rows, [&]<int R>() {
+        if (g + L <= row.g1) {
+          three_taps_weight<R, Step, true>(in, row, first, g, gradients, to);
+        } else {
+          for (int i = 0; i < R; ++i)
+            three_taps_weight<1, Step, false>(in, row, first + 3 * i, g, gradients, to + 3 * i * L);
+        }
+      });
+    });
+  }
+}
+
 /// Adds a row's part of the weights' gradient to sums [vector of groups][tap][L].
 void in_place_row_weight(const InPlace& in, const Row& row, const float* dy, float* sums) {
+  if (in.in_threes) {
+    return with_count<2>(in.sum.step_w,
+                         [&]<int Step>() { three_taps_row_weight<Step>(in, row, dy, sums); });
+  }
   const TapSum& sum = in.sum;
   const int64_t at = row.at + in.begin * in.in_step(), pixels = in.end - in.begin;
   const float* const inner = dy + row.out + in.begin * sum.out_pixel;
@@ -343,6 +485,8 @@ HWY_INLINE void pixel_tile(const TapSum& sum, const Offsets& offsets, const floa
   }
 }
 
+constexpr int64_t least_pixels = 48;  // for which it pays to bring weights into another order
+
 /// Whether each group has one channel in and one out, so that vectors lie ready in memory.
 bool is_in_place(const TapSum& sum) {
   return sum.C == 1 && sum.K == 1;
@@ -356,7 +500,8 @@ void sum_across_groups(const TapSum& sum, int64_t groups, int64_t group_weights)
     constexpr int64_t tasks = 16, least_rows = 4;
     const InPlace in(sum, groups);
     const int64_t blocks = in.blocks();
-    const int64_t rows = std::clamp(in.rows() * blocks / tasks, std::min(least_rows, sum.P), sum.P);
+    const int64_t least = std::max(least_rows, ceil_div(least_pixels, std::max<int64_t>(1, sum.Q)));
+    const int64_t rows = std::max(in.rows() * blocks / tasks, std::min(least, sum.P));
     return parallel_tasks(ceil_div(in.rows(), rows) * blocks, [&](int64_t task) {
       const int64_t first = task / blocks * rows, g0 = task % blocks * in.block;
       const int64_t g1 = std::min(groups, g0 + in.block);
@@ -434,42 +579,60 @@ void box_weight(const TapSum& sum, const Planes& planes, const Box& box, const f
   }
 }
 
-/// The gradient of all groups' weights, where `sum` is the forward sum of the first group.
-void weight_across_groups(const TapSum& sum, int64_t groups, const float* dy, float* dw) {
-  const InPlace in(sum, groups);
-  const Planes planes(sum, groups);
-  const int64_t depth = planes.depth(), pairs = planes.vectors * sum.K;
-  // Each split has its own sums, [vector of groups][output of a group][depth][L].
-  constexpr int64_t most_splits = 16;
-  const bool in_place = is_in_place(sum);
-  const int64_t count = in_place ? in.rows() : planes.boxes.count();
-  const int64_t blocks = in_place ? in.blocks() : 1;
-  const int64_t splits = std::clamp<int64_t>(most_splits / blocks, 1, count);
+/// The weights' gradient as a sum of parts, rows or boxes, of which each adds to sums
+/// [vector of groups][output of a group][depth][L] by add(part, block, sums). Some parts after one
+/// another form a split with sums of its own; blocks have vectors of groups of their own.
+template <class Add>
+void sum_in_splits(const TapSum& sum, int64_t groups, int64_t depth, int64_t parts,
+                   int64_t most_splits, int64_t blocks, int64_t vectors_of_block, const Add& add,
+                   float* dw) {
+  const int64_t vectors = ceil_div(groups, L), vector_floats = sum.K * depth * L;
+  const int64_t splits = std::clamp<int64_t>(most_splits / blocks, 1, std::max<int64_t>(1, parts));
   thread_local Scratch scratch;
-  float* const sums = scratch.floats(splits * pairs * depth * L);
-  std::fill_n(sums, splits * pairs * depth * L, 0.0f);
+  float* const sums = scratch.floats(splits * vectors * vector_floats);
   parallel_tasks(splits * blocks, [&](int64_t task) {
-    const int64_t split = task / blocks;
-    float* const mine = sums + split * pairs * depth * L;
-    for (int64_t i = count * split / splits; i < count * (split + 1) / splits; ++i) {
-      if (in_place) {
-        in_place_row_weight(in, Row(in, i, task % blocks), dy, mine);
-      } else {
-        box_weight(sum, planes, planes.boxes[i], dy, mine);
-      }
-    }
+    const int64_t split = task / blocks, block = task % blocks, first = block * vectors_of_block;
+    float* const mine = sums + split * vectors * vector_floats;
+    std::fill(mine + first * vector_floats,
+              mine + std::min(vectors, first + vectors_of_block) * vector_floats, 0.0f);
+    for (int64_t part = parts * split / splits; part < parts * (split + 1) / splits; ++part)
+      add(part, block, mine);
   });
-  parallel_tasks(pairs, [&](int64_t i) {
+  parallel_tasks(vectors * sum.K, [&](int64_t i) {
     const int64_t first = i / sum.K * L, k = first * sum.K + i % sum.K;
     for (int64_t t = 0; t < depth; ++t) {
       Vec total = hn::Zero(lanes_tag);
       for (int64_t split = 0; split < splits; ++split) {
-        const float* part = sums + ((split * pairs + i) * depth + t) * L;
+        const float* part = sums + split * vectors * vector_floats + (i * depth + t) * L;
         total = hn::Add(total, hn::Load(lanes_tag, part));
       }
       store_strided(total, dw + k * depth + t, sum.K * depth, groups - first);
     }
   });
+}
+
+/// The gradient of all groups' weights, where `sum` is the forward sum of the first group.
+void weight_across_groups(const TapSum& sum, int64_t groups, const float* dy, float* dw) {
+  constexpr int64_t most_splits = 16;
+  if (is_in_place(sum)) {
+    const InPlace in(sum, groups);
+    const int64_t blocks = in.blocks(), pixels = in.rows() * sum.Q;
+    sum_in_splits(
+        sum, groups, in.depth(), in.rows(), std::min(most_splits, blocks * (pixels / least_pixels)),
+        blocks, in.block / L,
+        [&](int64_t row, int64_t block, float* sums) {
+          in_place_row_weight(in, Row(in, row, block), dy, sums);
+        },
+        dw);
+  } else {
+    const Planes planes(sum, groups);
+    sum_in_splits(
+        sum, groups, planes.depth(), planes.boxes.count(), most_splits, 1, planes.vectors,
+        [&](int64_t box, int64_t, float* sums) {
+          box_weight(sum, planes, planes.boxes[box], dy, sums);
+        },
+        dw);
+  }
 }
 
 }  // namespace

@@ -240,5 +240,29 @@ TEST(Conv2dKernelFuzzed, Depthwise) {
   }
 }
 
+/// Rows of three taps, which load each pixel once, with and without a border on either side.
+TEST(Conv2dKernelFuzzed, DepthwiseByThreeTaps) {
+  Pick pick(12);
+  for (int i = 0; i < 100; ++i) {
+    const int64_t groups = i % 4 == 0 ? pick(65, 150) : pick(2, 40);
+    Conv2dShape s = {.N = pick(1, 3),
+                     .H = pick(1, 9),
+                     .W = i < 50 ? pick(1, 3) : pick(3, 30),
+                     .C = groups,
+                     .K = groups,
+                     .R = pick(1, 4),
+                     .S = 3,
+                     .stride_h = pick(1, 2),
+                     .stride_w = pick(1, 2),
+                     .dilation_h = pick(1, 2),
+                     .groups = groups};
+    s.pad_top = pick(0, s.R * s.dilation_h), s.pad_left = pick(0, 1);
+    const int64_t right = pick(std::max<int64_t>(0, 3 - s.W - s.pad_left), 2);
+    const Conv2dCase c = conv2d_case("fuzzed " + std::to_string(i), s, s.R * s.dilation_h, right);
+    const Inputs inputs(c.shape);
+    expect_same([&](auto device) { return all_directions(device, c.shape, inputs); }, c.name);
+  }
+}
+
 }  // namespace
 }  // namespace fettle
