@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 
+#include "engine/inference/late_upsampling.h"
 #include "kernels/padding.h"
 
 namespace fettle::inference {
@@ -61,7 +62,7 @@ class Compiler {
       network_.constants[network_.memory.size()].values = kept->data();
       network_.memory.push_back(std::move(kept));
     }
-    return std::move(network_);
+    return upsample_late(network_, input[1], input[2]);
   }
 
  private:

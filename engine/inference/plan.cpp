@@ -135,7 +135,8 @@ int64_t pictures_together(const Network& network, int64_t height, int64_t width,
     if (step.operation != Operation::reshape) written += bound[i].output.size();
   }
   if (options.device.is_cuda()) return options.pictures;
-  const int64_t fewest = ceil_div(network.parameters(), written);
+  const int64_t fewest =
+      std::max<int64_t>(1, ceil_div(network.parameters(), std::max<int64_t>(1, written)));
   const int64_t groups = std::max<int64_t>(1, options.pictures / fewest);
   return ceil_div(options.pictures, groups);
 }
