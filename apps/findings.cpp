@@ -95,7 +95,11 @@ std::vector<FoundKind> Findings::add(const NamedPicture& picture, const Segmenta
   }
   const std::string file = overlay(picture);
   make_folder(fs::path(file).parent_path().string());
-  write_png(file, draw_overlay(s.picture, shown, title));
+  finish_overlay();
+  writing_ =
+      std::async(std::launch::async, [file, title, picture = s.picture, kinds = std::move(shown)] {
+        write_png(file, draw_overlay(picture, kinds, title));
+      });
   return found;
 }
 
@@ -103,7 +107,12 @@ void Findings::add_good(const NamedPicture& picture) {
   for (const int64_t number : numbers_) masks_.add(picture.name, number, Mask());
 }
 
+void Findings::finish_overlay() {
+  if (writing_.valid()) writing_.get();
+}
+
 void Findings::finish() {
+  finish_overlay();
   masks_.finish();
   regions_.commit();
 }

@@ -1,6 +1,7 @@
 // What was found in pictures, written for people and for machines.
 #pragma once
 
+#include <future>
 #include <string>
 #include <vector>
 
@@ -38,18 +39,21 @@ class Findings {
   Findings(const std::string& folder, std::vector<std::string> kinds, double threshold,
            int64_t min_area);
 
-  /// Adds a picture; returns the kinds that were found. `title` stands under the overlay.
+  /// Adds a picture; returns the kinds that were found. `title` stands under the overlay, which is
+  /// written while the next picture is looked at: what goes wrong there is thrown by the next call.
   std::vector<FoundKind> add(const NamedPicture& picture, const Segmentation& segmentation,
                              const std::string& title);
   /// A picture in which nothing was looked for.
   void add_good(const NamedPicture& picture);
-  /// Ends the tables.
+  /// Ends the tables, once all overlays are there.
   void finish();
 
   /// Where the overlay of a picture is written.
   std::string overlay(const NamedPicture& picture) const;
 
  private:
+  void finish_overlay();
+
   std::string folder_;
   std::vector<std::string> kinds_;
   std::vector<int64_t> numbers_;  // of the kinds, in masks.csv
@@ -57,6 +61,7 @@ class Findings {
   int64_t min_area_;
   RunLengthCsv masks_;
   AtomicFile regions_;
+  std::future<void> writing_;  // the overlay of the picture before
 };
 
 }  // namespace fettle

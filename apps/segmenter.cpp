@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "apps/single_file.h"
 #include "engine/autograd.h"
 #include "engine/inference/decision.h"
 #include "engine/ops/activation.h"
+#include "kernels/parallel.h"
 #include "models/tiles.h"
 
 namespace fettle {
@@ -33,9 +35,31 @@ std::vector<Mask> Segmentation::masks(double threshold, bool exclusive) const {
   return masks;
 }
 
+Tensor NetworkFunction::operator()(const Tensor& x) {
+  const int64_t height = x.shape()[1], width = x.shape()[2];
+  if (!session_ || session_->plan().height != height || session_->plan().width != width) {
+    session_.reset();
+    session_ = std::make_unique<inference::Session>(std::make_shared<inference::PlannedNetwork>(
+        network_, plan(network_, height, width, {.threads = threads()})));
+  }
+  std::copy_n(x.data(), x.size(), session_->input());
+  Tensor y = Tensor::empty(session_->plan().output());
+  std::copy_n(session_->run(), y.size(), y.data());
+  return y;
+}
+
 Segmenter::Segmenter(TrainedModel& model, Device device, ImageSize tile)
     : model_(model), device_(device), tile_(tile) {
   require_task(model, Task::segmentation);
+  std::optional<inference::Network> network;
+  if (!device.is_cuda()) network = network_of_any_size(model);
+  if (network) {
+    probabilities_ = [f = std::make_shared<NetworkFunction>(*std::move(network))](const Tensor& x) {
+      return (*f)(x);
+    };
+  } else {
+    probabilities_ = [&model](const Tensor& x) { return sigmoid((*model.layer)(x)); };
+  }
 }
 
 Segmentation Segmenter::operator()(const std::string& path) const {
@@ -50,10 +74,7 @@ Segmentation Segmenter::operator()(const std::string& path) const {
 
   TileOptions tiles = usual_tiles(height, width, entry.multiple, entry.reach);
   if (tile_.height > 0) tiles.height = tile_.height, tiles.width = tile_.width;
-  const ModelFunction probabilities = [&](const Tensor& tile) {
-    return sigmoid((*model_.layer)(tile));
-  };
-  const Tensor p = apply_in_tiles(probabilities, x, device_, tiles);
+  const Tensor p = apply_in_tiles(probabilities_, x, device_, tiles);
   result.probabilities = resize_bilinear(p, result.picture.height, result.picture.width);
   return result;
 }

@@ -1,7 +1,10 @@
 // Masks of pictures at their own size, by a trained model.
 #pragma once
 
+#include <memory>
+
 #include "apps/trained_model.h"
+#include "engine/inference/plan.h"
 #include "io/picture.h"
 #include "io/run_length.h"
 
@@ -17,7 +20,19 @@ struct Segmentation {
   std::vector<Mask> masks(double threshold, bool exclusive = true) const;
 };
 
-/// Reads pictures and segments them.
+/// A network as a function of tensors [1,h,w,C] on the host. It stays planned for the size before.
+class NetworkFunction {
+ public:
+  explicit NetworkFunction(inference::Network network) : network_(std::move(network)) {}
+  Tensor operator()(const Tensor& x);
+
+ private:
+  inference::Network network_;
+  std::unique_ptr<inference::Session> session_;
+};
+
+/// Reads pictures and segments them: on a CPU by the network that the model compiles to, which is
+/// quicker than its layers.
 class Segmenter {
  public:
   /// `tile` 0x0: 512x512 or eight times what the model sees, whichever is larger, and for pictures
@@ -33,6 +48,7 @@ class Segmenter {
   TrainedModel& model_;
   Device device_;
   ImageSize tile_;
+  ModelFunction probabilities_;
 };
 
 /// --tile HxW.

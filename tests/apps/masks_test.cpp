@@ -1,5 +1,6 @@
 // The commands on pictures with masks.
 #include <array>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -131,6 +132,13 @@ TEST_F(MaskCommands, TrainEvaluateAndPredictDrawTheDefects) {
   EXPECT_GE(overlay.height, height);
   EXPECT_GE(overlay.width, width);
   expect_nothing_half_written();
+
+  // An overlay that cannot be written, the last one, too, is said before the program ends.
+  for (const std::string name : {"05", "23"}) {
+    const std::string folder = "blocked" + name;
+    std::filesystem::create_directories(path(folder + "/overlays/" + name + ".png.png"));
+    expect_refused(fettle("predict {}/run {}/steel --out {}/" + folder), {name + ".png.png"});
+  }
 
   // A threshold of 1 finds nothing.
   const Outcome none = fettle("predict {}/run {}/steel --threshold 1 --out {}/none");
