@@ -1,5 +1,6 @@
-// Both ways of enlarging are products of one weight per axis. Each axis has a small table: which
-// inputs an output reads, and, for the backward, which outputs read an input.
+// A nearest neighbour is copied, and its gradient is the sum of its copies'. Bilinear enlargement
+// is a product of one weight per axis. Each axis has a small table: which inputs an output reads,
+// and, for the backward, which outputs read an input.
 #include <algorithm>
 #include <cmath>
 #include <span>
@@ -21,16 +22,12 @@ struct Term {
 using Reads = SmallVector<Term, 2>;
 
 /// The inputs of an axis that an output reads.
-Reads inputs_of(int64_t out, int64_t n, int64_t factor, Upsampling how) {
-  Reads reads;
-  if (how == Upsampling::nearest) {
-    reads.push_back({out / factor, 1.0f});
-    return reads;
-  }
+Reads inputs_of(int64_t out, int64_t n, int64_t factor) {
   const double at = std::clamp((static_cast<double>(out) + 0.5) / static_cast<double>(factor) - 0.5,
                                0.0, static_cast<double>(n - 1));
   const auto low = static_cast<int64_t>(std::floor(at));
   const auto part = static_cast<float>(at - static_cast<double>(low));
+  Reads reads;
   reads.push_back({low, 1 - part});
   if (part > 0) reads.push_back({low + 1, part});
   return reads;
@@ -40,20 +37,20 @@ Reads inputs_of(int64_t out, int64_t n, int64_t factor, Upsampling how) {
 class Terms {
  public:
   /// For every output its inputs.
-  void forward(int64_t n, int64_t factor, Upsampling how) {
+  void forward(int64_t n, int64_t factor) {
     terms_.clear(), begins_.assign(1, 0);
     for (int64_t out = 0; out < n * factor; ++out) {
-      for (const Term& term : inputs_of(out, n, factor, how)) terms_.push_back(term);
+      for (const Term& term : inputs_of(out, n, factor)) terms_.push_back(term);
       begins_.push_back(terms_.size());
     }
   }
   /// For every input the outputs that read it.
-  void backward(int64_t n, int64_t factor, Upsampling how) {
+  void backward(int64_t n, int64_t factor) {
     terms_.clear(), begins_.assign(1, 0);
     for (int64_t in = 0; in < n; ++in) {
       const int64_t first = std::max<int64_t>(0, (in - 1) * factor);
       for (int64_t out = first; out < std::min(n, in + 2) * factor; ++out)
-        for (const Term& term : inputs_of(out, n, factor, how))
+        for (const Term& term : inputs_of(out, n, factor))
           if (term.index == in) terms_.push_back({out, term.weight});
       begins_.push_back(terms_.size());
     }
@@ -85,6 +82,30 @@ namespace fettle {
 namespace HWY_NAMESPACE {
 namespace {
 
+/// A row of pixels, each `factor` times.
+void repeat_pixels(const float* from, int64_t width, int64_t C, int64_t factor, float* to) {
+  for (int64_t w = 0; w < width; ++w, from += C, to += factor * C) {
+    for (int64_t c = 0; c < C; c += L) {
+      const Vec pixel = load(from + c, C - c);
+      for (int64_t i = 0; i < factor; ++i) store(pixel, to + i * C + c, C - c);
+    }
+  }
+}
+
+/// A row of sums of `rows` x `factor` pixels of rows `row` floats long.
+void sum_pixels(const float* from, int64_t row, int64_t width, int64_t C, int64_t rows,
+                int64_t factor, float* to) {
+  for (int64_t w = 0; w < width; ++w, from += factor * C, to += C) {
+    for (int64_t c = 0; c < C; c += L) {
+      Vec total = hn::Zero(lanes_tag);
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t i = 0; i < factor; ++i)
+          total = hn::Add(load(from + r * row + i * C + c, C - c), total);
+      store(total, to + c, C - c);
+    }
+  }
+}
+
 /// One row of the result: to[j,c] = sum over rows r and columns t of r.weight * t.weight *
 /// from[r.index, t.index, c], where `from` is a picture of rows of `width` pixels.
 void weighted_row(std::span<const Term> rows, const Terms& columns, int64_t width, int64_t C,
@@ -114,6 +135,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace fettle {
 
+HWY_EXPORT(repeat_pixels);
+HWY_EXPORT(sum_pixels);
 HWY_EXPORT(weighted_row);
 
 namespace {
@@ -134,16 +157,36 @@ void weighted_rows(int64_t N, int64_t C, int64_t height, int64_t width, const Te
 }  // namespace
 
 void upsample2d_forward(Cpu, const Upsample2dShape& s, Upsampling how, const float* x, float* y) {
-  thread_local Terms rows, columns;
-  rows.forward(s.H, s.factor_h, how), columns.forward(s.W, s.factor_w, how);
-  weighted_rows(s.N, s.C, s.H, s.W, rows, columns, x, y);
+  if (how == Upsampling::bilinear) {
+    thread_local Terms rows, columns;
+    rows.forward(s.H, s.factor_h), columns.forward(s.W, s.factor_w);
+    return weighted_rows(s.N, s.C, s.H, s.W, rows, columns, x, y);
+  }
+  const int64_t row = s.W * s.C, row_out = row * s.factor_w;
+  const auto repeat = HWY_DYNAMIC_DISPATCH(repeat_pixels);
+  parallel_for(s.N * s.H, 2, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      float* const first = y + i * s.factor_h * row_out;
+      repeat(x + i * row, s.W, s.C, s.factor_w, first);
+      for (int64_t copy = 1; copy < s.factor_h; ++copy)
+        std::copy_n(first, row_out, first + copy * row_out);
+    }
+  });
 }
 
 void upsample2d_backward(Cpu, const Upsample2dShape& s, Upsampling how, const float* dy,
                          float* dx) {
-  thread_local Terms rows, columns;
-  rows.backward(s.H, s.factor_h, how), columns.backward(s.W, s.factor_w, how);
-  weighted_rows(s.N, s.C, s.H * s.factor_h, s.W * s.factor_w, rows, columns, dy, dx);
+  if (how == Upsampling::bilinear) {
+    thread_local Terms rows, columns;
+    rows.backward(s.H, s.factor_h), columns.backward(s.W, s.factor_w);
+    return weighted_rows(s.N, s.C, s.H * s.factor_h, s.W * s.factor_w, rows, columns, dy, dx);
+  }
+  const int64_t row = s.W * s.C, row_out = row * s.factor_w;
+  const auto sum = HWY_DYNAMIC_DISPATCH(sum_pixels);
+  parallel_for(s.N * s.H, 2, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      sum(dy + i * s.factor_h * row_out, row_out, s.W, s.C, s.factor_h, s.factor_w, dx + i * row);
+  });
 }
 
 }  // namespace fettle
