@@ -10,6 +10,7 @@
 #include "engine/train/device_batches.h"
 #include "engine/train/label_metrics.h"
 #include "io/safetensors.h"
+#include "layers/initializers.h"
 
 namespace fettle {
 namespace {
@@ -75,6 +76,7 @@ TrainedModel load_model(const RunOptions& o, Device device) {
   const RunFolder folder(o.run);
   RunConfig config = read_config(folder);
   if (!o.bn_statistics.empty()) config.options["bn-statistics"] = o.bn_statistics;
+  const NothingDrawn all_is_read;
   TrainedModel model = make_model(config);
   load_into(named_tensors(*model.layer), SafetensorsFile(folder.weights()));
   move_to(*model.layer, device);

@@ -1,12 +1,15 @@
 #include "layers/initializers.h"
 
 #include <cmath>
+#include <utility>
 
 #include "engine/random.h"
 #include "kernels/parallel.h"
 
 namespace fettle {
 namespace {
+
+thread_local bool nothing_drawn = false;
 
 struct Fans {
   double in, out;
@@ -34,6 +37,7 @@ double truncated_normal(RandomKey key, uint64_t element) {
 template <class Draw>
 Tensor drawn(const Shape& shape, const Draw& draw) {
   Tensor t = Tensor::empty(shape);
+  if (nothing_drawn) return t;
   float* values = t.data();
   parallel_for(t.size(), 1 << 14, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) values[i] = static_cast<float>(draw(i));
@@ -59,6 +63,11 @@ Tensor initial(Initializer initializer, const Shape& shape) {
   return drawn(shape, [=](int64_t i) {
     return deviation * truncated_normal(key, static_cast<uint64_t>(i));
   });
+}
+
+NothingDrawn::NothingDrawn() : before_(std::exchange(nothing_drawn, true)) {}
+NothingDrawn::~NothingDrawn() {
+  nothing_drawn = before_;
 }
 
 Tensor parameter(Initializer initializer, const Shape& shape, bool trainable) {

@@ -17,4 +17,17 @@ Tensor initial(Initializer initializer, const Shape& shape);
 /// The same, as a parameter that collects a gradient if `trainable`.
 Tensor parameter(Initializer initializer, const Shape& shape, bool trainable);
 
+/// While it lives, what this thread would draw stays uninitialised memory: for a model whose
+/// weights are all read next, which is sooner done than drawing those of a large one.
+class NothingDrawn {
+ public:
+  NothingDrawn();
+  ~NothingDrawn();
+  NothingDrawn(const NothingDrawn&) = delete;
+  NothingDrawn& operator=(const NothingDrawn&) = delete;
+
+ private:
+  bool before_;
+};
+
 }  // namespace fettle

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engine/autograd.h"
+#include "engine/memory.h"
 #include "engine/ops/losses.h"
 #include "engine/random.h"
 #include "layers/batch_normalization.h"
@@ -45,6 +46,19 @@ TEST(Initializers, HaveKerasLimitsAndDeviations) {
   for (float value : he) EXPECT_LE(std::abs(value), 2 * deviation / 0.8796256610342398 + 1e-6);
   EXPECT_NEAR(deviation_of(he), deviation, 0.001);
   EXPECT_NEAR(mean_of(he), 0, 0.002);
+}
+
+TEST(Initializers, NothingIsDrawnForWeightsThatAreRead) {
+  const Shape kernel = {8, 3, 3, 4};
+  set_memory_poison(true);  // what nobody writes is no number
+  {
+    const NothingDrawn scope;
+    EXPECT_TRUE(std::isnan(initial(Initializer::he_normal, kernel).to_vector()[0]));
+    EXPECT_TRUE(std::isnan(initial(Initializer::glorot_uniform, kernel).to_vector()[0]));
+    EXPECT_EQ(initial(Initializer::ones, kernel).to_vector()[0], 1);
+  }
+  EXPECT_FALSE(std::isnan(initial(Initializer::he_normal, kernel).to_vector()[0]));
+  set_memory_poison(false);
 }
 
 TEST(Layers, WeightsDependOnTheSeedAlone) {
