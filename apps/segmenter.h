@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "apps/trained_model.h"
 #include "engine/inference/plan.h"

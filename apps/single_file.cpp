@@ -15,11 +15,15 @@ Network network_of(TrainedModel& model, int64_t height, int64_t width) {
 }
 
 /// Whether the network holds for pictures of other sizes, too: it does where it is the one that
-/// the model gives there. Throws Error when the model cannot be compiled there.
+/// the model gives there.
 bool takes_other_sizes(TrainedModel& model, const Network& network) {
   const int64_t multiple = model.entry().multiple;
   const int64_t height = 3 * multiple, width = 5 * multiple;
-  return agree(network, network_of(model, height, width), height, width);
+  try {
+    return agree(network, network_of(model, height, width), height, width);
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 }  // namespace
@@ -30,7 +34,7 @@ std::optional<Network> network_of_any_size(TrainedModel& model) {
     Network network = network_of(model, extent, extent);
     if (takes_other_sizes(model, network)) return network;
   } catch (const Error&) {
-    // What does not compile is computed by its layers.
+    // It has an operation that networks lack.
   }
   return std::nullopt;
 }
@@ -50,7 +54,7 @@ SingleFile to_single_file(TrainedModel& model) {
   file.threshold = config.threshold;
   file.class_names = config.class_names;
   file.network = network_of(model, file.height, file.width);
-  file.any_size = file.segments && network_of_any_size(model);
+  file.any_size = file.segments && takes_other_sizes(model, file.network);
   require(file.any_size || !file.own_size, "the run's model ", config.model,
           " takes pictures of any size, and a single file of it cannot");
   return file;
