@@ -26,7 +26,8 @@ class LinesAhead {
  public:
   /// `floats` from p[offset] on, or a few lines more, in `times` calls of fetch().
   LinesAhead(const float* p, int64_t offset, int64_t floats, int64_t times)
-      : next_(address_of(p, offset)), at_once_(ceil_div(ceil_div(floats, cache_line), times)) {}
+      : next_(address_of(p, offset)),
+        at_once_(ceil_div(ceil_div(floats, cache_line), std::max<int64_t>(1, times))) {}
 
   void fetch() {
     for (int64_t i = 0; i < at_once_; ++i, next_ += cache_line * sizeof(float))
