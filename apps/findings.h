@@ -40,7 +40,8 @@ class Findings {
            int64_t min_area);
 
   /// Adds a picture; returns the kinds that were found. `title` stands under the overlay, which is
-  /// written while the next picture is looked at: what goes wrong there is thrown by the next call.
+  /// written while the next picture is looked at: what goes wrong there is thrown by the next add()
+  /// or by finish().
   std::vector<FoundKind> add(const NamedPicture& picture, const Segmentation& segmentation,
                              const std::string& title);
   /// A picture in which nothing was looked for.

@@ -1,16 +1,29 @@
 #include "apps/segmenter.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "apps/single_file.h"
 #include "engine/autograd.h"
 #include "engine/inference/decision.h"
+#include "engine/inference/plan.h"
 #include "engine/ops/activation.h"
 #include "kernels/parallel.h"
 #include "models/tiles.h"
 
 namespace fettle {
 namespace {
+
+/// A network as a function of tensors [1,h,w,C] on the host. It stays planned for the size before.
+class NetworkFunction {
+ public:
+  explicit NetworkFunction(inference::Network network) : network_(std::move(network)) {}
+  Tensor operator()(const Tensor& x);
+
+ private:
+  inference::Network network_;
+  std::unique_ptr<inference::Session> session_;
+};
 
 /// The picture as the network sees it, [1,H,W,C].
 Tensor input_of(const Picture& picture, bool standardize) {
@@ -20,19 +33,6 @@ Tensor input_of(const Picture& picture, bool standardize) {
     return (static_cast<float>(pixel) - scaling.mean) * scaling.factor;
   });
   return x;
-}
-
-}  // namespace
-
-std::vector<Mask> Segmentation::masks(double threshold, bool exclusive) const {
-  const auto kinds = static_cast<size_t>(probabilities.shape()[-1]);
-  std::vector<Mask> masks(kinds, Mask(picture.height, picture.width));
-  const float* p = probabilities.data();
-  for (size_t i = 0; i < masks[0].pixels.size(); ++i, p += kinds) {
-    for (int64_t k = 0; k < std::ssize(masks); ++k)
-      masks[k].pixels[i] = is_marked(p, std::ssize(masks), k, threshold, exclusive);
-  }
-  return masks;
 }
 
 Tensor NetworkFunction::operator()(const Tensor& x) {
@@ -46,6 +46,19 @@ Tensor NetworkFunction::operator()(const Tensor& x) {
   Tensor y = Tensor::empty(session_->plan().output());
   std::copy_n(session_->run(), y.size(), y.data());
   return y;
+}
+
+}  // namespace
+
+std::vector<Mask> Segmentation::masks(double threshold, bool exclusive) const {
+  const auto kinds = static_cast<size_t>(probabilities.shape()[-1]);
+  std::vector<Mask> masks(kinds, Mask(picture.height, picture.width));
+  const float* p = probabilities.data();
+  for (size_t i = 0; i < masks[0].pixels.size(); ++i, p += kinds) {
+    for (int64_t k = 0; k < std::ssize(masks); ++k)
+      masks[k].pixels[i] = is_marked(p, std::ssize(masks), k, threshold, exclusive);
+  }
+  return masks;
 }
 
 Segmenter::Segmenter(TrainedModel& model, Device device, ImageSize tile)

@@ -1,11 +1,7 @@
 // Masks of pictures at their own size, by a trained model.
 #pragma once
 
-#include <memory>
-#include <utility>
-
 #include "apps/trained_model.h"
-#include "engine/inference/plan.h"
 #include "io/picture.h"
 #include "io/run_length.h"
 
@@ -19,17 +15,6 @@ struct Segmentation {
   /// One mask a kind: the pixels whose probability reaches the threshold and is that of no other
   /// kind more, so that masks do not pile up. With `exclusive` false every kind by itself.
   std::vector<Mask> masks(double threshold, bool exclusive = true) const;
-};
-
-/// A network as a function of tensors [1,h,w,C] on the host. It stays planned for the size before.
-class NetworkFunction {
- public:
-  explicit NetworkFunction(inference::Network network) : network_(std::move(network)) {}
-  Tensor operator()(const Tensor& x);
-
- private:
-  inference::Network network_;
-  std::unique_ptr<inference::Session> session_;
 };
 
 /// Reads pictures and segments them: on a CPU by the network that the model compiles to, which is

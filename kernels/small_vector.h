@@ -30,7 +30,6 @@ class SmallVector {
   const T* begin() const { return size_ > N ? many_.data() : few_.data(); }
   const T* end() const { return begin() + size_; }
   const T& operator[](size_t i) const { return begin()[i]; }
-  const T& front() const { return *begin(); }
   T& back() { return end()[-1]; }
 
  private:

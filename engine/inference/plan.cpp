@@ -127,14 +127,13 @@ int64_t scratch_of(const Network& network, const Plan& plan) {
 /// See plan(). One picture where batch normalisation is by its own statistics; a GPU takes all.
 int64_t pictures_together(const Network& network, int64_t height, int64_t width,
                           const PlanOptions& options) {
+  if (options.pictures == 1) return 1;
   const std::vector<BoundStep> bound = bind(network, height, width);
-  int64_t written = 0;
-  for (size_t i = 0; i < bound.size(); ++i) {
-    const Step& step = network.steps[i];
-    if (step.operation == Operation::batch_norm && step.constants[2] == absent) return 1;
-    if (step.operation != Operation::reshape) written += bound[i].output.size();
-  }
+  if (statistics_of(network, bound) > 0) return 1;
   if (options.device.is_cuda()) return options.pictures;
+  int64_t written = 0;
+  for (size_t i = 0; i < bound.size(); ++i)
+    if (network.steps[i].operation != Operation::reshape) written += bound[i].output.size();
   const int64_t fewest =
       std::max<int64_t>(1, ceil_div(network.parameters(), std::max<int64_t>(1, written)));
   const int64_t groups = std::max<int64_t>(1, options.pictures / fewest);

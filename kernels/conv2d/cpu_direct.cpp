@@ -100,7 +100,7 @@ struct Depth {
 template <int M, int V>
 void pixel_tile(const float* in, int64_t step, const Chunk& chunk,
                 std::span<const Segment> segments, const float* weights, float* waiting,
-                const Target& out, Ahead& ahead) {
+                const Target& out, LinesAhead& ahead) {
   Tile<M, V> tile;
   if (chunk.first) {
     tile.clear();
@@ -155,7 +155,7 @@ void box_panel(const TapSum& sum, const Box& box, const Block& block, const Dept
     int64_t waiting_floats = 0;
     // The next chunk, spread over all stretches of this one's tiles.
     const int64_t floats = chunk.depth * V * L;
-    Ahead ahead({address_of(weights, floats), 1, 0, 1, 0, floats}, tiles * chunk.stretches);
+    LinesAhead ahead(weights, floats, floats, tiles * chunk.stretches);
     for (int64_t p = box.p0; p < box.p1; ++p) {
       const float* row = block.first + (p - box.p0) * block.down;
       const int64_t out_row = box.n * sum.out_picture + p * sum.out_row;

@@ -111,12 +111,29 @@ void for_border(const InPlace& in, const Row& row, const F& f) {
   for (int64_t q = in.end; q < in.sum.Q; ++q) visit(q);
 }
 
+/// A vector of groups, of which `count` are left.
+template <bool Whole>
+HWY_INLINE Vec load_groups(const float* p, int64_t count) {
+  return Whole ? hn::LoadU(lanes_tag, p) : load(p, count);
+}
+
+/// The outputs of M pixels.
+template <int M, bool Whole>
+HWY_INLINE void store_tile(const TapSum& sum, const Vec (&sums)[M], float* out, int64_t count) {
+  const bool relu = sum.epilogue == Epilogue::relu;
+#pragma GCC unroll 8
+  for (int m = 0; m < M; ++m) {
+    const Vec y = relu ? hn::Max(sums[m], hn::Zero(lanes_tag)) : sums[m];
+    store(y, out + m * sum.out_pixel, Whole ? L : count);
+  }
+}
+
 /// `M` pixels of a vector of groups, of which `count` are left; `at` is where the first one's taps
 /// begin.
 template <int M, bool Whole>
 HWY_INLINE void in_place_tile(const InPlace& in, const Row& row, int64_t at, const float* weights,
                               Vec bias, float* out, int64_t count) {
-  const int64_t step = in.in_step(), out_step = in.sum.out_pixel;
+  const int64_t step = in.in_step();
   const int64_t* const offsets = in.offsets.begin();
   Vec sums[M];
 #pragma GCC unroll 8
@@ -125,18 +142,10 @@ HWY_INLINE void in_place_tile(const InPlace& in, const Row& row, int64_t at, con
     const Vec weight = hn::Load(lanes_tag, weights + t * L);
     const float* const from = in.sum.in + (at + offsets[t]);
 #pragma GCC unroll 8
-    for (int m = 0; m < M; ++m) {
-      const float* pixel = from + m * step;
-      sums[m] =
-          hn::MulAdd(Whole ? hn::LoadU(lanes_tag, pixel) : load(pixel, count), weight, sums[m]);
-    }
+    for (int m = 0; m < M; ++m)
+      sums[m] = hn::MulAdd(load_groups<Whole>(from + m * step, count), weight, sums[m]);
   }
-  const bool relu = in.sum.epilogue == Epilogue::relu;
-#pragma GCC unroll 8
-  for (int m = 0; m < M; ++m) {
-    const Vec y = relu ? hn::Max(sums[m], hn::Zero(lanes_tag)) : sums[m];
-    store(y, out + m * out_step, Whole ? L : count);
-  }
+  store_tile<M, Whole>(in.sum, sums, out, count);
 }
 
 /// The same by rows of three taps, which pixels `Step` apart read. The first tap of the row's first
@@ -159,8 +168,7 @@ HWY_INLINE void three_taps_tile(const InPlace& in, const Row& row, int64_t q, in
 #pragma GCC unroll 17
     for (int i = 0; i <= last; ++i) {
       if ((i == 0 && left) || (i == last && right)) continue;
-      const float* const from = sum.in + (at + i * pixel);
-      const Vec x = in_register(Whole ? hn::LoadU(lanes_tag, from) : load(from, count));
+      const Vec x = in_register(load_groups<Whole>(sum.in + (at + i * pixel), count));
 #pragma GCC unroll 3
       for (int k = 0; k < 3; ++k) {
         const int m = (i - k) / Step;
@@ -168,12 +176,7 @@ HWY_INLINE void three_taps_tile(const InPlace& in, const Row& row, int64_t q, in
       }
     }
   }
-  const bool relu = sum.epilogue == Epilogue::relu;
-#pragma GCC unroll 8
-  for (int m = 0; m < M; ++m) {
-    const Vec y = relu ? hn::Max(sums[m], hn::Zero(lanes_tag)) : sums[m];
-    store(y, out + m * sum.out_pixel, Whole ? L : count);
-  }
+  store_tile<M, Whole>(sum, sums, out, count);
 }
 
 /// The sums of the pixels [begin, end) of a row by tile.operator()<M, Whole>(q, g): of whole
@@ -238,14 +241,10 @@ HWY_INLINE void in_place_taps(const InPlace& in, int64_t first, int64_t at, int6
     tile[m] = hn::Load(lanes_tag, sums + m * L);
   }
   for (int64_t i = 0; i < pixels; ++i) {
-    const Vec factor =
-        Whole ? hn::LoadU(lanes_tag, dy + i * dy_step) : load(dy + i * dy_step, count);
+    const Vec factor = load_groups<Whole>(dy + i * dy_step, count);
 #pragma GCC unroll 9
-    for (int m = 0; m < M; ++m) {
-      const float* pixel = from[m] + i * step;
-      tile[m] =
-          hn::MulAdd(Whole ? hn::LoadU(lanes_tag, pixel) : load(pixel, count), factor, tile[m]);
-    }
+    for (int m = 0; m < M; ++m)
+      tile[m] = hn::MulAdd(load_groups<Whole>(from[m] + i * step, count), factor, tile[m]);
   }
 #pragma GCC unroll 9
   for (int m = 0; m < M; ++m) hn::Store(tile[m], lanes_tag, sums + m * L);
@@ -258,9 +257,7 @@ HWY_INLINE void three_taps_weight(const InPlace& in, const Row& row, int64_t fir
                                   const float* dy, float* sums) {
   const TapSum& sum = in.sum;
   const int64_t pixel = sum.in_pixel, count = row.g1 - g, column = sum.taps[0].w;
-  const auto load_at = [&](const float* p) {
-    return Whole ? hn::LoadU(lanes_tag, p) : load(p, count);
-  };
+  const auto load_at = [&](const float* p) { return load_groups<Whole>(p, count); };
   constexpr int kept = 3 - Step;  // columns that the next pixel reads again
   const float* from[R];           // the first column that was not kept
   Vec seen[R][kept], tile[R][3];
@@ -300,20 +297,21 @@ HWY_INLINE void three_taps_weight(const InPlace& in, const Row& row, int64_t fir
   }
 }
 
-/// Adds a row's part of the weights' gradient to sums [vector of groups][tap][L].
-template <int Step>
-void three_taps_row_weight(const InPlace& in, const Row& row, const float* dy, float* sums) {
+/// The taps of a row in tiles of up to `Most` units of `Unit` taps, by tile.operator()<M, Whole>(g,
+/// first tap, sums): of a whole vector of groups several units at a time, of what is left one by
+/// one.
+template <int Unit, int Most, class Tile>
+HWY_INLINE void for_taps_of_row(const InPlace& in, const Row& row, float* sums, const Tile& tile) {
   for (int64_t g = row.g0; g < row.g1; g += L) {
-    for_each_tile((row.last - row.first) / 3, 3, [&](int64_t r, int64_t rows) {
-      const int64_t first = row.first + 3 * r;
-      const float* const gradients = dy + row.out + g;
+    for_each_tile((row.last - row.first) / Unit, Most, [&](int64_t unit, int64_t units) {
+      const int64_t first = row.first + Unit * unit;
       float* const to = sums + g * in.depth() + first * L;
-      with_count<3>(rows, [&]<int R>() {
+      with_count<Most>(units, [&]<int M>() {
         if (g + L <= row.g1) {
-          three_taps_weight<R, Step, true>(in, row, first, g, gradients, to);
+          tile.template operator()<M, true>(g, first, to);
         } else {
-          for (int i = 0; i < R; ++i)
-            three_taps_weight<1, Step, false>(in, row, first + 3 * i, g, gradients, to + 3 * i * L);
+          for (int m = 0; m < M; ++m)
+            tile.template operator()<1, false>(g, first + Unit * m, to + Unit * m * L);
         }
       });
     });
@@ -322,26 +320,22 @@ void three_taps_row_weight(const InPlace& in, const Row& row, const float* dy, f
 
 /// Adds a row's part of the weights' gradient to sums [vector of groups][tap][L].
 void in_place_row_weight(const InPlace& in, const Row& row, const float* dy, float* sums) {
-  if (in.in_threes) {
-    return with_count<2>(in.sum.step_w,
-                         [&]<int Step>() { three_taps_row_weight<Step>(in, row, dy, sums); });
-  }
   const TapSum& sum = in.sum;
+  if (in.in_threes) {
+    return with_count<2>(sum.step_w, [&]<int Step>() {
+      for_taps_of_row<3, 3>(
+          in, row, sums, [&]<int R, bool Whole>(int64_t g, int64_t first, float* to) {
+            three_taps_weight<R, Step, Whole>(in, row, first, g, dy + row.out + g, to);
+          });
+    });
+  }
   const int64_t at = row.at + in.begin * in.in_step(), pixels = in.end - in.begin;
   const float* const inner = dy + row.out + in.begin * sum.out_pixel;
-  for (int64_t g = row.g0; pixels > 0 && g < row.g1; g += L) {
-    for_each_tile(row.last - row.first, max_taps, [&](int64_t tap, int64_t terms) {
-      const int64_t first = row.first + tap, count = row.g1 - g;
-      float* const to = sums + g * in.depth() + first * L;
-      with_count<max_taps>(terms, [&]<int M>() {
-        if (count >= L) {
-          in_place_taps<M, true>(in, first, at + g, pixels, inner + g, count, to);
-        } else {
-          for (int64_t m = 0; m < M; ++m)
-            in_place_taps<1, false>(in, first + m, at + g, pixels, inner + g, count, to + m * L);
-        }
-      });
-    });
+  if (pixels > 0) {
+    for_taps_of_row<1, max_taps>(
+        in, row, sums, [&]<int M, bool Whole>(int64_t g, int64_t first, float* to) {
+          in_place_taps<M, Whole>(in, first, at + g, pixels, inner + g, row.g1 - g, to);
+        });
   }
   for_border(in, row, [&](int64_t q, const std::vector<int64_t>& taps) {
     for (int64_t g = row.g0; g < row.g1; g += L) {

@@ -16,23 +16,7 @@ namespace fettle {
 namespace HWY_NAMESPACE {
 namespace {
 
-/// The elements [begin, end), of which the first begins a block.
-void dropout_one_by_one(int64_t begin, int64_t end, float rate, RandomKey key, const float* x,
-                        float* y) {
-  const float scale = 1.0f / (1.0f - rate);
-  for (int64_t i = begin; i < end; i += 4) {
-    const Philox4 words = philox4x32(key, static_cast<uint64_t>(i / 4));
-    for (int64_t lane = 0; lane < 4 && i + lane < end; ++lane)
-      y[i + lane] = unit_float(words.v[lane]) >= rate ? x[i + lane] * scale : 0.0f;
-  }
-}
-
-#if HWY_TARGET == HWY_SCALAR
-void dropout_range(int64_t begin, int64_t end, float rate, RandomKey key, const float* x,
-                   float* y) {
-  dropout_one_by_one(begin, end, rate, key, x, y);
-}
-#else
+#if HWY_TARGET != HWY_SCALAR
 using Words = hn::RebindToUnsigned<Lanes>;
 using Word = hn::Vec<Words>;
 constexpr Words words_tag;
@@ -58,23 +42,23 @@ HWY_INLINE void philox_blocks(RandomKey key, uint32_t first, Word (&c)[groups][4
     c[g][2] = hn::Set(words_tag, key.stream), c[g][3] = hn::Set(words_tag, key.step);
   }
   auto k0 = static_cast<uint32_t>(key.seed), k1 = static_cast<uint32_t>(key.seed >> 32);
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < philox_rounds; ++round) {
 #pragma GCC unroll 2
     for (int g = 0; g < groups; ++g) {
       Word low0, low1;
-      const Word high0 = multiply(c[g][0], 0xD2511F53u, low0);
-      const Word high1 = multiply(c[g][2], 0xCD9E8D57u, low1);
+      const Word high0 = multiply(c[g][0], philox_factor0, low0);
+      const Word high1 = multiply(c[g][2], philox_factor2, low1);
       c[g][0] = hn::Xor(hn::Xor(high1, c[g][1]), hn::Set(words_tag, k0));
       c[g][2] = hn::Xor(hn::Xor(high0, c[g][3]), hn::Set(words_tag, k1));
       c[g][1] = low1, c[g][3] = low0;
     }
-    k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
+    k0 += philox_step0, k1 += philox_step1;
   }
 }
 
-/// The elements [begin, end), of which the first begins a block.
-void dropout_range(int64_t begin, int64_t end, float rate, RandomKey key, const float* x,
-                   float* y) {
+/// The elements from `begin` on, as many as come in whole vectors of blocks; returns the next one.
+int64_t dropout_vectors(int64_t begin, int64_t end, float rate, RandomKey key, const float* x,
+                        float* y) {
   constexpr int64_t at_once = groups * 4 * L;
   const Vec threshold = hn::Set(lanes_tag, rate), scale = hn::Set(lanes_tag, 1.0f / (1.0f - rate));
   const Vec unit = hn::Set(lanes_tag, 1.0f / 16777216.0f);
@@ -93,9 +77,23 @@ void dropout_range(int64_t begin, int64_t end, float rate, RandomKey key, const 
       hn::StoreU(hn::IfThenElseZero(hn::Ge(draw, threshold), kept), lanes_tag, y + i + k);
     }
   }
-  dropout_one_by_one(i, end, rate, key, x, y);
+  return i;
 }
 #endif
+
+/// The elements [begin, end), of which the first begins a block.
+void dropout_range(int64_t begin, int64_t end, float rate, RandomKey key, const float* x,
+                   float* y) {
+#if HWY_TARGET != HWY_SCALAR
+  begin = dropout_vectors(begin, end, rate, key, x, y);
+#endif
+  const float scale = 1.0f / (1.0f - rate);
+  for (int64_t i = begin; i < end; i += 4) {
+    const Philox4 words = philox4x32(key, static_cast<uint64_t>(i / 4));
+    for (int64_t lane = 0; lane < 4 && i + lane < end; ++lane)
+      y[i + lane] = unit_float(words.v[lane]) >= rate ? x[i + lane] * scale : 0.0f;
+  }
+}
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
