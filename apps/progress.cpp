@@ -51,10 +51,10 @@ void Progress::line(const std::string& text) {
 
 void Progress::batch(const BatchProgress& p) {
   if (!due()) return;
+  const auto [measure, value] = p.headline();
   show(cat("Epoch ", p.epoch, "/", p.epochs, " ", bar(p.batch, p.batches), " ", p.batch, "/",
-           p.batches, "  loss ", fixed(p.loss, 4), "  ", p.headline.first, " ",
-           fixed(p.headline.second, 4), "  ", fixed(p.pictures_per_second, 1), " pictures/s  ",
-           duration(p.seconds_left), " left"));
+           p.batches, "  loss ", fixed(p.loss, 4), "  ", measure, " ", fixed(value, 4), "  ",
+           fixed(p.pictures_per_second, 1), " pictures/s  ", duration(p.seconds_left), " left"));
 }
 
 void Progress::count(const std::string& what, int64_t done, int64_t total) {
@@ -72,6 +72,7 @@ std::string epoch_line(int64_t epoch, int64_t epochs, const EpochLog& log) {
     }
   }
   return text + cat("  learning_rate ", figure(log, "learning_rate"), "  ",
+                    fixed(figure(log, "pictures_per_second"), 0), " pictures/s  ",
                     fixed(figure(log, "seconds"), 1), " s");
 }
 

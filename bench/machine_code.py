@@ -6,7 +6,8 @@ figure here is a measurement.
     cmake --preset gpu-machine && cmake --build --preset gpu-machine
     python3 bench/machine_code.py build/gpu-machine/libfettle_kernels_cuda.a --out TABLE.csv
 
-Exit code 1 where a kernel uses local memory. Needs cuobjdump of the CUDA toolkit and c++filt.
+Exit code 1 where a kernel uses local memory, or, from sm_90 on, touches global memory before it has
+waited for the kernels before (cu.h, wait_for_kernels_before). Needs cuobjdump of the CUDA toolkit and c++filt.
 """
 import argparse
 import collections
@@ -27,7 +28,9 @@ INSTRUCTIONS = {
     "UTMALDG": r"UTMALDG",  # bulk tensor copy
     "SYNCS": r"SYNCS",  # mbarrier
     "LDL_STL": r"LDL|STL",  # local memory
+    "ACQBULK": r"ACQBULK",  # griddepcontrol.wait
 }
+GLOBAL = re.compile(r"LDG|STG|LD|ST|RED|REDG|ATOM|ATOMG|LDGSTS|UTMALDG|UTMASTG|UBLKCP")
 
 
 def run(*command):
@@ -79,6 +82,8 @@ def instructions(cuobjdump, path):
             found[arch, name] = collections.Counter()
         elif match := code.match(line):
             found[arch, name]["all"] += 1
+            if GLOBAL.fullmatch(match[1]) and not found[arch, name]["ACQBULK"]:
+                found[arch, name]["early"] += 1
             for key, pattern in INSTRUCTIONS.items():
                 found[arch, name][key] += bool(re.fullmatch(pattern, match[1]))
     return found
@@ -94,7 +99,7 @@ def main():
         sys.exit(f"machine_code.py: '{arguments.cuobjdump}' is not there; it belongs to the CUDA "
                  "toolkit, and --cuobjdump says where it is")
 
-    rows, local = {}, []
+    rows, faults = {}, []
     for path in arguments.files:
         used = resources(arguments.cuobjdump, path)
         code = instructions(arguments.cuobjdump, path)
@@ -106,7 +111,9 @@ def main():
                    "static_shared_bytes": use.get("SHARED"), "instructions": counts["all"],
                    **{key: counts[key] for key in INSTRUCTIONS}}
             if row["local_bytes"] or row["LDL_STL"]:
-                local.append(f"{row['kernel']} ({arch})")
+                faults.append(f"{row['kernel']} ({arch}) uses local memory")
+            if counts["early"] and int(re.search(r"\d+", arch)[0]) >= 90:
+                faults.append(f"{row['kernel']} ({arch}) does not wait for the kernels before")
             rows[row["kernel"], arch] = row  # a kernel that several objects hold, once
     if not rows:
         sys.exit("machine_code.py: no kernel in " + " ".join(arguments.files))
@@ -116,9 +123,9 @@ def main():
     table = csv.DictWriter(out, next(iter(rows.values())).keys(), lineterminator="\n")
     table.writeheader()
     table.writerows(rows[key] for key in sorted(rows))
-    for kernel in local:
-        print(f"machine_code.py: {kernel} uses local memory", file=sys.stderr)
-    sys.exit(1 if local else 0)
+    for fault in faults:
+        print(f"machine_code.py: {fault}", file=sys.stderr)
+    sys.exit(1 if faults else 0)
 
 
 if __name__ == "__main__":

@@ -9,16 +9,26 @@
 
 namespace fettle {
 
-/// formula.columns<V>(c) prepares columns c to c + V - 1, and formula.at<V>(i, prepared) computes
-/// the elements i to i + V - 1, which lie in them.
+/// formula.columns<V>(c) prepares columns c to c + V - 1, formula.load<V>(i) reads the elements i
+/// to i + V - 1, which lie in them, and formula.at<V>(i, loaded, prepared) computes them. Two rows
+/// are on their way at once.
 template <int V, class Formula>
 __global__ void __launch_bounds__(256) channel_loop_kernel(int64_t rows, int C, Formula formula) {
+  wait_for_kernels_before();
   const int across = C / V;
   const int64_t step = strided_step() / across * across;  // whole rows: the column stays
   const int64_t first = strided_first();
   if (first >= step) return;
   const auto prepared = formula.template columns<V>(static_cast<int>(first % across) * V);
-  for (int64_t i = first; i < rows * across; i += step) formula.template at<V>(i * V, prepared);
+  const int64_t end = rows * across;
+  int64_t i = first;
+  for (; i + step < end; i += 2 * step) {
+    const auto one = formula.template load<V>(i * V),
+               other = formula.template load<V>((i + step) * V);
+    formula.template at<V>(i * V, one, prepared);
+    formula.template at<V>((i + step) * V, other, prepared);
+  }
+  if (i < end) formula.template at<V>(i * V, formula.template load<V>(i * V), prepared);
 }
 
 /// `first` and `more` are the arrays that the formula reads and writes at i, by the type of the

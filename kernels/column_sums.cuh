@@ -5,7 +5,7 @@
 //
 // Two kernels. In the first, a block of 256 threads takes one chunk of rows of up to 32 vectors of
 // columns: a thread goes down a vector of 16 bytes, four rows in flight, and the block's sums meet
-// in shared memory. In the second, a block adds the chunks of 16 columns. How rows are cut into
+// in shared memory. In the second, a block adds the chunks of 8 columns. How rows are cut into
 // chunks follows from the shape alone, and every sum is formed in a fixed order, so the result has
 // the same bits from run to run and on every GPU. At most 64 rows follow one another in `Sum`,
 // float or double; the rest is a tree, and chunks are added in fp64: a sum of millions is as exact
@@ -79,6 +79,15 @@ __device__ auto prepared_columns(const Element& element, int column) {
   }
 }
 
+template <class Element>
+constexpr int rows_at_once() {
+  if constexpr (requires { Element::rows_at_once; }) {
+    return Element::rows_at_once;
+  } else {
+    return 4;
+  }
+}
+
 /// The elements of an array as they are.
 struct EachElement {
   const float* x;
@@ -90,11 +99,13 @@ struct EachElement {
 
 /// `Element` may prepare numbers of its columns by element.columns<V>(column); with them,
 /// element.at<V>(i, prepared, values) sets the values to be added, where i counts the elements of
-/// the whole array. `Folded`: the V columns are one.
+/// the whole array. A thread has element.rows_at_once rows on their way, four if it does not say.
+/// `Folded`: the V columns are one.
 template <int Quantities, int V, bool Folded, class Sum, class Element>
-__global__ void __launch_bounds__(256, 1)
+__global__ void __launch_bounds__(256, 2)
     column_sums_chunks_kernel(ColumnSumsShape shape, ColumnSumsWalk<V> walk, Element element,
                               Sum* partial) {
+  wait_for_kernels_before();
   auto& s = shared<ColumnSumsShared<Quantities, V, Sum>>();
   const int thread = static_cast<int>(threadIdx.x);
   const int line = thread / walk.lanes, lane = thread % walk.lanes;
@@ -122,8 +133,9 @@ __global__ void __launch_bounds__(256, 1)
     };
     if (active) {
       int64_t row = first + line;
-      for (; row + 3 * walk.lines < end; row += 4 * walk.lines) {
-        add_rows(row, std::integral_constant<int, 4>{});
+      constexpr int at_once = rows_at_once<Element>();
+      for (; row + (at_once - 1) * walk.lines < end; row += at_once * walk.lines) {
+        add_rows(row, std::integral_constant<int, at_once>{});
       }
       for (; row < end; row += walk.lines) add_rows(row, std::integral_constant<int, 1>{});
     }
@@ -150,37 +162,61 @@ __global__ void __launch_bounds__(256, 1)
   }
 }
 
+/// A warp has four lines of 8 columns, so that it reads whole sectors.
 struct ColumnSumsFinish {
-  static constexpr int threads = 512, columns = 16, lines = threads / columns;
+  static constexpr int threads = 512, columns = 8, lines = threads / columns, warps = threads / 32;
 };
 
-/// One block: 16 columns of a batch. `Finish` is called once, as finish(batch, column, sums).
+/// One block: 8 columns of a batch. `Finish` is called once, as finish(batch, column, sums). There
+/// is little to add, and what takes time is waiting: all loads of a thread are under way at once,
+/// and its warp adds by shuffles.
 template <int Quantities, class Sum, class Finish>
 __global__ void __launch_bounds__(ColumnSumsFinish::threads)
     column_sums_finish_kernel(ColumnSumsShape shape, int64_t chunks, const Sum* partial,
                               Finish finish) {
+  wait_for_kernels_before();
   using F = ColumnSumsFinish;
   struct Shared {
-    double v[Quantities][F::threads];
+    double v[Quantities][F::warps][F::columns];
   };
   auto& s = shared<Shared>();
-  const int thread = static_cast<int>(threadIdx.x), line = thread / F::columns;
-  const int column = static_cast<int>(blockIdx.x) * F::columns + thread % F::columns;
+  const int thread = static_cast<int>(threadIdx.x), warp = thread / 32, lane = thread % 32;
+  const int line = thread / F::columns, own = thread % F::columns;
+  const int column = static_cast<int>(blockIdx.x) * F::columns + own;
   const bool active = column < shape.columns;
   for (int64_t batch = blockIdx.y; batch < shape.batches; batch += gridDim.y) {
     double sums[Quantities] = {};
-    if (active) {
-#pragma unroll 4
-      for (int64_t chunk = line; chunk < chunks; chunk += F::lines) {
-        for (int k = 0; k < Quantities; ++k) {
-          sums[k] += partial[((batch * chunks + chunk) * Quantities + k) * shape.columns + column];
-        }
+    const auto add = [&](int64_t chunk, auto count) {
+      Sum values[count][Quantities];
+#pragma unroll
+      for (int i = 0; i < count; ++i) {
+        const int64_t at = (batch * chunks + chunk + i * F::lines) * Quantities;
+        for (int k = 0; k < Quantities; ++k)
+          values[i][k] = partial[(at + k) * shape.columns + column];
       }
+#pragma unroll
+      for (int i = 0; i < count; ++i) {
+        for (int k = 0; k < Quantities; ++k) sums[k] += values[i][k];
+      }
+    };
+    if (active) {
+      int64_t chunk = line;
+      for (; chunk + 3 * F::lines < chunks; chunk += 4 * F::lines)
+        add(chunk, std::integral_constant<int, 4>{});
+      for (; chunk < chunks; chunk += F::lines) add(chunk, std::integral_constant<int, 1>{});
     }
-    for (int k = 0; k < Quantities; ++k) s.v[k][thread] = sums[k];
-    add_lines(s.v, F::lines, F::columns, line, thread);
+    for (int k = 0; k < Quantities; ++k) {
+      for (int distance = F::columns; distance < 32; distance *= 2)
+        sums[k] += __shfl_xor_sync(all_lanes, sums[k], distance);
+      if (lane < F::columns) s.v[k][warp][own] = sums[k];
+    }
+    __syncthreads();
     if (line == 0 && active) {
-      for (int k = 0; k < Quantities; ++k) sums[k] = s.v[k][thread];
+      for (int k = 0; k < Quantities; ++k) {
+        sums[k] = 0;
+#pragma unroll
+        for (int i = 0; i < F::warps; ++i) sums[k] += s.v[k][i][own];
+      }
       finish(batch, column, sums);
     }
     __syncthreads();

@@ -50,6 +50,13 @@ template <class... Parameters, class... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
             size_t dynamic_shared_bytes, Cuda device, Arguments... arguments);
 
+/// What every kernel begins with, before it touches global memory: waits until the kernels that were
+/// queued before are done and what they wrote is there. From Hopper on, the blocks of a kernel come
+/// to the multiprocessors as soon as the blocks of the one before leave room, and wait here, so that
+/// no launch is waited for; elsewhere a kernel starts when the one before has ended. CUDA
+/// Programming Guide, "Programmatic Dependent Launch and Synchronization".
+__device__ __forceinline__ void wait_for_kernels_before();
+
 /// Memory for intermediate sums: valid until the next scratch() of the same slot on the same
 /// stream (see also keep_scratch()), and ordered with that stream's kernels. column_sums.cuh uses
 /// slot 0. Throws CudaError when there is none.
@@ -132,6 +139,14 @@ __device__ __forceinline__ T block_sum(T value, T* partial) {
 
 #if defined(__CUDACC__)
 
+__device__ __forceinline__ void wait_for_kernels_before() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  // The next kernel may come as soon as all blocks of this one are there: it waits for its end.
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
 template <class... Parameters, class... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
             size_t dynamic_shared_bytes, Cuda device, Arguments... arguments) {
@@ -142,9 +157,18 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 blo
                                  static_cast<int>(dynamic_shared_bytes));
   }
   if (error == cudaSuccess) {
-    kernel<<<grid, block, dynamic_shared_bytes, static_cast<cudaStream_t>(device.stream)>>>(
-        static_cast<Parameters>(arguments)...);
-    error = cudaGetLastError();
+    cudaLaunchAttribute early{};
+    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    early.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config{};
+    config.gridDim = grid;
+    config.blockDim = block;
+    config.dynamicSmemBytes = dynamic_shared_bytes;
+    config.stream = static_cast<cudaStream_t>(device.stream);
+    config.attrs = &early;
+    config.numAttrs = gpu_info().compute_capability >= 90 ? 1 : 0;
+    error = cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
+    cudaGetLastError();  // reported here, so it must not be reported again
   }
   last_cuda_kernel = name;
   if (error == cudaSuccess) return;
@@ -181,6 +205,10 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 blo
     simt::run(name, grid, block, dynamic_shared_bytes, simt::Body(body));
   };
   if (!simt::keep(device.stream, run)) run();
+}
+
+inline void wait_for_kernels_before() {
+  simt::wait_for_kernels_before();
 }
 
 template <class T>

@@ -16,6 +16,7 @@ inline constexpr int elementwise_threads = 256;
 template <int V, class Formula>
 __global__ void __launch_bounds__(elementwise_threads)
     elementwise_kernel(int64_t n, bool in_vectors, Formula formula) {
+  wait_for_kernels_before();
   const int64_t vectors = in_vectors ? n / V : 0;
   for (int64_t i = strided_first(); i < vectors; i += strided_step()) {
     formula.template at<V>(i * V);

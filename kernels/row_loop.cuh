@@ -109,6 +109,7 @@ struct RowOfBlock {
 /// One team: formula.row<Row>(n) for some rows n.
 template <class Row, class Formula>
 __global__ void __launch_bounds__(row_threads, 2) row_loop_kernel(int64_t N, Formula formula) {
+  wait_for_kernels_before();
   for (int64_t n = Row::first(); n < N; n += int64_t{gridDim.x} * Row::rows_a_block)
     formula.template row<Row>(n);
 }

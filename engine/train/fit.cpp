@@ -100,6 +100,7 @@ FitEnd Trainer::fit(BatchSource& train, BatchSource* validation) {
     const double learning_rate = optimizer_.learning_rate();
     const std::unique_ptr<MetricsCounter> metrics = options_.counter();
     if (!train_epoch(train, *metrics)) return FitEnd::interrupted;
+    const double training_seconds = clock.seconds();
     require_finite(state_tensors(), epochs_done_ + 1);
 
     EpochLog log;
@@ -115,6 +116,8 @@ FitEnd Trainer::fit(BatchSource& train, BatchSource* validation) {
     stopped_ = control.stop;
     history_.push_back(log);
     if (options_.checkpoint) options_.checkpoint(state());
+    log.emplace_back("pictures_per_second",
+                     static_cast<double>(train.examples()) / training_seconds);
     log.emplace_back("seconds", clock.seconds());
     if (options_.on_epoch) options_.on_epoch(epochs_done_, log);
   }
@@ -136,9 +139,9 @@ bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
   double loss_sum = 0;
   std::optional<StepGraph> graph;
   std::optional<Shape> before;  // of the last batch
-  while (std::optional<Batch> batch = source.next()) {
+  std::optional<Batch> batch = source.next();
+  while (batch) {
     double loss_value = 0;
-    std::pair<std::string, double> headline;
     const int64_t size = batch->x.shape()[0];
     {
       const TrainingScope training(options_.seed, static_cast<uint32_t>(step_));
@@ -153,17 +156,16 @@ bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
       before = batch->x.shape();
       const bool captured = graph && graph->fits(*batch);
       const StepResult result = captured ? graph->run(*batch) : forward(*batch);
-      batch.reset();  // what augmentation has replaced
+      batch.reset();                        // what augmentation has replaced
+      if (captured) batch = source.next();  // while the device works on the whole step
       loss_value = result.loss.item();
       require(std::isfinite(loss_value), "the loss became ", loss_value, " in epoch ",
               epochs_done_ + 1, ", batch ", batches + 1, smaller_steps);
-      // Counted while the device has nothing queued yet, so that the next batch is prepared while
-      // it works on the gradients.
       metrics.add(result.logits, result.targets, loss_value);
-      if (options_.on_batch) headline = metrics.headline();
       if (!captured) {
         backward(result.loss);
         optimizer_.step();
+        batch = source.next();  // while the device works on the gradients
       }
     }
     ++step_;
@@ -177,7 +179,7 @@ bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
                          .batch = batches,
                          .batches = source.batches(),
                          .loss = loss_sum / static_cast<double>(pictures),
-                         .headline = headline,
+                         .headline = [&] { return metrics.headline(); },
                          .pictures_per_second = static_cast<double>(pictures) / seconds,
                          .seconds_left = seconds / static_cast<double>(batches) *
                                          static_cast<double>(source.batches() - batches)});

@@ -27,7 +27,7 @@ struct BatchProgress {
   int64_t epoch = 0, epochs = 0;  ///< epoch counts from 1
   int64_t batch = 0, batches = 0;
   double loss = 0;  ///< since the epoch's beginning, as the headline
-  std::pair<std::string, double> headline;
+  std::function<std::pair<std::string, double>()> headline;  ///< waits for the device
   double pictures_per_second = 0;
   double seconds_left = 0;  ///< of this epoch's training part
 };

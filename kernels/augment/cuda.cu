@@ -108,6 +108,7 @@ template <int Moves, int V>
 __global__ void __launch_bounds__(256, 2)
     augment_kernel(const __grid_constant__ Pictures p,
                    const __grid_constant__ PictureChanges changes, const float* offsets, float* y) {
+  wait_for_kernels_before();
   const auto W = static_cast<unsigned>(p.W), pixels = static_cast<unsigned>(p.H) * W;
   const unsigned pixel = blockIdx.x * 256 + threadIdx.x;
   if (pixel >= pixels) return;

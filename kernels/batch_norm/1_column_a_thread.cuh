@@ -16,6 +16,7 @@ __global__ void __launch_bounds__(256)
     batch_norm_statistics_column_kernel(int64_t rows, int64_t C, const T* __restrict__ x,
                                         float* __restrict__ mean, float* __restrict__ variance,
                                         BatchNormMoving moving) {
+  wait_for_kernels_before();
   for (int64_t c = strided_first(); c < C; c += strided_step()) {
     float average = 0, squares = 0;
 #pragma unroll 1
@@ -30,20 +31,22 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-template <bool two, class T>
+template <BatchNormTerms terms, class T>
 __global__ void __launch_bounds__(256)
     batch_norm_parameters_column_kernel(int64_t rows, int64_t C, BatchNormSum<T> sum,
                                         const T* __restrict__ dy, BatchNormGradients gradients) {
+  wait_for_kernels_before();
   for (int64_t c = strided_first(); c < C; c += strided_step()) {
-    const auto columns = batch_norm_columns<1, two>(sum, static_cast<int>(c));
-    double sums[2 + two] = {};
+    const auto columns = batch_norm_columns<1, terms>(sum, static_cast<int>(c));
+    constexpr int count = 1 + normalised_terms(terms);
+    double sums[count] = {};
 #pragma unroll 1
     for (int64_t i = 0; i < rows; ++i) {
-      Vec<float, 1> values[2 + two];
-      batch_norm_gradients_at<two>(sum, columns, dy, i * C + c, values);
-      for (int n = 0; n < 2 + two; ++n) sums[n] += values[n][0];
+      Vec<float, 1> values[count];
+      batch_norm_gradients_at<terms>(sum, columns, dy, i * C + c, values);
+      for (int n = 0; n < count; ++n) sums[n] += values[n][0];
     }
-    write_batch_norm_gradients<two>(sum, static_cast<int>(c), sums, gradients);
+    write_batch_norm_gradients<terms>(sum, static_cast<int>(c), sums, gradients);
   }
 }
 

@@ -58,23 +58,26 @@ struct BatchNormMoments {
   }
 };
 
-template <bool two, class T>
+template <BatchNormTerms terms, class T>
 struct BatchNormParameters {
+  static constexpr int count = 1 + normalised_terms(terms);
+  /// As many as leave the registers to two blocks.
+  static constexpr int rows_at_once = terms == BatchNormTerms::two ? 2 : 4;
   BatchNormSum<T> sum;
   const T* dy;
   BatchNormGradients gradients;
 
   template <int V>
   __device__ auto columns(int c) const {
-    return batch_norm_columns<V, two>(sum, c);
+    return batch_norm_columns<V, terms>(sum, c);
   }
   template <int V>
-  __device__ void at(int64_t i, const BatchNormSumColumns<V, two>& columns,
-                     Vec<float, V> (&values)[2 + two]) const {
-    batch_norm_gradients_at<two>(sum, columns, dy, i, values);
+  __device__ void at(int64_t i, const BatchNormSumColumns<V, terms>& columns,
+                     Vec<float, V> (&values)[count]) const {
+    batch_norm_gradients_at<terms>(sum, columns, dy, i, values);
   }
-  __device__ void operator()(int64_t, int c, const double (&sums)[2 + two]) const {
-    write_batch_norm_gradients<two>(sum, c, sums, gradients);
+  __device__ void operator()(int64_t, int c, const double (&sums)[count]) const {
+    write_batch_norm_gradients<terms>(sum, c, sums, gradients);
   }
 };
 

@@ -10,19 +10,24 @@
 namespace fettle {
 namespace {
 
-template <bool two, class T>
+template <BatchNormTerms terms, class T>
 struct Apply {
   BatchNormSum<T> sum;
   T* y;
 
   template <int V>
   __device__ auto columns(int c) const {
-    return batch_norm_columns<V, two>(sum, c);
+    return batch_norm_columns<V, terms>(sum, c);
   }
   template <int V>
-  __device__ void at(int64_t i, const BatchNormSumColumns<V, two>& columns) const {
-    Vec<float, V> deviation[1 + two];
-    auto value = columns.before(sum, i, deviation);
+  __device__ auto load(int64_t i) const {
+    return BatchNormElements<V, terms>(sum, i);
+  }
+  template <int V>
+  __device__ void at(int64_t i, const BatchNormElements<V, terms>& elements,
+                     const BatchNormSumColumns<V, terms>& columns) const {
+    Vec<float, V> deviation[normalised_terms(terms)];
+    auto value = columns.before(elements, deviation);
     for (int k = 0; k < V; ++k) {
       if (sum.epilogue == Epilogue::relu && value[k] < 0) value[k] = 0;
     }
@@ -30,9 +35,10 @@ struct Apply {
   }
 };
 
-/// dx = scale * (dz - of_constant - (x - mean) * of_slope) for each term.
-template <bool two, class T>
+/// dx = scale * (dz - of_constant - (x - mean) * of_slope) for each normalised term.
+template <BatchNormTerms terms, class T>
 struct BackwardInput {
+  static constexpr int normalised = normalised_terms(terms);
   BatchNormSum<T> sum;
   int64_t rows;
   const T* dy;
@@ -41,13 +47,18 @@ struct BackwardInput {
 
   template <int V>
   struct Columns {
-    BatchNormSumColumns<V, two> forward;
-    Vec<float, V> of_constant[1 + two], of_slope[1 + two];
+    BatchNormSumColumns<V, terms> forward;
+    Vec<float, V> of_constant[normalised], of_slope[normalised];
+  };
+  template <int V>
+  struct Elements {
+    BatchNormElements<V, terms> forward;
+    Vec<float, V> dy;
   };
   template <int V>
   __device__ Columns<V> columns(int c) const {
-    Columns<V> p = {batch_norm_columns<V, two>(sum, c), {}, {}};
-    for (int n = 0; n <= two; ++n) {
+    Columns<V> p = {batch_norm_columns<V, terms>(sum, c), {}, {}};
+    for (int n = 0; n < normalised; ++n) {
       const BatchNormTerm<T>& t = sum.terms[n];
       if (!t.of_batch || !dx[n]) continue;
       const float share = 1.0f / static_cast<float>(rows);
@@ -62,20 +73,25 @@ struct BackwardInput {
     return p;
   }
   template <int V>
-  __device__ void at(int64_t i, const Columns<V>& p) const {
-    Vec<float, V> deviation[1 + two];
-    const auto before = p.forward.before(sum, i, deviation);
-    auto dz = load_floats<V>(dy + i);
-    for (int k = 0; k < V; ++k) dz[k] = batch_norm_through(sum.epilogue, before[k], dz[k]);
-    for (int n = 0; n <= two; ++n) {
+  __device__ Elements<V> load(int64_t i) const {
+    return {{sum, i}, load_floats<V>(dy + i)};
+  }
+  template <int V>
+  __device__ void at(int64_t i, const Elements<V>& elements, const Columns<V>& p) const {
+    Vec<float, V> deviation[normalised];
+    const auto before = p.forward.before(elements.forward, deviation);
+    Vec<float, V> dz;
+    for (int k = 0; k < V; ++k) dz[k] = batch_norm_through(sum.epilogue, before[k], elements.dy[k]);
+    for (int n = 0; n < normalised; ++n) {
       if (!dx[n]) continue;
       Vec<float, V> value;
       for (int k = 0; k < V; ++k) {
-        value[k] = p.forward.terms[n].scale[k] *
+        value[k] = p.forward.of_term[n].scale[k] *
                    (dz[k] - p.of_constant[n][k] - deviation[n][k] * p.of_slope[n][k]);
       }
       store_floats(dx[n] + i, value);
     }
+    if (terms == BatchNormTerms::one_and_tensor && dx[1]) store_floats(dx[1] + i, dz);
   }
 };
 
@@ -86,10 +102,13 @@ void with_arrays(const BatchNormSum<T>& sum, const F& f) {
   f(a.x, a.gamma, a.beta, a.mean, a.variance, b.x, b.gamma, b.beta, b.mean, b.variance);
 }
 
-/// f(std::bool_constant) with whether the sum has two terms.
+/// f(a constant of BatchNormTerms), the sum's.
 template <class T, class F>
 void by_terms(const BatchNormSum<T>& sum, const F& f) {
-  sum.terms[1].x ? f(std::true_type{}) : f(std::false_type{});
+  using enum BatchNormTerms;
+  if (!sum.terms[1].x) return f(std::integral_constant<BatchNormTerms, one>{});
+  if (!sum.terms[1].gamma) return f(std::integral_constant<BatchNormTerms, one_and_tensor>{});
+  f(std::integral_constant<BatchNormTerms, two>{});
 }
 
 }  // namespace
@@ -126,9 +145,9 @@ void batch_norm_statistics(Cuda device, const BatchNormShape& s, const double* m
 
 template <class T>
 void batch_norm_apply(Cuda device, const BatchNormShape& shape, const BatchNormSum<T>& sum, T* y) {
-  by_terms(sum, [&](auto two) {
+  by_terms(sum, [&](auto terms) {
     with_arrays(sum, [&](const auto*... arrays) {
-      channel_loop("batch_norm_apply", device, shape.rows, shape.C, Apply<two, T>{sum, y}, y,
+      channel_loop("batch_norm_apply", device, shape.rows, shape.C, Apply<terms, T>{sum, y}, y,
                    arrays...);
     });
   });
@@ -138,17 +157,17 @@ template <class T>
 void batch_norm_backward_parameters(Cuda device, BatchNormRung rung, const BatchNormShape& s,
                                     const BatchNormSum<T>& sum, const T* dy,
                                     const BatchNormGradients& gradients) {
-  by_terms(sum, [&](auto two) {
+  by_terms(sum, [&](auto terms) {
     if (rung == BatchNormRung::column_a_thread) {
-      launch("batch_norm_backward_parameters", batch_norm_parameters_column_kernel<two, T>,
+      launch("batch_norm_backward_parameters", batch_norm_parameters_column_kernel<terms, T>,
              strided_blocks(s.C, 256), 256, 0, device, s.rows, s.C, sum, dy, gradients);
       return;
     }
-    const BatchNormParameters<two, T> parameters = {sum, dy, gradients};
+    const BatchNormParameters<terms, T> parameters = {sum, dy, gradients};
     with_arrays(sum, [&](const auto*... arrays) {
-      column_sums<2 + two>("batch_norm_backward_parameters", device,
-                           {.rows = s.rows, .columns = static_cast<int>(s.C)}, parameters,
-                           parameters, dy, arrays...);
+      column_sums<1 + normalised_terms(terms)>("batch_norm_backward_parameters", device,
+                                               {.rows = s.rows, .columns = static_cast<int>(s.C)},
+                                               parameters, parameters, dy, arrays...);
     });
   });
 }
@@ -163,10 +182,10 @@ void batch_norm_backward_parameters(Cuda device, const BatchNormShape& shape,
 template <class T>
 void batch_norm_backward_input(Cuda device, const BatchNormShape& shape, const BatchNormSum<T>& sum,
                                const T* dy, const BatchNormGradients& gradients, T* dx_0, T* dx_1) {
-  by_terms(sum, [&](auto two) {
+  by_terms(sum, [&](auto terms) {
     with_arrays(sum, [&](const auto*... arrays) {
       channel_loop("batch_norm_backward_input", device, shape.rows, shape.C,
-                   BackwardInput<two, T>{sum, shape.rows, dy, gradients, {dx_0, dx_1}}, dy, dx_0,
+                   BackwardInput<terms, T>{sum, shape.rows, dy, gradients, {dx_0, dx_1}}, dy, dx_0,
                    dx_1, gradients.dbeta, gradients.dgamma[0], gradients.dgamma[1], arrays...);
     });
   });

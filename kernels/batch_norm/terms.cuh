@@ -40,10 +40,6 @@ struct BatchNormColumns {
 
   template <class T>
   __device__ BatchNormColumns(const BatchNormTerm<T>& t, int c) {
-    if (!t.gamma) {
-      for (int k = 0; k < V; ++k) mean[k] = 0, scale[k] = 1, beta[k] = 0;
-      return;
-    }
     mean = numbers_of<V>(t.mean + c);
     beta = numbers_of<V>(t.beta + c);
     scale = numbers_of<V>(t.gamma + c);
@@ -52,30 +48,57 @@ struct BatchNormColumns {
   }
 };
 
-/// Both terms in V columns, or, unless `two`, the first alone.
-template <int V, bool two>
-struct BatchNormSumColumns {
-  BatchNormColumns<V> terms[1 + two];
+/// What a BatchNormSum adds: a normalised term, and perhaps a tensor as it is or a second such
+/// term.
+enum class BatchNormTerms { one, one_and_tensor, two };
+constexpr int normalised_terms(BatchNormTerms terms) {
+  return terms == BatchNormTerms::two ? 2 : 1;
+}
+constexpr int tensors_of(BatchNormTerms terms) {
+  return terms == BatchNormTerms::one ? 1 : 2;
+}
 
-  /// What stands before the activation at i, and each x - mean.
+/// V neighbouring elements of each term's tensor.
+template <int V, BatchNormTerms terms>
+struct BatchNormElements {
+  Vec<float, V> x[tensors_of(terms)];
+
   template <class T>
-  __device__ Vec<float, V> before(const BatchNormSum<T>& sum, int64_t i,
-                                  Vec<float, V> (&deviation)[1 + two]) const {
+  __device__ BatchNormElements(const BatchNormSum<T>& sum, int64_t i) {
+#pragma unroll
+    for (int n = 0; n < tensors_of(terms); ++n) x[n] = load_floats<V>(sum.terms[n].x + i);
+  }
+};
+
+/// The numbers of V columns from c on, of each normalised term.
+template <int V, BatchNormTerms terms>
+struct BatchNormSumColumns {
+  static constexpr int normalised = normalised_terms(terms);
+  BatchNormColumns<V> of_term[normalised];
+
+  /// What stands before the activation, and each x - mean.
+  __device__ Vec<float, V> before(const BatchNormElements<V, terms>& elements,
+                                  Vec<float, V> (&deviation)[normalised]) const {
     Vec<float, V> total = {};
-    for (int n = 0; n <= two; ++n) {
-      deviation[n] = load_floats<V>(sum.terms[n].x + i);
+#pragma unroll
+    for (int n = 0; n < tensors_of(terms); ++n) {
+#pragma unroll
       for (int k = 0; k < V; ++k) {
-        deviation[n][k] -= terms[n].mean[k];
-        total[k] += deviation[n][k] * terms[n].scale[k] + terms[n].beta[k];
+        if (n < normalised) {
+          deviation[n][k] = elements.x[n][k] - of_term[n].mean[k];
+          total[k] += deviation[n][k] * of_term[n].scale[k] + of_term[n].beta[k];
+        } else {
+          total[k] += elements.x[n][k];
+        }
       }
     }
     return total;
   }
 };
 
-template <int V, bool two, class T>
-__device__ BatchNormSumColumns<V, two> batch_norm_columns(const BatchNormSum<T>& sum, int c) {
-  if constexpr (two) {
+template <int V, BatchNormTerms terms, class T>
+__device__ BatchNormSumColumns<V, terms> batch_norm_columns(const BatchNormSum<T>& sum, int c) {
+  if constexpr (terms == BatchNormTerms::two) {
     return {{{sum.terms[0], c}, {sum.terms[1], c}}};
   } else {
     return {{{sum.terms[0], c}}};
@@ -88,27 +111,29 @@ __device__ __forceinline__ float batch_norm_through(Epilogue epilogue, float bef
 }
 
 /// What V elements from i on add to the sums that the parameters' gradients are: dz, and dz *
-/// (x - mean) for each term.
-template <bool two, int V, class T>
+/// (x - mean) for each normalised term.
+template <BatchNormTerms terms, int V, class T>
 __device__ void batch_norm_gradients_at(const BatchNormSum<T>& sum,
-                                        const BatchNormSumColumns<V, two>& columns, const T* dy,
-                                        int64_t i, Vec<float, V> (&values)[2 + two]) {
-  Vec<float, V> deviation[1 + two];
-  const auto before = columns.before(sum, i, deviation);
+                                        const BatchNormSumColumns<V, terms>& columns, const T* dy,
+                                        int64_t i,
+                                        Vec<float, V> (&values)[1 + normalised_terms(terms)]) {
+  constexpr int normalised = normalised_terms(terms);
+  Vec<float, V> deviation[normalised];
+  const auto before = columns.before({sum, i}, deviation);
   values[0] = load_floats<V>(dy + i);
   for (int k = 0; k < V; ++k) {
     values[0][k] = batch_norm_through(sum.epilogue, before[k], values[0][k]);
-    for (int n = 0; n <= two; ++n) values[1 + n][k] = values[0][k] * deviation[n][k];
+    for (int n = 0; n < normalised; ++n) values[1 + n][k] = values[0][k] * deviation[n][k];
   }
 }
 
 /// Writes the gradients of column c from these sums.
-template <bool two, class T>
+template <BatchNormTerms terms, class T>
 __device__ void write_batch_norm_gradients(const BatchNormSum<T>& sum, int c,
-                                           const double (&sums)[2 + two],
+                                           const double (&sums)[1 + normalised_terms(terms)],
                                            const BatchNormGradients& gradients) {
   gradients.dbeta[c] = static_cast<float>(sums[0]);
-  for (int n = 0; n <= two; ++n) {
+  for (int n = 0; n < normalised_terms(terms); ++n) {
     const BatchNormTerm<T>& t = sum.terms[n];
     if (!gradients.dgamma[n]) continue;
     gradients.dgamma[n][c] = static_cast<float>(sums[1 + n] / std::sqrt(t.variance[c] + t.epsilon));

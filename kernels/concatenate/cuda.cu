@@ -10,6 +10,7 @@ template <int V, class T>
 __global__ void __launch_bounds__(256)
     copy_columns_kernel(int64_t vectors, int64_t width, const T* __restrict__ from,
                         int64_t from_width, T* __restrict__ to, int64_t to_width) {
+  wait_for_kernels_before();
   const int64_t across = width / V;
   for (int64_t i = strided_first(); i < vectors; i += strided_step()) {
     const int64_t row = i / across, column = i % across * V;

@@ -19,6 +19,7 @@ __global__ void __launch_bounds__(direct_threads)
     conv2d_forward_direct_kernel(Conv2dShape s, const T* __restrict__ x, const T* __restrict__ w,
                                  const float* __restrict__ bias, const T* addend, Epilogue epilogue,
                                  T* y) {
+  wait_for_kernels_before();
   const int64_t Cg = s.C / s.groups, Kg = s.K / s.groups;
   for (int64_t i = strided_first(); i < s.N * s.P * s.Q * s.K; i += strided_step()) {
     const int64_t k = i % s.K, q = i / s.K % s.Q, p = i / s.K / s.Q % s.P, n = i / s.K / s.Q / s.P;
@@ -46,6 +47,7 @@ template <class T>
 __global__ void __launch_bounds__(direct_threads)
     conv2d_backward_input_direct_kernel(Conv2dShape s, const T* __restrict__ dy,
                                         const T* __restrict__ w, const T* addend, T* dx) {
+  wait_for_kernels_before();
   const int64_t Cg = s.C / s.groups, Kg = s.K / s.groups;
   for (int64_t i = strided_first(); i < s.N * s.H * s.W * s.C; i += strided_step()) {
     const int64_t c = i % s.C, v = i / s.C % s.W, h = i / s.C / s.W % s.H, n = i / s.C / s.W / s.H;
@@ -76,6 +78,7 @@ template <class T>
 __global__ void __launch_bounds__(direct_threads)
     conv2d_backward_weight_direct_kernel(Conv2dShape s, const T* __restrict__ dy,
                                          const T* __restrict__ x, float* __restrict__ dw) {
+  wait_for_kernels_before();
   const int Cg = static_cast<int>(s.C / s.groups), Kg = static_cast<int>(s.K / s.groups);
   const int R = static_cast<int>(s.R), S = static_cast<int>(s.S);  // weights count in 32 bits
   const int64_t weights = s.K * s.R * s.S * Cg;

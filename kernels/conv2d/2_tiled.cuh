@@ -29,6 +29,7 @@ __device__ __forceinline__ float element_or_zero(const Operand& operand, int row
 /// One block: 16x16 outputs of one group and one part of k. One thread: one output.
 template <class A, class B>
 __global__ void __launch_bounds__(tiled_edge* tiled_edge) conv2d_tiled_kernel(Gemm<A, B> gemm) {
+  wait_for_kernels_before();
   TiledShared& tile = shared<TiledShared>();
   const int tx = static_cast<int>(threadIdx.x), ty = static_cast<int>(threadIdx.y);
   const GemmBlock block = gemm.block(tiled_edge, tiled_edge);
@@ -47,7 +48,9 @@ __global__ void __launch_bounds__(tiled_edge* tiled_edge) conv2d_tiled_kernel(Ge
     for (int k = 0; k < tiled_edge; ++k) sum += tile.a[ty][k] * tile.b[tx][k];
     __syncthreads();
   }
-  gemm.store(block, gemm.place(block, m0 + ty), n0 + tx, sum);
+  gemm.out.by_adding([&](auto adds) {
+    gemm.template store<adds>(block, gemm.place(block, m0 + ty), n0 + tx, sum);
+  });
 }
 
 }  // namespace fettle

@@ -67,6 +67,7 @@ __device__ __forceinline__ void read_rows(Tile& tile, int t, int threads, int k,
 /// One block: TileM x TileN outputs of one group and one part of k.
 template <class A, class B, class T, int V>
 __global__ void __launch_bounds__(gemm_threads) conv2d_implicit_gemm_kernel(Gemm<A, B> gemm) {
+  wait_for_kernels_before();
   using Shared = ImplicitGemmShared<A, B, T>;
   Shared& tiles = *dynamic_shared<Shared>();
   const int thread = static_cast<int>(threadIdx.x);
@@ -97,16 +98,18 @@ __global__ void __launch_bounds__(gemm_threads) conv2d_implicit_gemm_kernel(Gemm
         }
       });
 
+  gemm.out.by_adding([&](auto adds) {
 #pragma unroll
-  for (int i = 0; i < T::rows_each; ++i) {
-    const int m =
-        gemm.place(block, block.m0 + dealt_row<A::along_k, T::rows_each>(tm, i, T::threads_m));
+    for (int i = 0; i < T::rows_each; ++i) {
+      const int m =
+          gemm.place(block, block.m0 + dealt_row<A::along_k, T::rows_each>(tm, i, T::threads_m));
 #pragma unroll
-    for (int j = 0; j < T::columns_each; ++j) {
-      const int n = block.n0 + dealt_row<B::along_k, T::columns_each>(tn, j, T::threads_n);
-      gemm.store(block, m, n, sums[i][j]);
+      for (int j = 0; j < T::columns_each; ++j) {
+        const int n = block.n0 + dealt_row<B::along_k, T::columns_each>(tn, j, T::threads_n);
+        gemm.template store<adds>(block, m, n, sums[i][j]);
+      }
     }
-  }
+  });
 }
 
 }  // namespace fettle

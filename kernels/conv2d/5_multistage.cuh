@@ -68,6 +68,7 @@ __device__ __forceinline__ void load_pieces(uint32_t (&r)[4], Tile& tile, int ro
 /// One block: TileM x TileN outputs of one group and one part of k.
 template <class A, class B, class T>
 __global__ void __launch_bounds__(T::threads) conv2d_multistage_kernel(Gemm<A, B> gemm) {
+  wait_for_kernels_before();
   using Shared = MultistageShared<A, B, T>;
   Shared& tiles = *dynamic_shared<Shared>();
   const int thread = static_cast<int>(threadIdx.x), warp = thread / 32, lane = thread % 32;

@@ -316,31 +316,34 @@ struct WgmmaStore {
 
   __device__ __forceinline__ void operator()(const WgmmaTile& tile, int column0,
                                              const float (&sums)[T::rows / 2]) {
+    problem.out.by_adding([&](auto adds) { store_sums<adds>(tile, column0, sums); });
+  }
+
+  template <bool Adds>
+  __device__ __forceinline__ void store_sums(const WgmmaTile& tile, int column0,
+                                             const float (&sums)[T::rows / 2]) {
     const int own = column0 + thread / 32 * 16 + thread % 32 / 4;  // and the eighth after it
     const GemmOutput& out = problem.out;
     float bias[2] = {};
     for (int half = 0; half < 2; ++half) {
       if (out.bias && own + half * 8 < problem.columns) bias[half] = out.bias[own + half * 8];
     }
-    const auto finished = [&](int i) {
-      const float sum = sums[i] + bias[i / 2 % 2];
-      return out.adds() ? sum : out.activated(sum);
-    };
-    if constexpr (std::is_same_v<Feed, FiltersTimesWindows<T>>) {
+    const auto finished = [&](int i) { return out.finished<Adds>(sums[i] + bias[i / 2 % 2]); };
+    if constexpr (!Adds && std::is_same_v<Feed, FiltersTimesWindows<T>>) {
       if (problem.moments) store_moments(tile, own, finished);
     }
-    if (!out.vectors) return store_each(tile, own, sums);
+    if (!out.vectors) return store_each<Adds>(tile, own, sums);
     if (out.rounded) {
 #pragma unroll
       for (int part = 0; part < T::rows / 64; ++part) {
-        store_lines(tile, column0, part, bf16{}, [&](uint8_t* turned) {
+        store_lines<Adds>(tile, column0, part, bf16{}, [&](uint8_t* turned) {
           turn_rounded(turned, [&](int i) { return finished(part * 32 + i); });
         });
       }
     } else {
 #pragma unroll
       for (int part = 0; part < T::rows / 32; ++part) {
-        store_lines(tile, column0, part, 0.0f, [&](uint8_t* turned) {
+        store_lines<Adds>(tile, column0, part, 0.0f, [&](uint8_t* turned) {
           turn_floats(turned, [&](int i) { return finished(part * 16 + i); });
         });
       }
@@ -365,18 +368,21 @@ struct WgmmaStore {
     const int left = problem.rows - tile.row0 - 2 * t;  // from this thread's first row on
     const float shift[2] = {stored(0)[0], stored(2)[0]};
     float sum[2] = {}, squares[2] = {};
+    const auto add = [&](auto is_whole) {
 #pragma unroll
-    for (int i = 0; i < T::rows / 2; i += 2) {
-      const Vec<float, 2> values = stored(i);
-      const int half = i / 2 % 2;
+      for (int i = 0; i < T::rows / 2; i += 2) {
+        const Vec<float, 2> values = stored(i);
+        const int half = i / 2 % 2;
 #pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        const float beyond = values[e] - shift[half];
-        if (i / 4 * 8 + e >= left) continue;
-        sum[half] += beyond;
-        squares[half] += beyond * beyond;
+        for (int e = 0; e < 2; ++e) {
+          const float beyond = values[e] - shift[half];
+          if (!is_whole && i / 4 * 8 + e >= left) continue;
+          sum[half] += beyond;
+          squares[half] += beyond * beyond;
+        }
       }
-    }
+    };
+    problem.rows - tile.row0 >= T::rows ? add(std::true_type{}) : add(std::false_type{});
     const int whole = min_of(left < 0 ? 0 : left, T::rows);
     const double count = whole / 8 * 2 + min_of(whole % 8, 2);
 #pragma unroll
@@ -413,6 +419,7 @@ struct WgmmaStore {
     }
   }
 
+  template <bool Adds>
   __device__ __forceinline__ void store_each(const WgmmaTile& tile, int own,
                                              const float (&sums)[T::rows / 2]) const {
     const int t = thread % 4;
@@ -421,8 +428,8 @@ struct WgmmaStore {
       const int row = feed.place(tile.row0 + i / 2 * 8 + 2 * t + i % 2, tile.phase, problem.rows);
       for (int half = 0; half < 2; ++half) {
         if (row >= 0 && own + half * 8 < problem.columns) {
-          problem.out.store(row, own + half * 8, problem.columns, tile.tap, tile.split,
-                            sums[i / 2 * 4 + half * 2 + i % 2]);
+          problem.out.template store<Adds>(row, own + half * 8, problem.columns, tile.tap,
+                                           tile.split, sums[i / 2 * 4 + half * 2 + i % 2]);
         }
       }
     }
@@ -466,7 +473,7 @@ struct WgmmaStore {
   }
 
   /// As many rows as 8 KiB hold: turn(memory) lays them there, and all threads store them.
-  template <class E, class Turn>
+  template <bool Adds, class E, class Turn>
   __device__ __forceinline__ void store_lines(const WgmmaTile& tile, int column0, int part, E,
                                               const Turn& turn_round) {
     constexpr int each = 16 / sizeof(E), across = 64 / each, rows = 128 / across;
@@ -484,8 +491,8 @@ struct WgmmaStore {
       if (place < 0 || column >= problem.columns) continue;
       using Word = std::conditional_t<sizeof(E) == 4, float, uint32_t>;
       const auto* from = reinterpret_cast<const Word*>(place_of(turned, E{}, row, chunk));
-      problem.out.store_line(problem.out.place(place, column, tile.tap, tile.split),
-                             load_vec<4>(from));
+      problem.out.template store_line<Adds>(problem.out.place(place, column, tile.tap, tile.split),
+                                            load_vec<4>(from));
     }
   }
 };
@@ -563,6 +570,7 @@ __global__ void __launch_bounds__(T::threads, 1)
     fence_mbarrier_init();
   }
   __syncthreads();
+  wait_for_kernels_before();
   if (thread >= T::groups * 128) {
     if constexpr (T::trades_registers) fewer_registers<40>();
     if (thread == T::groups * 128) wgmma_produce(shared, a, b, feed, problem);

@@ -81,6 +81,7 @@ __device__ __forceinline__ void fetch_patch(const PatchConvolution& c, int patch
 /// One block: some patches, one after another.
 template <class T>
 __global__ void __launch_bounds__(T::threads, T::blocks) conv2d_patch_kernel(PatchConvolution c) {
+  wait_for_kernels_before();
   auto& shared = *dynamic_shared<PatchShared<T>>();
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, row = thread / 32;
   const int taps = c.R * c.S, step = static_cast<int>(gridDim.x);
@@ -141,8 +142,10 @@ __global__ void __launch_bounds__(T::threads, T::blocks) conv2d_patch_kernel(Pat
         const int q = at.q0 + half * 16 + i * 8 + lane / 4;
         places[i] = p < c.P && q < c.Q ? (at.n * c.P + p) * c.Q + q : -1;
       }
-      store_mma_sums<T::eights>(c.out, places, 0, c.K, 0, 0, lane,
-                                [&](int j, int e) { return sums[half][j][e]; });
+      c.out.by_adding([&](auto adds) {
+        store_mma_sums<adds, T::eights>(c.out, places, 0, c.K, 0, 0, lane,
+                                        [&](int j, int e) { return sums[half][j][e]; });
+      });
     }
     __syncthreads();  // before the patch after the next comes here
   }

@@ -99,6 +99,7 @@ struct DepthwiseWeights {
 template <int V, class T, class Axis>
 __global__ void __launch_bounds__(DepthwiseLanes::threads, 2)
     conv2d_depthwise_kernel(DepthwiseConvolution<T, Axis> c, DepthwiseLanes walk) {
+  wait_for_kernels_before();
   constexpr int strip = DepthwiseConvolution<T, Axis>::strip;
   const DepthwiseWeights<V> weights = {dynamic_shared<float>(), walk.lanes};
   const int thread = static_cast<int>(threadIdx.x);
@@ -184,6 +185,7 @@ struct DepthwiseWeightShared {
 template <int V, class T>
 __global__ void __launch_bounds__(DepthwiseLanes::threads, 2)
     conv2d_depthwise_weight_kernel(DepthwiseWeightSums<T> c, DepthwiseLanes walk, float* partial) {
+  wait_for_kernels_before();
   constexpr int at_once = DepthwiseWeightSums<T>::taps_at_once;
   auto& shared_sums = shared<DepthwiseWeightShared<V>>();
   const int thread = static_cast<int>(threadIdx.x);

@@ -23,6 +23,7 @@ template <int Step>
 __global__ void __launch_bounds__(256)
     conv2d_fill_up_kernel(int64_t eights, PaddedLines lines, const bf16* __restrict__ in,
                           bf16* __restrict__ out) {
+  wait_for_kernels_before();
   for (int64_t i = strided_first(); i < eights; i += strided_step()) {
     const int line = lines.by_eights.quotient(static_cast<int>(i));
     const int c = lines.by_eights.remainder(static_cast<int>(i), line) * 8;
@@ -62,6 +63,7 @@ template <class T>
 __global__ void __launch_bounds__(256)
     conv2d_unfold_kernel(int64_t eights, Unfolding u, const T* __restrict__ in,
                          bf16* __restrict__ out) {
+  wait_for_kernels_before();
   for (int64_t i = strided_first(); i < eights; i += strided_step()) {
     const int column = u.by_eights.quotient(static_cast<int>(i));
     const int first = u.by_eights.remainder(static_cast<int>(i), column) * 8;

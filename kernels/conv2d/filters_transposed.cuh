@@ -16,6 +16,7 @@ struct TransposeShared {
 __global__ void __launch_bounds__(256)
     conv2d_transpose_filters_kernel(int K, int taps, int C, const float* __restrict__ w,
                                     float* __restrict__ out) {
+  wait_for_kernels_before();
   auto& tile = shared<TransposeShared>().v;
   const int tx = static_cast<int>(threadIdx.x), ty = static_cast<int>(threadIdx.y);
   const int c0 = static_cast<int>(blockIdx.x) * 32, k0 = static_cast<int>(blockIdx.y) * 32;

@@ -31,28 +31,33 @@ struct GemmTile {
 };
 
 /// One thread's part in filling tiles of an operand: which elements it copies, and what it knows of
-/// them before the loop begins.
+/// them before the loop begins. What follows from k it works out for as few lines as may be: along
+/// k it has one place in all its lines, across k all its places in one line, if threads suffice.
 template <class Operand, class Tile, int Threads, int V>
 class TileLoader {
   using Element = typename Operand::Element;
-  // Copies in a line.
-  static constexpr int across = (Operand::along_k ? Tile::depth : Tile::rows) / V;
-  static constexpr int lines_a_pass = Threads / across;
+  static constexpr int across = (Operand::along_k ? Tile::depth : Tile::rows) / V;  ///< copies
+  // Eight copies of 16 bytes go to shared memory at once: of one line they meet no bank twice.
+  static constexpr int for_a_line = Threads / Tile::lines > 8 ? Threads / Tile::lines : 8;
+  static constexpr int side_by_side =
+      Operand::along_k || for_a_line > across ? across : for_a_line;  ///< threads of a line
+  static constexpr int in_line = across / side_by_side, lines_a_pass = Threads / side_by_side;
   // Of a small tile, some threads have nothing to copy.
   static constexpr int passes = (Tile::lines + lines_a_pass - 1) / lines_a_pass;
-  static_assert(Threads % across == 0 && (passes == 1 || Tile::lines % lines_a_pass == 0));
+  static_assert(across % side_by_side == 0 && Threads % side_by_side == 0 &&
+                (passes == 1 || Tile::lines % lines_a_pass == 0));
 
  public:
   __device__ __forceinline__ TileLoader(const Operand& operand, int first_row, int group,
                                         int thread)
-      : operand_(operand), group_(group), column_(thread % across * V), line_(thread / across) {
-    if constexpr (Operand::along_k) {
+      : operand_(operand),
+        group_(group),
+        column_(thread % side_by_side * V),
+        line_(thread / side_by_side) {
 #pragma unroll
-      for (int i = 0; i < passes; ++i) {
-        rows_[i] = operand.row(first_row + line_ + i * lines_a_pass, group);
-      }
-    } else {
-      rows_[0] = operand.row(first_row + column_, group);
+    for (int i = 0; i < rows; ++i) {
+      rows_[i] = operand.row(
+          first_row + (Operand::along_k ? line_ + i * lines_a_pass : column_ + i * step), group);
     }
   }
 
@@ -68,11 +73,14 @@ class TileLoader {
       }
     } else {
 #pragma unroll
-      for (int i = 0; i < passes; ++i) {
-        const int k = line_ + i * lines_a_pass;
-        const Element* from =
-            k0 + k < k_end ? operand_.element(rows_[0], operand_.depth(k0 + k, group_)) : nullptr;
-        copy(tile.at(column_, k), from);
+      for (int pass = 0; pass < passes; ++pass) {
+        const int k = line_ + pass * lines_a_pass;
+        const auto depth = operand_.depth(k0 + k, group_);
+#pragma unroll
+        for (int i = 0; i < in_line; ++i) {
+          const Element* from = k0 + k < k_end ? operand_.element(rows_[i], depth) : nullptr;
+          copy(tile.at(column_ + i * step, k), from);
+        }
       }
     }
   }
@@ -83,9 +91,10 @@ class TileLoader {
                                                     from != nullptr);
   }
 
+  static constexpr int step = side_by_side * V, rows = Operand::along_k ? passes : in_line;
   const Operand& operand_;
   int group_, column_, line_;
-  typename Operand::Row rows_[Operand::along_k ? passes : 1];
+  typename Operand::Row rows_[rows];
 };
 
 /// Walks over the parts of k: while `multiply(a, b)` works on one tile of each operand, the copies
@@ -123,13 +132,15 @@ template <int WordsM, int WordsN, class G>
 __device__ __forceinline__ void store_words(const G& gemm, const GemmBlock& block, int row0,
                                             int column0, int lane,
                                             const float (&sums)[WordsM][WordsN][4]) {
+  gemm.out.by_adding([&](auto adds) {
 #pragma unroll
-  for (int i = 0; i < WordsM; ++i) {
-    const int m = block.m0 + row0 + i * 16 + lane / 4;
-    const int rows[2] = {gemm.place(block, m), gemm.place(block, m + 8)};
-    store_mma_sums<WordsN>(gemm.out, rows, block.n0 + column0, gemm.N, gemm.group(block),
-                           block.split, lane, [&](int j, int e) { return sums[i][j][e]; });
-  }
+    for (int i = 0; i < WordsM; ++i) {
+      const int m = block.m0 + row0 + i * 16 + lane / 4;
+      const int rows[2] = {gemm.place(block, m), gemm.place(block, m + 8)};
+      store_mma_sums<adds, WordsN>(gemm.out, rows, block.n0 + column0, gemm.N, gemm.group(block),
+                                   block.split, lane, [&](int j, int e) { return sums[i][j][e]; });
+    }
+  });
 }
 
 }  // namespace fettle

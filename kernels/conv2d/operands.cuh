@@ -14,6 +14,8 @@
 // compute any of the three with the same code, of floats or of bf16.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/phases.h"
 #include "kernels/cu.h"
@@ -320,39 +322,49 @@ struct GemmOutput {
   __device__ float activated(float value) const {
     return epilogue == Epilogue::relu && value < 0 ? 0.0f : value;
   }
+  /// f(std::bool_constant) with whether there is an addend: asked once, not for each output.
+  template <class F>
+  __device__ __forceinline__ void by_adding(const F& f) const {
+    adds() ? f(std::true_type{}) : f(std::false_type{});
+  }
   /// What the addend is added to, or the result where there is none.
-  __device__ float finished(int n, int N, int group, float sum) const {
-    if (bias) sum += bias[group * N + n];
-    return adds() ? sum : activated(sum);
+  template <bool Adds>
+  __device__ __forceinline__ float finished(float sum) const {
+    return Adds ? sum : activated(sum);
+  }
+  template <bool Adds>
+  __device__ __forceinline__ float finished(int n, int N, int group, float sum) const {
+    return finished<Adds>(bias ? sum + bias[group * N + n] : sum);
   }
   __device__ int64_t place(int m, int n, int group, int split) const {
     return split * split_step + group * group_step + int64_t{m} * width + n;
   }
-  __device__ void store(int m, int n, int N, int group, int split, float sum) const {
-    sum = finished(n, N, group, sum);
+  template <bool Adds>
+  __device__ __forceinline__ void store(int m, int n, int N, int group, int split,
+                                        float sum) const {
+    sum = finished<Adds>(n, N, group, sum);
     const int64_t at = place(m, n, group, split);
     if (rounded) {
       bf16 value = from_float<bf16>(sum);
-      if (rounded_addend)
-        value = from_float<bf16>(activated(to_float(value) + to_float(rounded_addend[at])));
+      if (Adds) value = from_float<bf16>(activated(to_float(value) + to_float(rounded_addend[at])));
       rounded[at] = value;
     } else {
-      first[at] = addend ? activated(sum + addend[at]) : sum;
+      first[at] = Adds ? activated(sum + addend[at]) : sum;
     }
   }
   /// Stores neighbours that are finished, bf16 in pairs; `vectors` must allow it.
-  template <int V>
+  template <bool Adds, int V>
   __device__ __forceinline__ void store_line(int64_t at, Vec<float, V> line) const {
-    if (addend) {
+    if constexpr (Adds) {
       const auto more = load_vec<V>(addend + at);
 #pragma unroll
       for (int i = 0; i < V; ++i) line[i] = activated(line[i] + more[i]);
     }
     store_vec(first + at, line);
   }
-  template <int V>
+  template <bool Adds, int V>
   __device__ __forceinline__ void store_line(int64_t at, Vec<uint32_t, V> line) const {
-    if (rounded_addend) {
+    if constexpr (Adds) {
       const auto more = load_vec<V>(reinterpret_cast<const uint32_t*>(rounded_addend + at));
 #pragma unroll
       for (int i = 0; i < V; ++i) {
@@ -389,7 +401,7 @@ __device__ __forceinline__ void transpose_words(uint32_t (&w)[Side], int lane) {
 /// mma_bf16, mma_tf32 and wgmma leave it: lane 4 * g + t has sums(j, e), of row g + e / 2 * 8 and
 /// column 8 * j + 2 * t + e % 2. `rows` says where this lane's two rows lie in the result, -1 for
 /// nowhere; its columns end before N.
-template <int Words, class Sums>
+template <bool Adds, int Words, class Sums>
 __device__ __forceinline__ void store_mma_sums(const GemmOutput& out, const int (&rows)[2], int n0,
                                                int N, int group, int split, int lane,
                                                const Sums& sums) {
@@ -407,9 +419,10 @@ __device__ __forceinline__ void store_mma_sums(const GemmOutput& out, const int 
         for (int i = 0; i < side; ++i) {
           const int n = n0 + (j + i) * 8 + 2 * t;
           const bool there = n < N;
-          words[i] =
-              bf16_pair(there ? out.finished(n, N, group, sums(j + i, half * 2)) : 0.0f,
-                        there ? out.finished(n + 1, N, group, sums(j + i, half * 2 + 1)) : 0.0f);
+          words[i] = bf16_pair(
+              there ? out.template finished<Adds>(n, N, group, sums(j + i, half * 2)) : 0.0f,
+              there ? out.template finished<Adds>(n + 1, N, group, sums(j + i, half * 2 + 1))
+                    : 0.0f);
         }
         transpose_words(words, lane);
         const int n = n0 + (j + t % side) * 8 + t / side * 4;
@@ -417,7 +430,7 @@ __device__ __forceinline__ void store_mma_sums(const GemmOutput& out, const int 
         Vec<uint32_t, side> line;
 #pragma unroll
         for (int i = 0; i < side; ++i) line[i] = words[i];
-        out.store_line(out.place(m, n, group, split), line);
+        out.template store_line<Adds>(out.place(m, n, group, split), line);
       }
       continue;
     }
@@ -426,16 +439,18 @@ __device__ __forceinline__ void store_mma_sums(const GemmOutput& out, const int 
       for (int j = 0; j < Words; ++j) {
         const int n = n0 + j * 8 + 2 * t;
         if (m < 0 || n >= N) continue;
-        out.store_line(out.place(m, n, group, split),
-                       Vec<float, 2>{{out.finished(n, N, group, sums(j, half * 2)),
-                                      out.finished(n + 1, N, group, sums(j, half * 2 + 1))}});
+        out.template store_line<Adds>(
+            out.place(m, n, group, split),
+            Vec<float, 2>{{out.template finished<Adds>(n, N, group, sums(j, half * 2)),
+                           out.template finished<Adds>(n + 1, N, group, sums(j, half * 2 + 1))}});
       }
       continue;
     }
 #pragma unroll
     for (int i = 0; i < Words * 2; ++i) {
       const int n = n0 + i / 2 * 8 + 2 * t + i % 2;
-      if (m >= 0 && n < N) out.store(m, n, N, group, split, sums(i / 2, half * 2 + i % 2));
+      if (m >= 0 && n < N)
+        out.template store<Adds>(m, n, N, group, split, sums(i / 2, half * 2 + i % 2));
     }
   }
 }
@@ -485,8 +500,9 @@ struct Gemm {
     }
   }
   /// Stores the sum of column n there, if there is such an output.
-  __device__ void store(const GemmBlock& block, int place, int n, float sum) const {
-    if (place >= 0 && n < N) out.store(place, n, N, group(block), block.split, sum);
+  template <bool Adds>
+  __device__ __forceinline__ void store(const GemmBlock& block, int place, int n, float sum) const {
+    if (place >= 0 && n < N) out.template store<Adds>(place, n, N, group(block), block.split, sum);
   }
 };
 

@@ -30,6 +30,7 @@ __global__ void __launch_bounds__(256)
     conv2d_add_splits_kernel(int64_t n, PartsLayout layout, int K, const float* __restrict__ parts,
                              const float* __restrict__ bias, const T* addend, Epilogue epilogue,
                              T* out) {
+  wait_for_kernels_before();
   auto& s = shared<PartsShared<V>>();
   const int thread = static_cast<int>(threadIdx.x), across = 256 / layout.lanes;
   const int lane = thread / across;

@@ -24,8 +24,11 @@ struct Forward {
     return mine;
   }
   template <int V>
-  __device__ void at(int64_t i, const Vec<float, V>& mine) const {
-    auto value = load_floats<V>(z + i);
+  __device__ Vec<float, V> load(int64_t i) const {
+    return load_floats<V>(z + i);
+  }
+  template <int V>
+  __device__ void at(int64_t i, Vec<float, V> value, const Vec<float, V>& mine) const {
     for (int k = 0; k < V; ++k) {
       value[k] += mine[k];
       if (epilogue == Epilogue::relu && value[k] < 0) value[k] = 0;

@@ -106,6 +106,7 @@ struct WriteGroup {
 __global__ void __launch_bounds__(32)
     tversky_loss_kernel(int64_t groups, const double* __restrict__ losses,
                         float* __restrict__ loss) {
+  wait_for_kernels_before();
   double total = 0;
   for (int64_t g = threadIdx.x; g < groups; g += 32) total += losses[g];
   total = warp_sum(total);
@@ -116,6 +117,7 @@ __global__ void __launch_bounds__(32)
 __global__ void __launch_bounds__(256)
     tversky_slopes_kernel(TverskyShape s, int64_t groups, const float* __restrict__ sums,
                           const float* __restrict__ dloss, float* __restrict__ slopes) {
+  wait_for_kernels_before();
   for (int64_t g = strided_first(); g < groups; g += strided_step()) {
     const TverskySlope slope =
         tversky_slope(s, Tversky{sums[3 * g], sums[3 * g + 1], sums[3 * g + 2]});
@@ -133,10 +135,13 @@ struct TverskyBackward {
   template <int V>
   __device__ void at(int64_t i) const {
     auto value = load_vec<V>(targets + i);
+    if (grouping == Grouping::batch) {
+      const float hit = slopes[0], miss = slopes[1];
+      for (int k = 0; k < V; ++k) value[k] = hit * value[k] + miss * (1 - value[k]);
+      return store_vec(dprobabilities + i, value);
+    }
     for (int k = 0; k < V; ++k) {
-      const int64_t group = grouping == Grouping::batch     ? 0
-                            : grouping == Grouping::picture ? (i + k) / a_picture
-                                                            : (i + k) % C;
+      const int64_t group = grouping == Grouping::picture ? (i + k) / a_picture : (i + k) % C;
       value[k] = slopes[2 * group] * value[k] + slopes[2 * group + 1] * (1 - value[k]);
     }
     store_vec(dprobabilities + i, value);

@@ -67,19 +67,31 @@ FETTLE_HOST_DEVICE inline RowTotal<T> row_total(const Row& row) {
   return {highest, std::log(row.sum(total))};
 }
 
+/// A row's smoothed one-hot target.
 template <class T>
-FETTLE_HOST_DEVICE inline T smoothed(const CategoricalShape& s, bool hit) {
-  return (hit ? T{1} - s.label_smoothing : T{0}) + s.label_smoothing / static_cast<T>(s.K);
-}
+struct SmoothedLabel {
+  int32_t label;
+  T hit, miss;
+
+  FETTLE_HOST_DEVICE SmoothedLabel(const CategoricalShape& s, int32_t label)
+      : label(label),
+        hit(T{1} - s.label_smoothing + s.label_smoothing / static_cast<T>(s.K)),
+        miss(s.label_smoothing / static_cast<T>(s.K)) {}
+  FETTLE_HOST_DEVICE T operator()(int64_t k) const { return k == label ? hit : miss; }
+};
 
 template <class T, class Row>
 FETTLE_HOST_DEVICE inline T categorical_loss(const CategoricalShape& s, const Row& row,
                                              int32_t label, const float* weights) {
   const RowTotal<T> of_row = row_total<T>(row);
+  const SmoothedLabel<T> target(s, label);
   T loss = 0;
-  row.each([&](int64_t k, float z) {
-    loss += smoothed<T>(s, k == label) * focal<T>(s.gamma, of_row.log_softmax(z));
-  });
+  if (s.gamma == 0) {  // asked once for the row: a power takes as long as the rest
+    row.each([&](int64_t k, float z) { loss -= target(k) * of_row.log_softmax(z); });
+  } else {
+    row.each(
+        [&](int64_t k, float z) { loss += target(k) * focal<T>(s.gamma, of_row.log_softmax(z)); });
+  }
   return (weights ? weights[label] : T{1}) * row.sum(loss);
 }
 
@@ -89,15 +101,17 @@ FETTLE_HOST_DEVICE inline void categorical_gradient(const CategoricalShape& s, c
                                                     float* dz) {
   const RowTotal<T> of_row = row_total<T>(row);
   const T weight = scale * (weights ? weights[label] : T{1});
-  const auto slope = [&](int64_t k, T log_p) {
-    return smoothed<T>(s, k == label) * focal_slope<T>(s.gamma, log_p);
-  };
-  T total = -1;  // of the slopes; the targets' sum is 1
-  if (s.gamma != 0) {
-    total = 0;
-    row.each([&](int64_t k, float z) { total += slope(k, of_row.log_softmax(z)); });
-    total = row.sum(total);
+  const SmoothedLabel<T> target(s, label);
+  if (s.gamma == 0) {  // the slopes are -target, and the targets' sum is 1
+    row.store(dz, [&](int64_t k, float z) {
+      return static_cast<float>(weight * (std::exp(of_row.log_softmax(z)) - target(k)));
+    });
+    return;
   }
+  const auto slope = [&](int64_t k, T log_p) { return target(k) * focal_slope<T>(s.gamma, log_p); };
+  T total = 0;
+  row.each([&](int64_t k, float z) { total += slope(k, of_row.log_softmax(z)); });
+  total = row.sum(total);
   row.store(dz, [&](int64_t k, float z) {
     const T log_p = of_row.log_softmax(z);
     return static_cast<float>(weight * (slope(k, log_p) - std::exp(log_p) * total));

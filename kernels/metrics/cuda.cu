@@ -12,6 +12,7 @@ __global__ void __launch_bounds__(256)
                              const int32_t* __restrict__ labels,
                              const float* __restrict__ thresholds, int32_t* confusion,
                              int32_t* scores) {
+  wait_for_kernels_before();
   for (int64_t n = strided_first(); n < s.N; n += strided_step()) {
     const int64_t label = labels[n];
     if (label < 0 || label >= s.classes) continue;
@@ -31,6 +32,7 @@ __global__ void __launch_bounds__(256)
 __global__ void __launch_bounds__(256)
     count_pixels_kernel(PixelCountShape s, const float* __restrict__ probabilities,
                         const float* __restrict__ targets, int32_t* counts) {
+  wait_for_kernels_before();
   int32_t* table = dynamic_shared<int32_t>();
   const int64_t kind = blockIdx.y;
   for (int64_t i = threadIdx.x; i < 2 * s.bins; i += blockDim.x) table[i] = 0;

@@ -95,6 +95,7 @@ __device__ __forceinline__ bool in_fours(const OptimizerTensor& t) {
 
 template <class Step>
 __global__ void __launch_bounds__(256) optimizer_kernel(Table table, Step given) {
+  wait_for_kernels_before();
   const Step step = given.now ? *given.now : given;
   const int chunks = table.first_chunk[table.tensors];
   for (int chunk = static_cast<int>(blockIdx.x); chunk < chunks;

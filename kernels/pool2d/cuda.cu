@@ -107,6 +107,7 @@ template <bool Average, int V, class T>
 __global__ void __launch_bounds__(256)
     pool2d_values_kernel(Geometry g, Divider by_across, const T* __restrict__ x,
                          T* __restrict__ y) {
+  wait_for_kernels_before();
   const int outputs = g.N * g.P * g.Q * by_across.divisor;
   for (int64_t i = strided_first(); i < outputs; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), by_across, g.by_Q, g.by_P);
@@ -141,6 +142,7 @@ template <int V, class T>
 __global__ void __launch_bounds__(256)
     max_pool2d_places_kernel(Geometry g, Divider by_across, const T* __restrict__ x,
                              uint8_t* __restrict__ places) {
+  wait_for_kernels_before();
   const int outputs = g.N * g.P * g.Q * by_across.divisor;
   for (int64_t i = strided_first(); i < outputs; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), by_across, g.by_Q, g.by_P);
@@ -168,6 +170,7 @@ template <int V, class T>
 __global__ void __launch_bounds__(256)
     max_pool2d_gather_kernel(Geometry g, Divider by_across, const uint8_t* __restrict__ places,
                              const T* __restrict__ dy, T* __restrict__ dx) {
+  wait_for_kernels_before();
   const int inputs = g.N * g.H * g.W * by_across.divisor;
   for (int64_t i = strided_first(); i < inputs; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), by_across, g.by_W, g.by_H);
@@ -196,6 +199,7 @@ template <int V, class T>
 __global__ void __launch_bounds__(256)
     max_pool2d_side_by_side_kernel(Geometry g, Divider by_across, const T* __restrict__ x,
                                    const T* __restrict__ dy, T* __restrict__ dx) {
+  wait_for_kernels_before();
   const int outputs = g.N * g.P * g.Q * by_across.divisor;
   for (int64_t i = strided_first(); i < outputs; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), by_across, g.by_Q, g.by_P);
@@ -228,6 +232,7 @@ template <int V, class T>
 __global__ void __launch_bounds__(256)
     average_pool2d_backward_kernel(Geometry g, Divider by_across, const T* __restrict__ dy,
                                    T* __restrict__ dx) {
+  wait_for_kernels_before();
   const int inputs = g.N * g.H * g.W * by_across.divisor;
   for (int64_t i = strided_first(); i < inputs; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), by_across, g.by_W, g.by_H);
@@ -279,6 +284,7 @@ template <class T>
 __global__ void __launch_bounds__(256)
     large_maxima_kernel(Geometry g, const T* __restrict__ x, T* __restrict__ y,
                         int* __restrict__ best_pixel) {
+  wait_for_kernels_before();
   LargeWindowShared& s = shared<LargeWindowShared>();
   const int tx = static_cast<int>(threadIdx.x), ty = static_cast<int>(threadIdx.y);
   const int c = static_cast<int>(blockIdx.y) * 32 + tx;
@@ -313,6 +319,7 @@ template <class T>
 __global__ void __launch_bounds__(256)
     max_pool2d_backward_kernel(Geometry g, const int* __restrict__ best_pixel,
                                const T* __restrict__ dy, T* __restrict__ dx) {
+  wait_for_kernels_before();
   const int inputs = g.N * g.H * g.W * g.C;
   for (int64_t i = strided_first(); i < inputs; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), g.by_C, g.by_W, g.by_H);

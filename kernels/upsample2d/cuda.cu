@@ -92,6 +92,7 @@ template <int V, class T>
 __global__ void __launch_bounds__(256)
     upsample2d_forward_kernel(Geometry g, Upsampling how, Walk outputs, const T* __restrict__ x,
                               T* __restrict__ y) {
+  wait_for_kernels_before();
   for (int64_t i = strided_first(); i < outputs.count; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), outputs);
     const T* picture = x + int64_t{at.n} * g.h.n * g.w.n * g.C + at.vector * V;
@@ -123,6 +124,7 @@ template <int V, class T>
 __global__ void __launch_bounds__(256)
     upsample2d_backward_kernel(Geometry g, Upsampling how, Walk inputs, const T* __restrict__ dy,
                                T* __restrict__ dx) {
+  wait_for_kernels_before();
   const int P = g.h.n * g.h.factor, Q = g.w.n * g.w.factor;
   for (int64_t i = strided_first(); i < inputs.count; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), inputs);

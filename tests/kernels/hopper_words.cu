@@ -27,6 +27,7 @@ __device__ void land(int bytes, uint8_t* out, const Copy& copy) {
 
 __global__ void bulk_copy_kernel(const __grid_constant__ TensorMap map, int bytes, int rank, int c0,
                                  int c1, int c2, uint8_t* out) {
+  wait_for_kernels_before();
   land(bytes, out, [&](uint8_t* box, Mbarrier& landed) {
     if (rank == 2) {
       bulk_copy(box, map, landed, c0, c1);
@@ -38,6 +39,7 @@ __global__ void bulk_copy_kernel(const __grid_constant__ TensorMap map, int byte
 
 __global__ void bulk_copy_windows_kernel(const __grid_constant__ TensorMap map, int bytes,
                                          WindowsCopy at, uint8_t* out) {
+  wait_for_kernels_before();
   land(bytes, out, [&](uint8_t* box, Mbarrier& landed) {
     bulk_copy_windows(box, map, landed, at.c, at.w, at.h, at.n, at.offset_w, at.offset_h);
   });
@@ -50,6 +52,7 @@ template <int N, bool Tf32, bool AAlongK, bool BAlongK>
 __global__ void __launch_bounds__(128)
     wgmma_kernel(const __grid_constant__ TensorMap map_a, const __grid_constant__ TensorMap map_b,
                  bool add, float* d) {
+  wait_for_kernels_before();
   auto* a = dynamic_shared<uint8_t>();
   uint8_t* b = a + panel_bytes;
   Mbarrier& landed = shared<Landing>().landed;
@@ -113,6 +116,7 @@ struct Matrices {
 };
 
 __global__ void stmatrix_kernel(const uint32_t* registers, uint16_t* matrices) {
+  wait_for_kernels_before();
   Matrices& s = shared<Matrices>();
   const int lane = static_cast<int>(threadIdx.x);
   uint32_t r[4];
@@ -128,6 +132,7 @@ struct Ring {
 };
 
 __global__ void ring_kernel(const float* x, float* y) {
+  wait_for_kernels_before();
   Ring& ring = shared<Ring>();
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32;
   if (thread == 0) {

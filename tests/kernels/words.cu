@@ -10,6 +10,7 @@ __device__ uint32_t pair_of(const float* low, const float* high) {
 }
 
 __global__ void mma_bf16_kernel(const float* a, const float* b, float* d) {
+  wait_for_kernels_before();
   const int lane = static_cast<int>(threadIdx.x), g = lane / 4, t = lane % 4;
   uint32_t fa[4], fb[2];
   for (int i = 0; i < 4; ++i) {
@@ -27,6 +28,7 @@ __global__ void mma_bf16_kernel(const float* a, const float* b, float* d) {
 }
 
 __global__ void mma_tf32_kernel(const float* a, const float* b, float* d) {
+  wait_for_kernels_before();
   const int lane = static_cast<int>(threadIdx.x), g = lane / 4, t = lane % 4;
   uint32_t fa[4], fb[2];
   for (int i = 0; i < 4; ++i) fa[i] = to_tf32(a[(g + i % 2 * 8) * 8 + t + i / 2 * 4]);
@@ -42,6 +44,7 @@ struct Matrices {
 };
 
 __global__ void ldmatrix_kernel(bool transposed, const uint16_t* matrices, uint32_t* registers) {
+  wait_for_kernels_before();
   Matrices& s = shared<Matrices>();
   const int lane = static_cast<int>(threadIdx.x);
   for (int i = 0; i < 8; ++i) s.v[lane / 8][lane % 8][i] = matrices[lane * 8 + i];
@@ -60,6 +63,7 @@ struct Copies {
 };
 
 __global__ void cp_async_kernel(const float* x, float* y) {
+  wait_for_kernels_before();
   Copies& s = shared<Copies>();
   const int lane = static_cast<int>(threadIdx.x);
   const bool valid = lane < 16;
@@ -78,6 +82,7 @@ __global__ void cp_async_kernel(const float* x, float* y) {
 
 __global__ void round_kernel(int n, const float* x, uint32_t* tf32, uint16_t* brain,
                              uint16_t* half) {
+  wait_for_kernels_before();
   for (int i = static_cast<int>(threadIdx.x); i < n; i += 32) {
     tf32[i] = to_tf32(x[i]);
     brain[i] = from_float<bf16>(x[i]).bits;
@@ -86,6 +91,7 @@ __global__ void round_kernel(int n, const float* x, uint32_t* tf32, uint16_t* br
 }
 
 __global__ void widen_kernel(float* y) {
+  wait_for_kernels_before();
   for (int i = static_cast<int>(threadIdx.x); i < 65536; i += 256) {
     y[i] = to_float(fp16{static_cast<uint16_t>(i)});
   }
@@ -96,6 +102,7 @@ struct Partials {
 };
 
 __global__ void exchange_kernel(const float* x, float* y) {
+  wait_for_kernels_before();
   const int thread = static_cast<int>(threadIdx.x);
   float* out = y + thread * 6;
   out[0] = warp_sum(x[thread]);

@@ -41,6 +41,7 @@ __device__ void store_boxes() {
 // ----------------------------------------------------------------------- mbarriers and bulk copies
 
 __global__ void box_read_before_its_barrier(const __grid_constant__ TensorMap map, float* y) {
+  wait_for_kernels_before();
   Barriers& b = made_barriers(1, 1);
   if (threadIdx.x == 0) {
     mbarrier_arrive_expect(b.full[0], box_bytes);
@@ -50,6 +51,7 @@ __global__ void box_read_before_its_barrier(const __grid_constant__ TensorMap ma
   mbarrier_wait(b.full[0], 0);
 }
 __global__ void one_parity_for_two_phases(const __grid_constant__ TensorMap map, float* y) {
+  wait_for_kernels_before();
   Barriers& b = made_barriers(1, 1);
   for (int step = 0; step < 2; ++step) {
     if (threadIdx.x == 0) {
@@ -64,6 +66,7 @@ __global__ void one_parity_for_two_phases(const __grid_constant__ TensorMap map,
   mbarrier_wait(b.full[0], 1);
 }
 __global__ void parity_of_a_phase_to_come(const __grid_constant__ TensorMap map, float* y) {
+  wait_for_kernels_before();
   Barriers& b = made_barriers(1, 1);
   if (threadIdx.x == 0) {
     mbarrier_arrive_expect(b.full[0], box_bytes);
@@ -74,6 +77,7 @@ __global__ void parity_of_a_phase_to_come(const __grid_constant__ TensorMap map,
   y[threadIdx.x] = box(0)[threadIdx.x];
 }
 __global__ void nothing_expected(const __grid_constant__ TensorMap map, float* y) {
+  wait_for_kernels_before();
   Barriers& b = made_barriers(1, 1);
   if (threadIdx.x == 0) {
     bulk_copy(box(0), map, b.full[0], 0, 0);  // <- nothing_expected
@@ -83,6 +87,7 @@ __global__ void nothing_expected(const __grid_constant__ TensorMap map, float* y
   y[threadIdx.x] = 1;
 }
 __global__ void more_expected_than_copied(const __grid_constant__ TensorMap map, float* y) {
+  wait_for_kernels_before();
   Barriers& b = made_barriers(1, 1);
   if (threadIdx.x == 0) {
     mbarrier_arrive_expect(b.full[0], 2 * box_bytes);
@@ -92,6 +97,7 @@ __global__ void more_expected_than_copied(const __grid_constant__ TensorMap map,
   y[threadIdx.x] = 1;
 }
 __global__ void more_arrivals_than_made_for(float* y) {
+  wait_for_kernels_before();
   Barriers& b = made_barriers(1, 1);
   if (threadIdx.x == 0) mbarrier_arrive_expect(b.full[0], 16);
   __syncwarp();
@@ -101,11 +107,13 @@ __global__ void more_arrivals_than_made_for(float* y) {
   y[threadIdx.x] = 1;
 }
 __global__ void mbarrier_never_made(float* y) {
+  wait_for_kernels_before();
   Barriers& b = shared<Barriers>();
   mbarrier_arrive(b.full[0]);  // <- mbarrier_never_made
   y[threadIdx.x] = 1;
 }
 __global__ void mbarrier_used_before_a_barrier(float* y) {
+  wait_for_kernels_before();
   Barriers& b = shared<Barriers>();
   if (threadIdx.x == 0) mbarrier_init(b.full[0], 32);
   const float sum = warp_sum(1.0f);  // shuffles order nothing
@@ -113,6 +121,7 @@ __global__ void mbarrier_used_before_a_barrier(float* y) {
   y[threadIdx.x] = sum;
 }
 __global__ void mbarrier_without_fence(const __grid_constant__ TensorMap map, float* y) {
+  wait_for_kernels_before();
   Barriers& b = shared<Barriers>();
   if (threadIdx.x == 0) {
     mbarrier_init(b.full[0], 1);
@@ -124,6 +133,7 @@ __global__ void mbarrier_without_fence(const __grid_constant__ TensorMap map, fl
   y[threadIdx.x] = box(0)[threadIdx.x];
 }
 __global__ void only_one_lane_waits(const __grid_constant__ TensorMap map, float* y) {
+  wait_for_kernels_before();
   Barriers& b = made_barriers(1, 1);
   if (threadIdx.x == 0) {
     mbarrier_arrive_expect(b.full[0], box_bytes);
@@ -133,6 +143,7 @@ __global__ void only_one_lane_waits(const __grid_constant__ TensorMap map, float
   y[threadIdx.x] = box(0)[threadIdx.x];  // <- only_one_lane_waits
 }
 __global__ void copied_over_while_read(const __grid_constant__ TensorMap map, float* y) {
+  wait_for_kernels_before();
   Barriers& b = made_barriers(1, 64);
   if (threadIdx.x < 32) {
     for (int step = 0; step < 2; ++step) {
@@ -148,6 +159,7 @@ __global__ void copied_over_while_read(const __grid_constant__ TensorMap map, fl
   }
 }
 __global__ void bulk_copy_left_behind(const __grid_constant__ TensorMap map, float* y) {
+  wait_for_kernels_before();
   Barriers& b = made_barriers(1, 1);
   if (threadIdx.x == 0) {
     mbarrier_arrive_expect(b.full[0], box_bytes);
@@ -156,6 +168,7 @@ __global__ void bulk_copy_left_behind(const __grid_constant__ TensorMap map, flo
   y[threadIdx.x] = 1;
 }
 __global__ void box_at_an_odd_place(const __grid_constant__ TensorMap map, float* y) {
+  wait_for_kernels_before();
   Barriers& b = made_barriers(1, 1);
   if (threadIdx.x == 0) {
     mbarrier_arrive_expect(b.full[0], box_bytes);
@@ -165,6 +178,7 @@ __global__ void box_at_an_odd_place(const __grid_constant__ TensorMap map, float
   y[threadIdx.x] = 1;
 }
 __global__ void box_past_the_end(const __grid_constant__ TensorMap map, float* y) {
+  wait_for_kernels_before();
   Barriers& b = made_barriers(1, 1);
   if (threadIdx.x == 0) {
     mbarrier_arrive_expect(b.full[0], box_bytes);
@@ -174,6 +188,7 @@ __global__ void box_past_the_end(const __grid_constant__ TensorMap map, float* y
   y[threadIdx.x] = 1;
 }
 __global__ void windows_before_the_first(const __grid_constant__ TensorMap map, float* y) {
+  wait_for_kernels_before();
   Barriers& b = made_barriers(1, 1);
   if (threadIdx.x == 0) {
     mbarrier_arrive_expect(b.full[0], box_bytes);
@@ -186,6 +201,7 @@ __global__ void windows_before_the_first(const __grid_constant__ TensorMap map, 
 // ------------------------------------------------------------------------------------------- wgmma
 
 __global__ void stored_without_proxy_fence(float* y) {
+  wait_for_kernels_before();
   store_boxes();
   __syncthreads();
   float d[32] = {};
@@ -196,6 +212,7 @@ __global__ void stored_without_proxy_fence(float* y) {
   y[threadIdx.x] = d[0];
 }
 __global__ void fence_of_another_thread(float* y) {
+  wait_for_kernels_before();
   store_boxes();
   __syncthreads();
   if (threadIdx.x == 0) fence_proxy_async();
@@ -208,6 +225,7 @@ __global__ void fence_of_another_thread(float* y) {
   y[threadIdx.x] = d[0];
 }
 __global__ void operands_of_other_warps(float* y) {
+  wait_for_kernels_before();
   store_boxes();
   fence_proxy_async();
   float d[32] = {};
@@ -218,6 +236,7 @@ __global__ void operands_of_other_warps(float* y) {
   y[threadIdx.x] = d[0];
 }
 __global__ void sums_read_too_early(float* y) {
+  wait_for_kernels_before();
   store_boxes();
   fence_proxy_async();
   __syncthreads();
@@ -229,6 +248,7 @@ __global__ void sums_read_too_early(float* y) {
   wgmma_wait<0>();
 }
 __global__ void sums_of_the_last_group(float* y) {
+  wait_for_kernels_before();
   store_boxes();
   fence_proxy_async();
   __syncthreads();
@@ -243,6 +263,7 @@ __global__ void sums_of_the_last_group(float* y) {
   wgmma_wait<0>();
 }
 __global__ void never_committed(float* y) {
+  wait_for_kernels_before();
   store_boxes();
   fence_proxy_async();
   __syncthreads();
@@ -255,6 +276,7 @@ __global__ void never_committed(float* y) {
   wgmma_wait<0>();
 }
 __global__ void touched_without_fence(float* y) {
+  wait_for_kernels_before();
   store_boxes();
   fence_proxy_async();
   __syncthreads();
@@ -270,6 +292,7 @@ __global__ void touched_without_fence(float* y) {
   y[threadIdx.x] = d[0];
 }
 __global__ void wgmma_left_behind(float* y) {
+  wait_for_kernels_before();
   store_boxes();
   fence_proxy_async();
   __syncthreads();
@@ -280,6 +303,7 @@ __global__ void wgmma_left_behind(float* y) {
   y[threadIdx.x] = 1;
 }
 __global__ void wgmma_of_three_warps(float* y) {
+  wait_for_kernels_before();
   float d[32] = {};
   wgmma_fence();
   wgmma_bf16<64, true, true>(d, operand(0), operand(1), false);  // <- wgmma_of_three_warps
@@ -319,15 +343,18 @@ __device__ void pipeline(const TensorMap& map, float* y) {
   }
 }
 __global__ void freed_before_the_wait(const __grid_constant__ TensorMap map, float* y) {
+  wait_for_kernels_before();
   pipeline<true>(map, y);
 }
 
 // ------------------------------------------------------------------------------------------- right
 
 __global__ void freed_after_the_wait(const __grid_constant__ TensorMap map, float* y) {
+  wait_for_kernels_before();
   pipeline<false>(map, y);
 }
 __global__ void one_lane_waits_for_its_warp(const __grid_constant__ TensorMap map, float* y) {
+  wait_for_kernels_before();
   Barriers& b = made_barriers(1, 1);
   if (threadIdx.x == 0) {
     mbarrier_arrive_expect(b.full[0], 2 * box_bytes);
@@ -339,6 +366,7 @@ __global__ void one_lane_waits_for_its_warp(const __grid_constant__ TensorMap ma
   y[threadIdx.x] = box(0)[threadIdx.x] + box(1)[threadIdx.x];
 }
 __global__ void stored_fenced_and_multiplied(float* y) {
+  wait_for_kernels_before();
   store_boxes();
   fence_proxy_async();
   __syncthreads();
@@ -355,6 +383,7 @@ __global__ void stored_fenced_and_multiplied(float* y) {
   y[threadIdx.x] = first + e[0];
 }
 __global__ void box_reused_after_a_barrier(const __grid_constant__ TensorMap map, float* y) {
+  wait_for_kernels_before();
   Barriers& b = made_barriers(1, 1);
   for (int step = 0; step < 3; ++step) {
     if (threadIdx.x == 0) {
@@ -367,6 +396,7 @@ __global__ void box_reused_after_a_barrier(const __grid_constant__ TensorMap map
   }
 }
 __global__ void stored_then_copied_over(const __grid_constant__ TensorMap map, float* y) {
+  wait_for_kernels_before();
   Barriers& b = made_barriers(1, 1);
   store_boxes();
   fence_proxy_async();

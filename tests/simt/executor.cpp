@@ -163,6 +163,7 @@ class Executor {
     t.known.clear();
     t.proxy_fences = t.mbarrier_fences = 0;
     t.wgmma_fenced = false;
+    t.may_touch_memory = false;
     t.busy.clear();
     t.open.clear();
     t.groups.clear();
@@ -408,6 +409,8 @@ const char* name_of(Kind kind) {
       return "proxy";
     case Kind::launch:
       return "launch";
+    case Kind::early:
+      return "early";
   }
   return "";
 }

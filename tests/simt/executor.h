@@ -12,6 +12,7 @@
 //                 touched before they are waited for; a phase of an mbarrier that ends too early
 //   proxy         a bulk copy or wgmma that may not see what a thread has stored: no fence between
 //   launch        a block or a shared memory that no GPU offers
+//   early         global memory that is touched before the thread has waited for the kernels before
 // and, with Options::count, the memory sectors and bank conflicts of each line.
 //
 // Races follow the happens-before order of barriers (Lamport, CACM 21, 1978) and keep the last
@@ -34,7 +35,8 @@ enum class Kind {
   deadlock,
   asynchronous,
   proxy,
-  launch
+  launch,
+  early
 };
 const char* name_of(Kind kind);
 

@@ -286,6 +286,11 @@ void check_access(const void* pointer, size_t bytes, Access access, const void* 
     stop_here();
     return;
   }
+  if (!t.may_touch_memory) {
+    report(Kind::early, pc,
+           who(launch_now().block_linear, t.linear) + " " + word_of(access) +
+               " global memory before it has waited for the kernels before");
+  }
   if (region->granules.empty()) region->granules.resize((region->bytes + 7) / 4);
   check_bytes(region->written, region->granules, launch_now().serial, address - region->begin,
               bytes, access, pc, region->name.c_str());

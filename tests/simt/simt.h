@@ -76,6 +76,9 @@ T atomic(T* address, Atomic how, T operand, T compare = T{});
 
 void memory_fence();
 
+/// From now on the thread may touch global memory.
+void wait_for_kernels_before();
+
 /// The bytes count as unwritten again.
 void forget(const void* begin, size_t bytes);
 

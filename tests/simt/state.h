@@ -67,6 +67,7 @@ struct Thread {
   int parity = 0;                    ///< this parity
   uint32_t proxy_fences = 0, mbarrier_fences = 0;
   bool wgmma_fenced = false;
+  bool may_touch_memory = false;  ///< it has waited for the kernels before
   /// Registers that a wgmma under way will write: from, to.
   std::vector<std::pair<uintptr_t, uintptr_t>> busy;
   int64_t accesses = 0;    ///< since it last waited
