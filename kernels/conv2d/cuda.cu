@@ -8,6 +8,7 @@
 #include "kernels/conv2d/4_tensor_core.cuh"
 #include "kernels/conv2d/cuda_bf16.h"
 #include "kernels/conv2d/cuda_depthwise.h"
+#include "kernels/conv2d/cuda_patch.h"
 #include "kernels/conv2d/cuda_wgmma.h"
 #include "kernels/conv2d/filters_transposed.cuh"
 #include "kernels/conv2d/plan_table.h"
@@ -77,6 +78,11 @@ bool by_tensor_maps(const Conv2dPlan& plan, const float* a, const float* b) {
   return plan.rung == Conv2dRung::wgmma && in_vectors(a, b);
 }
 
+/// The same of rung 7.
+bool by_patches(const Conv2dPlan& plan, const float* a) {
+  return plan.rung == Conv2dRung::patch && in_vectors(a);
+}
+
 /// The plan of the table, or plan_conv2d's; with tuning on, the quickest of those that
 /// run(plan, out) computes the convolution with, in scratch memory where `out` holds what is still
 /// needed. fp32 in memory is multiplied as such or in tf32; bf16 asks for bf16.
@@ -122,6 +128,7 @@ void forward(Cuda device, const Conv2dPlan& plan, const Conv2dShape& s, const T*
     if (by_tensor_maps(plan, x, w)) {
       return conv2d_forward_wgmma({"conv2d_forward", device, plan, s, x, w, out, moments});
     }
+    if (by_patches(plan, x)) return conv2d_forward_patch("conv2d_forward", device, s, x, w, out);
     const Gemm<WindowsOfInput<float>, Weights<float>> gemm = {
         {g, x}, {g, w}, out, g.N * g.P * g.Q, g.Kg, g.R * g.S * g.Cg, static_cast<int>(s.groups),
         1,      0};
@@ -171,8 +178,9 @@ void conv2d_backward_input(Cuda device, const Conv2dPlan& plan, const Conv2dShap
     const InputPhases phases(s);
     GemmOutput out = GemmOutput::to(dx, g.C, g.Cg);
     out.add(addend);
+    constexpr const char* name = "conv2d_backward_input";
+    if (by_patches(plan, dy)) return conv2d_backward_input_patch(name, device, s, dy, w, out);
     if (by_tensor_maps(plan, dy, dy)) {
-      constexpr const char* name = "conv2d_backward_input";
       return conv2d_backward_input_wgmma(
           {name, device, plan, s, dy, transposed_filters(name, device, 1, w, s), out});
     }
@@ -186,7 +194,7 @@ void conv2d_backward_input(Cuda device, const Conv2dPlan& plan, const Conv2dShap
         static_cast<int>(s.groups * phases.count()),
         1,
         0};
-    run_gemm("conv2d_backward_input", plan, device, gemm, outputs, in_fours(s, dy, w));
+    run_gemm(name, plan, device, gemm, outputs, in_fours(s, dy, w));
   }
 }
 

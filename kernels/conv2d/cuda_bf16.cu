@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "kernels/conv2d/5_multistage.cuh"
-#include "kernels/conv2d/7_patch.cuh"
 #include "kernels/conv2d/bf16_operands.cuh"
+#include "kernels/conv2d/cuda_patch.h"
 #include "kernels/conv2d/cuda_wgmma.h"
 #include "kernels/conv2d/splits.cuh"
 
@@ -39,46 +39,6 @@ void run_multistage(const char* name, const Conv2dPlan& plan, Cuda device, const
             });
 }
 
-/// Rung 7: the convolution `s` of `in`, or backward input seen as one.
-void run_patches(const char* name, Cuda device, const Conv2dShape& s, bool turned, const bf16* in,
-                 const bf16* w, const GemmOutput& out) {
-  if (s.N * s.P * s.Q * s.K == 0) return;
-  const auto run = [&](auto tiling) {
-    using T = decltype(tiling);
-    const Conv2dShape eights = in_eights(s);
-    const auto number = [](int64_t n) { return static_cast<int>(n); };
-    const int64_t across = (s.Q + T::columns - 1) / T::columns,
-                  down = (s.P + T::rows - 1) / T::rows;
-    const PatchConvolution c = {.in = in,
-                                .w = w,
-                                .out = out,
-                                .H = number(s.H),
-                                .W = number(s.W),
-                                .C = number(eights.C),
-                                .P = number(s.P),
-                                .Q = number(s.Q),
-                                .K = number(s.K),
-                                .R = number(s.R),
-                                .S = number(s.S),
-                                .pad_top = number(s.pad_top),
-                                .pad_left = number(s.pad_left),
-                                .turned = turned,
-                                .line = number(turned ? eights.K : eights.C),
-                                .by_width = Divider(T::columns + s.S - 1),
-                                .across = Divider(across),
-                                .down = Divider(down),
-                                .patches = number(s.N * across * down)};
-    launch(name, conv2d_patch_kernel<T>,
-           static_cast<unsigned>(std::min(c.patches, gpu_info().multiprocessors * T::blocks)),
-           T::threads, sizeof(PatchShared<T>), device, c);
-  };
-  if (s.C <= 16) {
-    s.K <= 16 ? run(PatchTiling<1, 2>{}) : run(PatchTiling<1, 4>{});
-  } else {
-    s.K <= 16 ? run(PatchTiling<2, 2>{}) : run(PatchTiling<2, 4>{});
-  }
-}
-
 }  // namespace
 
 void conv2d_forward_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape& shape,
@@ -96,7 +56,9 @@ void conv2d_forward_bf16(Cuda device, const Conv2dPlan& plan, const Conv2dShape&
   if (plan.rung == Conv2dRung::wgmma) {
     return conv2d_forward_wgmma({name, device, plan, s, x16, w16, out, moments});
   }
-  if (plan.rung == Conv2dRung::patch) return run_patches(name, device, s, false, x16, w16, out);
+  if (plan.rung == Conv2dRung::patch) {
+    return conv2d_forward_patch(name, device, s, x16, w16, out);
+  }
   const Gemm<WindowsOfInput<bf16>, Weights<bf16>> gemm = {
       {g, x16}, {g, w16}, out, g.N * g.P * g.Q, Kg, g.R * g.S * g.Cg, static_cast<int>(s.groups),
       1,        0};
@@ -116,13 +78,7 @@ void conv2d_backward_input_bf16(Cuda device, const Conv2dPlan& plan, const Conv2
     return conv2d_backward_input_wgmma({name, device, plan, s, dy16, w16, out});
   }
   if (plan.rung == Conv2dRung::patch) {
-    Conv2dShape of_dy = s;
-    std::swap(of_dy.H, of_dy.P);
-    std::swap(of_dy.W, of_dy.Q);
-    std::swap(of_dy.C, of_dy.K);
-    of_dy.pad_top = s.R - 1 - s.pad_top;
-    of_dy.pad_left = s.S - 1 - s.pad_left;
-    return run_patches(name, device, of_dy, true, dy16, w16, out);
+    return conv2d_backward_input_patch(name, device, s, dy16, w16, out);
   }
   const InputPhases phases(s);
   const Gemm<OutputsOverInput<bf16>, WeightsTransposed<bf16>> gemm = {

@@ -140,11 +140,13 @@ bool fills_wgmma(Conv2dDirection direction, const Conv2dShape& s) {
   return channels % 32 == 0 || channels > 96;
 }
 
-/// Whether rung 7 has kernels for it.
-bool fits_patch(Conv2dDirection direction, const Conv2dShape& s) {
+/// Whether rung 7 has kernels for it. bf16 are filled up to whole chunks of 16 bytes, floats are
+/// not.
+bool fits_patch(Conv2dDirection direction, const Conv2dShape& s, Precision precision) {
   return direction != Conv2dDirection::backward_weight && s.groups == 1 && s.stride_h == 1 &&
          s.stride_w == 1 && s.dilation_h == 1 && s.dilation_w == 1 && s.R <= 3 && s.S <= 3 &&
-         s.C <= 32 && s.K <= 32;
+         s.C <= 32 && s.K <= 32 &&
+         (precision == Precision::bf16 || summed_channels(direction, s) % 4 == 0);
 }
 
 /// Whether rung 6 is quicker than rung 5 in bf16, as measured on an H200: lines of few channels
@@ -326,9 +328,10 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& given, int 
     if (compute_capability < 80 || !fits_bf16_operands(shape)) return plan;
     const bool by_warpgroups =
         fits_wgmma(direction, shape, compute_capability, precision) && pays_wgmma(direction, shape);
-    plan.rung = fits_patch(direction, shape) ? Conv2dRung::patch  // 1.4 to 3.7 times as quick
-                : by_warpgroups              ? Conv2dRung::wgmma
-                                             : Conv2dRung::multistage;
+    const bool few = fits_patch(direction, shape, precision);
+    plan.rung = few             ? Conv2dRung::patch  // 1.4 to 3.7 times as quick
+                : by_warpgroups ? Conv2dRung::wgmma
+                                : Conv2dRung::multistage;
     plan.precision = precision;
   } else {
     // Of tf32 rung 6 against rung 4: 2.7 times as fast forward, geometric mean over ResNet50.
@@ -336,9 +339,10 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& given, int 
     const bool by_warpgroups = tf32 &&
                                fits_wgmma(direction, shape, compute_capability, precision) &&
                                fills_wgmma(direction, shape);
-    plan.rung = by_warpgroups ? Conv2dRung::wgmma
-                : tf32        ? Conv2dRung::tensor_core
-                              : Conv2dRung::implicit_gemm;
+    plan.rung = tf32 && fits_patch(direction, shape, precision) ? Conv2dRung::patch
+                : by_warpgroups                                 ? Conv2dRung::wgmma
+                : tf32                                          ? Conv2dRung::tensor_core
+                                                                : Conv2dRung::implicit_gemm;
     plan.precision = tf32 ? Precision::tf32 : Precision::fp32;
   }
   if (plan.rung == Conv2dRung::patch) return plan;
@@ -401,10 +405,13 @@ std::vector<Conv2dPlan> all_conv2d_plans(Conv2dDirection direction, const Conv2d
   if (compute_capability < 80) return plans;
   add(Conv2dRung::tensor_core, Precision::tf32);
   if (narrow(shape)) return plans;
+  if (fits_patch(direction, shape, Precision::tf32))
+    plans.push_back({Conv2dRung::patch, Precision::tf32, 0, 1});
   const Conv2dShape in_bf16 = multiplied(direction, shape, Precision::bf16);
   if (fits_bf16_operands(in_bf16)) {
     add(Conv2dRung::multistage, Precision::bf16);
-    if (fits_patch(direction, in_bf16)) plans.push_back({Conv2dRung::patch, Precision::bf16, 0, 1});
+    if (fits_patch(direction, in_bf16, Precision::bf16))
+      plans.push_back({Conv2dRung::patch, Precision::bf16, 0, 1});
   }
   for (const Precision precision : {Precision::tf32, Precision::bf16}) {
     const Conv2dShape s = multiplied(direction, shape, precision);

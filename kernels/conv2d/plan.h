@@ -24,8 +24,8 @@ enum class Conv2dRung {
 };
 enum class Conv2dDirection { forward, backward_input, backward_weight };
 
-/// Rungs 2 to 4 take activations of fp32, 5 to 7 of bf16, 6 also of fp32; the first and the last
-/// take both, and multiply in fp32.
+/// Rungs 2 to 4 take activations of fp32, 5 of bf16, 6 and 7 of both, as do the first and the last,
+/// which multiply in fp32.
 struct Conv2dPlan {
   Conv2dRung rung = Conv2dRung::direct;
   Precision precision = Precision::fp32;

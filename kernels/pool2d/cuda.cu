@@ -3,6 +3,7 @@
 
 #include "kernels/column_sums.cuh"
 #include "kernels/cu.h"
+#include "kernels/divide.h"
 #include "kernels/divider.h"
 #include "kernels/pool2d/pool2d.h"
 
@@ -98,9 +99,17 @@ struct Maxima {
 };
 
 // A thread goes over a window's pixels, neighbours over neighbouring channels, so that a warp reads
-// a row of 32. Each input is read once from memory and again from the caches, each output written
-// once; limited by memory bandwidth. Loops over vectors are unrolled twice: at four times, the
-// compiler's own choice, registers spill on sm_80.
+// a row of 32, and three pixels are on their way at once. Each input is read once from memory and
+// again from the caches, each output written once; limited by memory bandwidth.
+
+/// use(i, load(i)) for i below `count` and 3, in order, after all are loaded.
+template <class Load, class Use>
+__device__ __forceinline__ void each_of_three(int count, const Load& load, const Use& use) {
+  const auto a = load(0), b = load(count > 1 ? 1 : 0), c = load(count > 2 ? 2 : 0);
+  use(0, a);
+  if (count > 1) use(1, b);
+  if (count > 2) use(2, c);
+}
 
 /// One thread: V neighbouring channels of one output, the maxima or the averages.
 template <bool Average, int V, class T>
@@ -120,12 +129,17 @@ __global__ void __launch_bounds__(256)
     if (!Average) result = pixel(window.top, window.left);
 #pragma unroll 1
     for (int h = window.top; h < window.bottom; ++h) {
-#pragma unroll 2
-      for (int w = window.left; w < window.right; ++w) {
-        const auto value = pixel(h, w);
-        for (int k = 0; k < V; ++k) {
-          result[k] = Average ? result[k] + value[k] : value[k] > result[k] ? value[k] : result[k];
-        }
+#pragma unroll 1
+      for (int w = window.left; w < window.right; w += 3) {
+        each_of_three(
+            window.right - w, [&](int i) { return pixel(h, w + i); },
+            [&](int, const Vec<float, V>& value) {
+              for (int k = 0; k < V; ++k) {
+                result[k] = Average                ? result[k] + value[k]
+                            : value[k] > result[k] ? value[k]
+                                                   : result[k];
+              }
+            });
       }
     }
     if (Average) {
@@ -153,11 +167,15 @@ __global__ void __launch_bounds__(256)
     bool first = true;
 #pragma unroll 1
     for (int h = window.top; h < window.bottom; ++h) {
-#pragma unroll 2
-      for (int w = window.left; w < window.right; ++w) {
-        maxima.take(load_floats<V>(picture + (int64_t{h} * g.W + w) * g.C),
-                    (h - top) * g.S + w - left, first);
-        first = false;
+#pragma unroll 1
+      for (int w = window.left; w < window.right; w += 3) {
+        each_of_three(
+            window.right - w,
+            [&](int i) { return load_floats<V>(picture + (int64_t{h} * g.W + w + i) * g.C); },
+            [&](int i, const Vec<float, V>& value) {
+              maxima.take(value, (h - top) * g.S + w + i - left, first);
+              first = false;
+            });
       }
     }
     store_vec(places + i * V, maxima.place);
@@ -180,13 +198,24 @@ __global__ void __launch_bounds__(256)
 #pragma unroll 1
     for (int p = rows.first; p < rows.end; ++p) {
       const int r = at.row + g.pad_top - p * g.stride_h;
-#pragma unroll 1
-      for (int q = columns.first; q < columns.end; ++q) {
-        const int here = r * g.S + at.column + g.pad_left - q * g.stride_w;
+      struct Looked {
+        Vec<uint8_t, V> place;
+        Vec<float, V> gradient;
+      };
+      const auto look = [&](int q) -> Looked {
         const int64_t output = ((int64_t{at.n} * g.P + p) * g.Q + q) * g.C + at.c * V;
-        const auto place = load_vec<V>(places + output);
-        const auto gradient = load_floats<V>(dy + output);
-        for (int k = 0; k < V; ++k) sum[k] += place[k] == here ? gradient[k] : 0.0f;
+        return {load_vec<V>(places + output), load_floats<V>(dy + output)};
+      };
+      const auto add = [&](int q, const Looked& looked) {
+        const int here = r * g.S + at.column + g.pad_left - q * g.stride_w;
+        for (int k = 0; k < V; ++k) sum[k] += looked.place[k] == here ? looked.gradient[k] : 0.0f;
+      };
+#pragma unroll 1
+      for (int q = columns.first; q < columns.end; q += 2) {
+        const bool two = q + 1 < columns.end;
+        const Looked one = look(q), other = look(two ? q + 1 : q);
+        add(q, one);
+        if (two) add(q + 1, other);
       }
     }
     store_floats(dx + i * V, sum);
@@ -251,6 +280,23 @@ __global__ void __launch_bounds__(256)
     }
     store_floats(dx + i * V, sum);
   }
+}
+
+/// One thread: V neighbouring channels, dx of many pixels of the picture blockIdx.y under one
+/// window of all pixels. Bytes: dx is written once; limited by memory bandwidth.
+template <int V, class T>
+__global__ void __launch_bounds__(256)
+    global_average_backward_kernel(int pixels, int C, float share, const T* __restrict__ dy,
+                                   T* __restrict__ dx) {
+  wait_for_kernels_before();
+  const int across = C / V;
+  const int64_t step = strided_step() / across * across;  // whole pixels: the channels stay
+  const int64_t first = strided_first();
+  if (first >= step) return;
+  auto value = load_floats<V>(dy + int64_t{blockIdx.y} * C + first % across * V);
+  for (int k = 0; k < V; ++k) value[k] *= share;
+  T* to = dx + int64_t{blockIdx.y} * pixels * C;
+  for (int64_t i = first; i < int64_t{pixels} * across; i += step) store_floats(to + i * V, value);
 }
 
 /// A window of all pixels: its averages are the sums of columns (column_sums.cuh).
@@ -450,6 +496,16 @@ void average_pool2d_backward(Cuda device, const Pool2dShape& s, const T* dy, T* 
     const T* gradient = dy + n * s.P * s.Q * s.C;
     T* out = dx + n * s.H * s.W * s.C;
     by_vectors<T>(g.C, in_vectors(gradient, out), [&](auto width, const Divider& by_across) {
+      if (is_global(s) && g.N <= 65535) {
+        const int64_t across = s.C / width, of_picture = s.H * s.W * across;
+        const int64_t at_once = std::max(8 * gpu_info().multiprocessors / g.N, 1);
+        const int64_t blocks =
+            std::max(std::min(ceil_div(of_picture, 256), at_once), ceil_div(across, 256));
+        return launch("average_pool2d_backward", global_average_backward_kernel<width, T>,
+                      dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(g.N)), 256, 0,
+                      device, static_cast<int>(s.H * s.W), g.C, 1 / static_cast<float>(s.H * s.W),
+                      gradient, out);
+      }
       launch("average_pool2d_backward", average_pool2d_backward_kernel<width, T>,
              strided_blocks(g.N * s.H * s.W * s.C / width, 256), 256, 0, device, g, by_across,
              gradient, out);

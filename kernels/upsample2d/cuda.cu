@@ -30,40 +30,37 @@ __device__ __forceinline__ Place place_of(int i, const Walk& walk) {
           walk.by_across.remainder(i, pixel)};
 }
 
-/// Where an output looks along one axis: `low` with weight 1 - share, `high` with share.
-struct Between {
-  int low, high;
-  float share;
-};
-
-/// The outputs that look at an input along one axis.
+/// Outputs that look at an input along one axis.
 struct Lookers {
   int first, end;
 };
 
 /// One axis. Of linear interpolation places are counted in steps of half an output, so that they
-/// are whole numbers: 2 * factor steps from an input to the next.
+/// are whole numbers: 2 * factor steps from an input to the next. An output looks at the inputs on
+/// both sides of it, of which the first is its `low`.
 struct Axis {
   int n, factor;
-  Divider by_factor, by_steps;
   float a_step;  ///< in inputs
 
   Axis(int64_t n, int64_t factor)
       : n(static_cast<int>(n)),
         factor(static_cast<int>(factor)),
-        by_factor(factor),
-        by_steps(2 * factor),
         a_step(0.5f / static_cast<float>(factor)) {}
 
+  /// The outputs whose `low` is this input, or, of nearest neighbours, that copy it.
+  __device__ Lookers above(Upsampling how, int in) const {
+    if (how == Upsampling::nearest) return {in * factor, (in + 1) * factor};
+    const auto first = [&](int input) { return (2 * factor * input + factor) / 2; };
+    return {in == 0 ? 0 : first(in), in == n - 1 ? n * factor : first(in + 1)};
+  }
   /// Steps from the first input to the output; what would lie outside is drawn to the edge.
   __device__ int steps(int out) const {
     const int steps = 2 * out + 1 - factor, most = 2 * factor * (n - 1);
     return steps < 0 ? 0 : steps < most ? steps : most;
   }
-  __device__ Between between(int out) const {
-    const int at = steps(out), low = by_steps.quotient(at);
-    return {low, low + 1 < n ? low + 1 : low,
-            static_cast<float>(by_steps.remainder(at, low)) * a_step};
+  /// How far the output lies from its `low` input to the next.
+  __device__ float share(int out, int low) const {
+    return static_cast<float>(steps(out) - 2 * factor * low) * a_step;
   }
   __device__ Lookers lookers(Upsampling how, int in) const {
     if (how == Upsampling::nearest) return {in * factor, (in + 1) * factor};
@@ -86,34 +83,50 @@ struct Geometry {
       : h(s.H, s.factor_h), w(s.W, s.factor_w), C(static_cast<int>(s.C)) {}
 };
 
-/// One thread: V neighbouring channels of one output. Each output is written once, and each input
-/// read once but for what the caches hold; limited by memory bandwidth.
+/// One thread: V neighbouring channels of the outputs between one input and the next ones to the
+/// right and below, or of those that copy it. Each output is written once, and each input read once
+/// but for what the caches hold; limited by memory bandwidth.
 template <int V, class T>
 __global__ void __launch_bounds__(256)
-    upsample2d_forward_kernel(Geometry g, Upsampling how, Walk outputs, const T* __restrict__ x,
+    upsample2d_forward_kernel(Geometry g, Upsampling how, Walk inputs, const T* __restrict__ x,
                               T* __restrict__ y) {
   wait_for_kernels_before();
-  for (int64_t i = strided_first(); i < outputs.count; i += strided_step()) {
-    const Place at = place_of(static_cast<int>(i), outputs);
+  const int P = g.h.n * g.h.factor, Q = g.w.n * g.w.factor;
+  for (int64_t i = strided_first(); i < inputs.count; i += strided_step()) {
+    const Place at = place_of(static_cast<int>(i), inputs);
     const T* picture = x + int64_t{at.n} * g.h.n * g.w.n * g.C + at.vector * V;
+    T* to = y + int64_t{at.n} * P * Q * g.C + at.vector * V;
     const auto pixel = [&](int h, int w) {
       return load_floats<V>(picture + (int64_t{h} * g.w.n + w) * g.C);
     };
+    const auto each = [&](const auto& value) {
+      const Lookers rows = g.h.above(how, at.row), columns = g.w.above(how, at.column);
+#pragma unroll 1
+      for (int p = rows.first; p < rows.end; ++p) {
+#pragma unroll 1
+        for (int q = columns.first; q < columns.end; ++q)
+          store_floats(to + (int64_t{p} * Q + q) * g.C, value(p, q));
+      }
+    };
+    const auto here = pixel(at.row, at.column);
     if (how == Upsampling::nearest) {
-      store_floats(y + i * V,
-                   pixel(g.h.by_factor.quotient(at.row), g.w.by_factor.quotient(at.column)));
+      each([&](int, int) { return here; });
       continue;
     }
-    const Between h = g.h.between(at.row), w = g.w.between(at.column);
-    const auto above_left = pixel(h.low, w.low), above_right = pixel(h.low, w.high);
-    const auto below_left = pixel(h.high, w.low), below_right = pixel(h.high, w.high);
-    Vec<float, V> value;
-    for (int k = 0; k < V; ++k) {
-      const float above = (1 - w.share) * above_left[k] + w.share * above_right[k];
-      const float below = (1 - w.share) * below_left[k] + w.share * below_right[k];
-      value[k] = (1 - h.share) * above + h.share * below;
-    }
-    store_floats(y + i * V, value);
+    const int below = at.row + 1 < g.h.n ? at.row + 1 : at.row;
+    const int beside = at.column + 1 < g.w.n ? at.column + 1 : at.column;
+    const auto right = pixel(at.row, beside);
+    const auto below_here = pixel(below, at.column), below_right = pixel(below, beside);
+    each([&](int p, int q) {
+      const float down = g.h.share(p, at.row), across = g.w.share(q, at.column);
+      Vec<float, V> value;
+      for (int k = 0; k < V; ++k) {
+        const float upper = (1 - across) * here[k] + across * right[k];
+        const float lower = (1 - across) * below_here[k] + across * below_right[k];
+        value[k] = (1 - down) * upper + down * lower;
+      }
+      return value;
+    });
   }
 }
 
@@ -135,7 +148,7 @@ __global__ void __launch_bounds__(256)
     for (int p = rows.first; p < rows.end; ++p) {
       const T* line = picture + int64_t{p} * Q * g.C;
       const float of_row = g.h.weight(how, p, at.row);
-#pragma unroll(V > 1 ? 2 : 1)
+#pragma unroll(V == 4 ? 4 : V > 1 ? 2 : 1)
       for (int q = columns.first; q < columns.end; ++q) {
         const float weight = of_row * g.w.weight(how, q, at.column);
         const auto value = load_floats<V>(line + int64_t{q} * g.C);
@@ -146,15 +159,15 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-/// f(vector width, first picture, Walk) over [N,rows,columns,C], for groups of pictures whose
+/// f(vector width, first picture, Walk) over the inputs, for groups of pictures whose
 /// vectors of the large side ([P,Q,C]) count in 32 bits.
 template <class T, class F>
-void in_parts(const Upsample2dShape& s, int64_t rows, int64_t columns, bool vectors, const F& f) {
+void in_parts(const Upsample2dShape& s, bool vectors, const F& f) {
   const auto run = [&](auto width) {
     const int64_t across = s.C / width, P = s.H * s.factor_h, Q = s.W * s.factor_w;
     const int64_t most = std::max<int64_t>(INT32_MAX / std::max<int64_t>(P * Q * across, 1), 1);
     for (int64_t n = 0; n < s.N; n += most)
-      f(width, n, Walk(std::min(most, s.N - n), rows, columns, across));
+      f(width, n, Walk(std::min(most, s.N - n), s.H, s.W, across));
   };
   constexpr int V = in_16_bytes<T>;
   if (vectors && s.C % V == 0) {
@@ -169,7 +182,7 @@ void in_parts(const Upsample2dShape& s, int64_t rows, int64_t columns, bool vect
 template <class T>
 void upsample2d_forward(Cuda device, const Upsample2dShape& s, Upsampling how, const T* x, T* y) {
   const int64_t P = s.H * s.factor_h, Q = s.W * s.factor_w;
-  in_parts<T>(s, P, Q, in_vectors(x, y), [&](auto width, int64_t n, const Walk& walk) {
+  in_parts<T>(s, in_vectors(x, y), [&](auto width, int64_t n, const Walk& walk) {
     launch("upsample2d_forward", upsample2d_forward_kernel<width, T>,
            strided_blocks(walk.count, 256), 256, 0, device, Geometry(s), how, walk,
            x + n * s.H * s.W * s.C, y + n * P * Q * s.C);
@@ -180,7 +193,7 @@ template <class T>
 void upsample2d_backward(Cuda device, const Upsample2dShape& s, Upsampling how, const T* dy,
                          T* dx) {
   const int64_t P = s.H * s.factor_h, Q = s.W * s.factor_w;
-  in_parts<T>(s, s.H, s.W, in_vectors(dy, dx), [&](auto width, int64_t n, const Walk& walk) {
+  in_parts<T>(s, in_vectors(dy, dx), [&](auto width, int64_t n, const Walk& walk) {
     launch("upsample2d_backward", upsample2d_backward_kernel<width, T>,
            strided_blocks(walk.count, 256), 256, 0, device, Geometry(s), how, walk,
            dy + n * P * Q * s.C, dx + n * s.H * s.W * s.C);
