@@ -121,6 +121,7 @@ FitEnd Trainer::fit(BatchSource& train, BatchSource* validation) {
     log.emplace_back("seconds", clock.seconds());
     if (options_.on_epoch) options_.on_epoch(epochs_done_, log);
   }
+  graph_.reset();
   for (const auto& callback : callbacks_) callback->on_training_end(control);
   return stopped_ ? FitEnd::stopped_early : FitEnd::all_epochs;
 }
@@ -137,7 +138,7 @@ bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
   source.start_epoch(static_cast<uint32_t>(epochs_done_));
   int64_t batches = 0, pictures = 0;
   double loss_sum = 0;
-  std::optional<StepGraph> graph;
+  if (graph_ && trained() != captured_) graph_.reset();
   std::optional<Shape> before;  // of the last batch
   std::optional<Batch> batch = source.next();
   while (batch) {
@@ -145,8 +146,9 @@ bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
     const int64_t size = batch->x.shape()[0];
     {
       const TrainingScope training(options_.seed, static_cast<uint32_t>(step_));
-      if (options_.cuda_graph && !graph && before == batch->x.shape()) {
-        graph.emplace(tensors_.front().tensor.device(), *batch, [this](const Batch& like) {
+      if (options_.cuda_graph && !graph_ && before == batch->x.shape()) {
+        captured_ = trained();
+        graph_.emplace(tensors_.front().tensor.device(), *batch, [this](const Batch& like) {
           StepResult result = forward(like);
           backward(result.loss);
           optimizer_.step();
@@ -154,8 +156,8 @@ bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
         });
       }
       before = batch->x.shape();
-      const bool captured = graph && graph->fits(*batch);
-      const StepResult result = captured ? graph->run(*batch) : forward(*batch);
+      const bool captured = graph_ && graph_->fits(*batch);
+      const StepResult result = captured ? graph_->run(*batch) : forward(*batch);
       batch.reset();                        // what augmentation has replaced
       if (captured) batch = source.next();  // while the device works on the whole step
       loss_value = result.loss.item();
@@ -188,6 +190,12 @@ bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
   }
   require(batches > 0, "there is no picture to train on");
   return true;
+}
+
+std::vector<bool> Trainer::trained() const {
+  std::vector<bool> which;
+  for (const NamedTensor& t : tensors_) which.push_back(t.tensor.requires_grad());
+  return which;
 }
 
 NamedTensors Trainer::state_tensors() const {

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,8 +44,9 @@ struct FitOptions {
       on_epoch;                                          ///< after every epoch, which counts from 1
   std::function<void(const TrainingState&)> checkpoint;  ///< after every epoch, before on_epoch
   std::function<bool()> interrupted;                     ///< asked after every batch
-  /// On a GPU: steps with batches of one shape are one CUDA graph, captured in each epoch anew at
-  /// the second such batch; the results have the same bits.
+  /// On a GPU: steps with batches of one shape are one CUDA graph, captured at the second such
+  /// batch, and anew when other tensors are trained; the results have the same bits. The memory of
+  /// a step stays the graph's while pictures are validated.
   bool cuda_graph = false;
 };
 
@@ -72,6 +74,8 @@ class Trainer {
  private:
   bool train_epoch(BatchSource& source, MetricsCounter& metrics);
   StepResult forward(const Batch& given) const;
+  /// Which of the tensors are trained now.
+  std::vector<bool> trained() const;
   NamedTensors state_tensors() const;
 
   ModelFunction model_;
@@ -83,6 +87,8 @@ class Trainer {
   int64_t epochs_done_ = 0, step_ = 0;
   bool stopped_ = false;
   std::vector<EpochLog> history_;
+  std::vector<bool> captured_;  ///< trained() at the capture
+  std::optional<StepGraph> graph_;
 };
 
 /// Adds what a model says of one epoch of a source, in prediction mode. `on_batch` may be empty.

@@ -66,7 +66,7 @@ __device__ __forceinline__ void read_rows(Tile& tile, int t, int threads, int k,
 
 /// One block: TileM x TileN outputs of one group and one part of k.
 template <class A, class B, class T, int V>
-__global__ void __launch_bounds__(gemm_threads) conv2d_implicit_gemm_kernel(Gemm<A, B> gemm) {
+__global__ void __launch_bounds__(gemm_threads, 2) conv2d_implicit_gemm_kernel(Gemm<A, B> gemm) {
   wait_for_kernels_before();
   using Shared = ImplicitGemmShared<A, B, T>;
   Shared& tiles = *dynamic_shared<Shared>();
@@ -80,7 +80,7 @@ __global__ void __launch_bounds__(gemm_threads) conv2d_implicit_gemm_kernel(Gemm
                                                                       thread);
   float sums[T::rows_each][T::columns_each] = {};
   gemm_main_loop<T::stages, T::depth>(
-      tiles.a, tiles.b, load_a, load_b, block.k_begin, block.k_end,
+      tiles.a, tiles.b, load_a, load_b, block.k_begin, block.k_end, [](auto&, auto&) {},
       [&](auto& tile_a, auto& tile_b) {
 #pragma unroll
         for (int k = 0; k < T::depth; k += 4) {

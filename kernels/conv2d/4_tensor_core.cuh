@@ -1,13 +1,10 @@
 // Rung 4: tensor cores. The tiles and copies are those of rung 3; a warp now multiplies 16x8
 // outputs at once with mma.sync, which takes its factors from the registers of all 32 lanes (cu.h
-// says which lane holds what). Factors are rounded to tf32 (10 bits of mantissa) on their way from
-// shared memory to registers; sums stay fp32.
+// says which lane holds what). Factors are rounded to tf32 (10 bits of mantissa) once, by the
+// thread that copied them to shared memory; sums stay fp32.
 //
-// What fetches and rounds a factor costs more than what multiplies with it: a warp of 64x64 outputs
-// has 32 words of 16x8 for 32 factors a lane, one of 32x32 eight for 16, one of 16x16 two for
-// eight. Where both operands lie across k (backward weight), the rows that a lane multiplies are
-// neighbours: which row of the tile is which of the word is free, as long as the sums go back to
-// where they belong. Four factors are fetched at once then, and four sums stored.
+// What fetches a factor costs as much as what multiplies with it: a warp of 64x32 outputs has 16
+// words of 16x8 for 24 factors a lane, one of 32x32 eight for 16, one of 16x16 two for eight.
 //
 // Shared memory as in rung 3, with pads that keep the lanes of each read in different banks. The
 // limit it aims for is the rate of the tensor cores.
@@ -40,70 +37,49 @@ struct TensorCoreShared {
   TileB b[T::stages];
 };
 
-/// sums += a * b over one tile, for this warp's part.
-template <class T, class TileA, class TileB>
-__device__ __forceinline__ void multiply_tiles(TileA& a, TileB& b, int row0, int column0, int g,
-                                               int t, float (&sums)[T::words_m][T::words_n][4]) {
+/// Rounds what a thread has copied to tf32.
+template <int V, class Loader, class Tile>
+__device__ __forceinline__ void round_copies(const Loader& load, Tile& tile) {
+  load.each_copy(tile, [](float* copy) {
+    auto values = load_vec<V>(copy);
 #pragma unroll
-  for (int k = 0; k < T::depth; k += 8) {
-    uint32_t fa[T::words_m][4], fb[T::words_n][2];
-#pragma unroll
-    for (int i = 0; i < T::words_m; ++i) {
-#pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        const int row = row0 + i * 16 + g + j % 2 * 8;
-        fa[i][j] = to_tf32(*a.at(row, k + t + j / 2 * 4));
-      }
-    }
-#pragma unroll
-    for (int i = 0; i < T::words_n; ++i) {
-#pragma unroll
-      for (int j = 0; j < 2; ++j) {
-        fb[i][j] = to_tf32(*b.at(column0 + i * 8 + g, k + t + j * 4));
-      }
-    }
-#pragma unroll
-    for (int m = 0; m < T::words_m; ++m) {
-#pragma unroll
-      for (int n = 0; n < T::words_n; ++n) mma_tf32(sums[m][n], fa[m], fb[n]);
-    }
-  }
+    for (int e = 0; e < V; ++e) values[e] = float_of(to_tf32(values[e]));
+    store_vec(copy, values);
+  });
 }
 
-/// Which lines of a warp's tile a lane multiplies, of a tile that lies across k: line(lane, i) for
-/// its i-th, `Each` neighbours and then as many of the next part.
-template <int Count>
-struct LaneLines {
-  static constexpr int each = Count < 4 ? Count : 4;
-  static __device__ __forceinline__ int line(int lane, int i) {
-    return i / each * 8 * each + lane * each + i % each;
-  }
-  /// f(i, factor) for all of its lines at step k.
-  template <class Tile, class F>
-  static __device__ __forceinline__ void fetch(Tile& tile, int first, int lane, int k, const F& f) {
-#pragma unroll
-    for (int i = 0; i < Count; i += each) {
-      const auto some = load_vec<each>(tile.at(first + line(lane, i), k));
-#pragma unroll
-      for (int e = 0; e < each; ++e) f(i + e, to_tf32(some[e]));
-    }
-  }
+/// sums += a * b over one tile, for this warp's part: lane 4 * g + t has rows first_row(g) and
+/// first_row(g) + apart of each 16. Where A lies across k these are neighbours, fetched together:
+/// which row of the tile is which of the word is free, if the sums go back to where they belong.
+template <class T, bool AlongK>
+struct LaneRows {
+  static constexpr int apart = AlongK ? 8 : 1;
+  static __device__ __forceinline__ int first(int g) { return AlongK ? g : 2 * g; }
 };
-
-/// multiply_tiles of two tiles that lie across k.
-template <class T, class TileA, class TileB>
-__device__ __forceinline__ void multiply_across(TileA& a, TileB& b, int row0, int column0, int g,
-                                                int t, float (&sums)[T::words_m][T::words_n][4]) {
+template <class T, bool AlongK, class TileA, class TileB>
+__device__ __forceinline__ void multiply_tiles(TileA& a, TileB& b, int row0, int column0, int g,
+                                               int t, float (&sums)[T::words_m][T::words_n][4]) {
+  using Rows = LaneRows<T, AlongK>;
 #pragma unroll
   for (int k = 0; k < T::depth; k += 8) {
     uint32_t fa[T::words_m][4], fb[T::words_n][2];
 #pragma unroll
     for (int j = 0; j < 2; ++j) {
-      LaneLines<T::words_m * 2>::fetch(a, row0, g, k + t + j * 4, [&](int i, uint32_t factor) {
-        fa[i / 2][i % 2 + j * 2] = factor;
-      });
-      LaneLines<T::words_n>::fetch(b, column0, g, k + t + j * 4,
-                                   [&](int i, uint32_t factor) { fb[i][j] = factor; });
+      const int at = k + t + j * 4;
+#pragma unroll
+      for (int i = 0; i < T::words_m; ++i) {
+        const int row = row0 + i * 16 + Rows::first(g);
+        Vec<float, 2> two;
+        if constexpr (AlongK) {
+          two = {{*a.at(row, at), *a.at(row + Rows::apart, at)}};
+        } else {
+          two = load_vec<2>(a.at(row, at));
+        }
+        fa[i][2 * j] = bits_of(two[0]);
+        fa[i][2 * j + 1] = bits_of(two[1]);
+      }
+#pragma unroll
+      for (int i = 0; i < T::words_n; ++i) fb[i][j] = bits_of(*b.at(column0 + i * 8 + g, at));
     }
 #pragma unroll
     for (int m = 0; m < T::words_m; ++m) {
@@ -111,45 +87,6 @@ __device__ __forceinline__ void multiply_across(TileA& a, TileB& b, int row0, in
       for (int n = 0; n < T::words_n; ++n) mma_tf32(sums[m][n], fa[m], fb[n]);
     }
   }
-}
-
-/// Stores the sums of multiply_across.
-template <class T, class G>
-__device__ __forceinline__ void store_across(const G& gemm, const GemmBlock& block, int row0,
-                                             int column0, int g, int t,
-                                             const float (&sums)[T::words_m][T::words_n][4]) {
-  using Columns = LaneLines<T::words_n>;
-  const GemmOutput& out = gemm.out;
-  const int group = gemm.group(block);
-  out.by_adding([&](auto adds) {
-#pragma unroll
-    for (int i = 0; i < T::words_m * 2; ++i) {
-      const int place = gemm.place(block, block.m0 + row0 + LaneLines<T::words_m * 2>::line(g, i));
-      if (place < 0) continue;
-        // A word's columns 2 t and 2 t + 1 are `each` neighbours each, side by side.
-#pragma unroll
-      for (int j = 0; j < T::words_n * 2; j += 4) {
-        const auto sum = [&](int of) {
-          const int part = of / (2 * Columns::each), within = of % (2 * Columns::each);
-          const int word = part * Columns::each + within % Columns::each;
-          return sums[i / 2][word][i % 2 * 2 + within / Columns::each];
-        };
-        const int part = j / (2 * Columns::each), within = j % (2 * Columns::each);
-        const int n = block.n0 + column0 + Columns::line(2 * t, part * Columns::each) + within;
-        if (out.vectors) {
-          if (n >= gemm.N) continue;
-          Vec<float, 4> line;
-#pragma unroll
-          for (int e = 0; e < 4; ++e)
-            line[e] = out.template finished<adds>(n + e, gemm.N, group, sum(j + e));
-          out.template store_line<adds>(out.place(place, n, group, block.split), line);
-        } else {
-#pragma unroll
-          for (int e = 0; e < 4; ++e) gemm.template store<adds>(block, place, n + e, sum(j + e));
-        }
-      }
-    }
-  });
 }
 
 /// One block: TileM x TileN outputs of one group and one part of k, warps as WarpsM x WarpsN.
@@ -167,23 +104,20 @@ __global__ void __launch_bounds__(T::threads) conv2d_tensor_core_kernel(Gemm<A, 
                                                                     thread);
   const TileLoader<B, typename Shared::TileB, T::threads, V> load_b(gemm.b, block.n0, block.group,
                                                                     thread);
-  constexpr bool across = !A::along_k && !B::along_k;
   float sums[T::words_m][T::words_n][4] = {};
   gemm_main_loop<T::stages, T::depth>(
       tiles.a, tiles.b, load_a, load_b, block.k_begin, block.k_end,
       [&](auto& tile_a, auto& tile_b) {
-        if constexpr (across) {
-          multiply_across<T>(tile_a, tile_b, row0, column0, g, t, sums);
-        } else {
-          multiply_tiles<T>(tile_a, tile_b, row0, column0, g, t, sums);
-        }
+        round_copies<V>(load_a, tile_a);
+        round_copies<V>(load_b, tile_b);
+      },
+      [&](auto& tile_a, auto& tile_b) {
+        multiply_tiles<T, A::along_k>(tile_a, tile_b, row0, column0, g, t, sums);
       });
 
-  if constexpr (across) {
-    store_across<T>(gemm, block, row0, column0, g, t, sums);
-  } else {
-    store_words<T::words_m, T::words_n>(gemm, block, row0, column0, thread % 32, sums);
-  }
+  using Rows = LaneRows<T, A::along_k>;
+  store_words<T::words_m, T::words_n, Rows::apart>(gemm, block, row0 + Rows::first(g), column0,
+                                                   thread % 32, sums);
 }
 
 }  // namespace fettle

@@ -81,7 +81,7 @@ __global__ void __launch_bounds__(T::threads) conv2d_multistage_kernel(Gemm<A, B
                                                                     thread);
   float sums[T::words_m][T::words_n][4] = {};
   gemm_main_loop<T::stages, T::depth>(
-      tiles.a, tiles.b, load_a, load_b, block.k_begin, block.k_end,
+      tiles.a, tiles.b, load_a, load_b, block.k_begin, block.k_end, [](auto&, auto&) {},
       [&](auto& tile_a, auto& tile_b) {
 #pragma unroll
         for (int k = 0; k < T::depth; k += 16) {
@@ -105,7 +105,7 @@ __global__ void __launch_bounds__(T::threads) conv2d_multistage_kernel(Gemm<A, B
         }
       });
 
-  store_words<T::words_m, T::words_n>(gemm, block, row0, column0, lane, sums);
+  store_words<T::words_m, T::words_n, 8>(gemm, block, row0 + lane / 4, column0, lane, sums);
 }
 
 }  // namespace fettle

@@ -330,9 +330,8 @@ struct WgmmaStore {
     }
     const auto finished = [&](int i) { return out.finished<Adds>(sums[i] + bias[i / 2 % 2]); };
     if constexpr (!Adds && std::is_same_v<Feed, FiltersTimesWindows<T>>) {
-      if (problem.moments) store_moments(tile, own, finished);
+      if (problem.moments) store_moments(tile, own, sums, bias);
     }
-    if (!out.vectors) return store_each<Adds>(tile, own, sums);
     if (out.rounded) {
 #pragma unroll
       for (int part = 0; part < T::rows / 64; ++part) {
@@ -353,14 +352,15 @@ struct WgmmaStore {
   /// Of the tile's rows, as they are stored, the sum of each column and of its squares. A thread
   /// sums about its first value, so that a large mean does not swallow a small deviation; with the
   /// shift put back, fp64 holds the sums as exactly.
-  template <class Finished>
   __device__ __forceinline__ void store_moments(const WgmmaTile& tile, int own,
-                                                const Finished& finished) const {
+                                                const float (&sums)[T::rows / 2],
+                                                const float (&bias)[2]) const {
     const auto stored = [&](int i) {
+      const float one = sums[i] + bias[i / 2 % 2], other = sums[i + 1] + bias[i / 2 % 2];
       if constexpr (sizeof(typename T::Element) == 4) {
-        return Vec<float, 2>{{finished(i), finished(i + 1)}};
+        return Vec<float, 2>{{one, other}};
       } else {
-        const uint32_t pair = bf16_pair(finished(i), finished(i + 1));
+        const uint32_t pair = bf16_pair(one, other);
         return Vec<float, 2>{{float_of(pair << 16), float_of(pair >> 16 << 16)}};
       }
     };
@@ -382,6 +382,7 @@ struct WgmmaStore {
         }
       }
     };
+    // All rows of most tiles are there, and need not be asked for one by one.
     problem.rows - tile.row0 >= T::rows ? add(std::true_type{}) : add(std::false_type{});
     const int whole = min_of(left < 0 ? 0 : left, T::rows);
     const double count = whole / 8 * 2 + min_of(whole % 8, 2);
@@ -415,22 +416,6 @@ struct WgmmaStore {
       } else {
         prefetch(out.addend + at);
         if (column0 + 32 < problem.columns) prefetch(out.addend + at + 32);
-      }
-    }
-  }
-
-  template <bool Adds>
-  __device__ __forceinline__ void store_each(const WgmmaTile& tile, int own,
-                                             const float (&sums)[T::rows / 2]) const {
-    const int t = thread % 4;
-#pragma unroll
-    for (int i = 0; i < T::rows / 4; ++i) {
-      const int row = feed.place(tile.row0 + i / 2 * 8 + 2 * t + i % 2, tile.phase, problem.rows);
-      for (int half = 0; half < 2; ++half) {
-        if (row >= 0 && own + half * 8 < problem.columns) {
-          problem.out.template store<Adds>(row, own + half * 8, problem.columns, tile.tap,
-                                           tile.split, sums[i / 2 * 4 + half * 2 + i % 2]);
-        }
       }
     }
   }
@@ -489,10 +474,15 @@ struct WgmmaStore {
       const int row = i * rows + thread / across;
       const int place = feed.place(tile.row0 + part * 4 * rows + row, tile.phase, problem.rows);
       if (place < 0 || column >= problem.columns) continue;
-      using Word = std::conditional_t<sizeof(E) == 4, float, uint32_t>;
-      const auto* from = reinterpret_cast<const Word*>(place_of(turned, E{}, row, chunk));
-      problem.out.template store_line<Adds>(problem.out.place(place, column, tile.tap, tile.split),
-                                            load_vec<4>(from));
+      const uint8_t* from = place_of(turned, E{}, row, chunk);
+      const int64_t at = problem.out.place(place, column, tile.tap, tile.split);
+      if (problem.out.vectors) {
+        using Word = std::conditional_t<sizeof(E) == 4, float, uint32_t>;
+        problem.out.template store_line<Adds>(at, load_vec<4>(reinterpret_cast<const Word*>(from)));
+      } else {
+        problem.out.template store_some<Adds>(at, reinterpret_cast<const E*>(from),
+                                              min_of(each, problem.columns - column));
+      }
     }
   }
 };

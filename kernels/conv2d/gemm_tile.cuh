@@ -85,6 +85,21 @@ class TileLoader {
     }
   }
 
+  /// f(address) for each of this thread's copies, V elements long.
+  template <class F>
+  __device__ __forceinline__ void each_copy(Tile& tile, const F& f) const {
+    if (line_ >= Tile::lines) return;
+#pragma unroll
+    for (int pass = 0; pass < passes; ++pass) {
+      const int line = line_ + pass * lines_a_pass;
+#pragma unroll
+      for (int i = 0; i < in_line; ++i) {
+        const int along = column_ + i * step;
+        f(Operand::along_k ? tile.at(line, along) : tile.at(along, line));
+      }
+    }
+  }
+
  private:
   __device__ __forceinline__ void copy(Element* to, const Element* from) const {
     cp_async<static_cast<int>(sizeof(Element)) * V>(to, from ? from : operand_.base(),
@@ -98,12 +113,13 @@ class TileLoader {
 };
 
 /// Walks over the parts of k: while `multiply(a, b)` works on one tile of each operand, the copies
-/// of the next Stages - 1 are under way.
+/// of the next Stages - 1 are under way. `landed(a, b)` is called before that, when the thread's
+/// own copies of both are there.
 template <int Stages, int Depth, class TileA, class TileB, class LoaderA, class LoaderB,
-          class Multiply>
+          class Landed, class Multiply>
 __device__ __forceinline__ void gemm_main_loop(TileA* a, TileB* b, const LoaderA& load_a,
                                                const LoaderB& load_b, int k_begin, int k_end,
-                                               const Multiply& multiply) {
+                                               const Landed& landed, const Multiply& multiply) {
   const int tiles = (k_end - k_begin + Depth - 1) / Depth;
 #pragma unroll
   for (int stage = 0; stage < Stages - 1; ++stage) {
@@ -113,8 +129,12 @@ __device__ __forceinline__ void gemm_main_loop(TileA* a, TileB* b, const LoaderA
     }
     cp_async_commit();  // an empty group keeps the count right
   }
-  for (int tile = 0; tile < tiles; ++tile) {
+  const auto wait_for = [&](int tile) {
     cp_async_wait<Stages - 2>();
+    if (tile < tiles) landed(a[tile % Stages], b[tile % Stages]);
+  };
+  wait_for(0);
+  for (int tile = 0; tile < tiles; ++tile) {
     __syncthreads();  // this tile is there for all, and the one before it is no longer read
     const int next = tile + Stages - 1;
     if (next < tiles) {
@@ -123,20 +143,22 @@ __device__ __forceinline__ void gemm_main_loop(TileA* a, TileB* b, const LoaderA
     }
     cp_async_commit();
     multiply(a[tile % Stages], b[tile % Stages]);
+    wait_for(tile + 1);
   }
   cp_async_wait<0>();
 }
 
-/// Stores a warp's words of 16x8 sums, from (row0, column0) of its block on.
-template <int WordsM, int WordsN, class G>
-__device__ __forceinline__ void store_words(const G& gemm, const GemmBlock& block, int row0,
+/// Stores a warp's words of 16x8 sums, from column0 of its block on; of each 16 rows this lane has
+/// first_row and the one `Apart` after it.
+template <int WordsM, int WordsN, int Apart, class G>
+__device__ __forceinline__ void store_words(const G& gemm, const GemmBlock& block, int first_row,
                                             int column0, int lane,
                                             const float (&sums)[WordsM][WordsN][4]) {
   gemm.out.by_adding([&](auto adds) {
 #pragma unroll
     for (int i = 0; i < WordsM; ++i) {
-      const int m = block.m0 + row0 + i * 16 + lane / 4;
-      const int rows[2] = {gemm.place(block, m), gemm.place(block, m + 8)};
+      const int m = block.m0 + first_row + i * 16;
+      const int rows[2] = {gemm.place(block, m), gemm.place(block, m + Apart)};
       store_mma_sums<adds, WordsN>(gemm.out, rows, block.n0 + column0, gemm.N, gemm.group(block),
                                    block.split, lane, [&](int j, int e) { return sums[i][j][e]; });
     }

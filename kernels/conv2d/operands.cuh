@@ -344,13 +344,22 @@ struct GemmOutput {
                                         float sum) const {
     sum = finished<Adds>(n, N, group, sum);
     const int64_t at = place(m, n, group, split);
-    if (rounded) {
-      bf16 value = from_float<bf16>(sum);
-      if (Adds) value = from_float<bf16>(activated(to_float(value) + to_float(rounded_addend[at])));
-      rounded[at] = value;
-    } else {
-      first[at] = Adds ? activated(sum + addend[at]) : sum;
-    }
+    rounded ? store_one<Adds>(at, from_float<bf16>(sum)) : store_one<Adds>(at, sum);
+  }
+  /// Stores a finished value.
+  template <bool Adds>
+  __device__ __forceinline__ void store_one(int64_t at, float value) const {
+    first[at] = Adds ? activated(value + addend[at]) : value;
+  }
+  template <bool Adds>
+  __device__ __forceinline__ void store_one(int64_t at, bf16 value) const {
+    if (Adds) value = from_float<bf16>(activated(to_float(value) + to_float(rounded_addend[at])));
+    rounded[at] = value;
+  }
+  /// `count` neighbours that are finished, one by one, from shared memory.
+  template <bool Adds, class E>
+  __device__ __forceinline__ void store_some(int64_t at, const E* from, int count) const {
+    for (int i = 0; i < count; ++i) store_one<Adds>(at + i, from[i]);
   }
   /// Stores neighbours that are finished, bf16 in pairs; `vectors` must allow it.
   template <bool Adds, int V>

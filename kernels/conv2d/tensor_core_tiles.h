@@ -13,7 +13,7 @@ inline constexpr int tensor_core_tile_count = 5;
 /// that come in fours; the last two are for few.
 inline constexpr TensorCoreTile tensor_core_tiles[2][tensor_core_tile_count] = {
     {{64, 32, 4, 2}, {128, 64, 2, 2}, {128, 128, 2, 2}, {256, 16, 4, 1}, {128, 32, 4, 1}},
-    {{64, 32, 4, 2}, {64, 128, 2, 2}, {128, 128, 2, 2}, {16, 128, 1, 4}, {32, 128, 1, 4}},
+    {{64, 32, 4, 2}, {64, 128, 2, 4}, {128, 128, 2, 4}, {16, 128, 1, 4}, {32, 128, 1, 4}},
 };
 
 }  // namespace fettle
