@@ -134,10 +134,11 @@ bool fits_phases(Conv2dDirection direction, const Conv2dShape& s) {
          std::max(s.stride_h, s.stride_w) <= max_phases;
 }
 
-/// Rung 6 sums over 32 channels of tf32 at a time: most of them must not be zeros.
+/// Rung 6 sums over 32 channels of tf32 at a time: most of them must not be zeros, unless there is
+/// so little to multiply that memory is the limit.
 bool fills_wgmma(Conv2dDirection direction, const Conv2dShape& s) {
   const int64_t channels = summed_channels(direction, s);
-  return channels % 32 == 0 || channels > 96;
+  return channels % 32 == 0 || channels > 96 || s.R * s.S == 1;
 }
 
 /// Whether rung 7 has kernels for it. bf16 are filled up to whole chunks of 16 bytes, floats are
@@ -196,20 +197,22 @@ double adding_clocks(const Conv2dPlan& plan, const GemmExtents& e) {
 }
 
 /// Clocks of a multiprocessor that rung 4 takes, as a model: of a warp, 1.6 for each of its words
-/// of 16x8x8 and 1.5 for each factor that a lane fetches, and twice as long where no eight warps
-/// hide each other's waiting. It is a prediction: with cvt.rna.tf32 and warps of 16x16 and 32x32 it
-/// was 3 a factor on an H200, by the times of bench/results.
+/// of 16x8x8 and 2.5 for each factor that a lane fetches, and twice as long where only eight warps
+/// of sixteen hide each other's waiting. Of 585 times of an H200 (the tiles and splits of
+/// ResNet50's and Res-UNet's weights, 32 pictures; bench/results) what the model chooses takes 8 %
+/// longer than the quickest, geometric mean; the two largest tiles have got twice as many warps
+/// since.
 double tensor_core_clocks(Conv2dDirection direction, const Conv2dShape& s, const Conv2dPlan& plan,
                           int multiprocessors) {
   const GemmExtents e = extents(direction, s);
   const bool rows_are_channels = direction == Conv2dDirection::backward_weight;
   const auto [rows, columns, down, across] = tensor_core_tiles[rows_are_channels][plan.tile];
   const double words_m = rows / down / 16.0, words_n = columns / across / 8.0;
-  const double warp = 1.6 * words_m * words_n + 1.5 * (4 * words_m + 2 * words_n);
+  const double warp = 1.6 * words_m * words_n + 2.5 * (4 * words_m + 2 * words_n);
   const double items = static_cast<double>(conv2d_tiles(direction, s, plan)) * plan.splits;
   const double steps = std::ceil(static_cast<double>(e.K) / 8 / plan.splits);
   const double blocks = std::ceil(items / multiprocessors), warps = blocks * down * across;
-  return blocks * (steps * warp * down * across * std::max(8 / warps, 1.0) + 1500) +
+  return blocks * (steps * warp * down * across * std::max(16 / warps, 1.0) + 3000) +
          adding_clocks(plan, e);
 }
 
@@ -339,10 +342,14 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& given, int 
     const bool by_warpgroups = tf32 &&
                                fits_wgmma(direction, shape, compute_capability, precision) &&
                                fills_wgmma(direction, shape);
-    plan.rung = tf32 && fits_patch(direction, shape, precision) ? Conv2dRung::patch
-                : by_warpgroups                                 ? Conv2dRung::wgmma
-                : tf32                                          ? Conv2dRung::tensor_core
-                                                                : Conv2dRung::implicit_gemm;
+    // Rung 7 against both: 1.0 to 5 times as fast; rung 6 is a little quicker where it fills a
+    // line.
+    const bool few = tf32 && fits_patch(direction, shape, precision) &&
+                     (!by_warpgroups || summed_channels(direction, shape) <= 16);
+    plan.rung = few             ? Conv2dRung::patch
+                : by_warpgroups ? Conv2dRung::wgmma
+                : tf32          ? Conv2dRung::tensor_core
+                                : Conv2dRung::implicit_gemm;
     plan.precision = tf32 ? Precision::tf32 : Precision::fp32;
   }
   if (plan.rung == Conv2dRung::patch) return plan;

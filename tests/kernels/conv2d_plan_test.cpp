@@ -102,8 +102,12 @@ TEST(Conv2dPlans, OtherGpusAndPrecisions) {
   EXPECT_EQ(plan(backward_weight, square(28, 512, 256, 1, 1), 80, Precision::tf32),
             "tensor_core tf32 128x128 in 33 splits");
   EXPECT_EQ(plan(forward, square(256, 16, 16, 3, 1), 90, Precision::tf32), "patch tf32");
+  EXPECT_EQ(plan(backward_input, square(256, 16, 16, 3, 1), 90, Precision::tf32), "patch tf32");
+  EXPECT_EQ(plan(forward, square(128, 32, 32, 3, 1), 90, Precision::tf32), "wgmma tf32 256x64");
+  EXPECT_EQ(plan(forward, square(128, 32, 32, 3, 1), 80, Precision::tf32), "patch tf32");
+  EXPECT_EQ(plan(forward, square(256, 48, 16, 1, 1), 90, Precision::tf32), "wgmma tf32 256x64");
   EXPECT_EQ(plan(backward_weight, square(128, 32, 32, 3, 1), 90, Precision::tf32),
-            "tensor_core tf32 32 channels in 88 splits");
+            "tensor_core tf32 32 channels in 176 splits");
   EXPECT_EQ(plan(forward, square(224, 3, 64, 7, 2), 90, Precision::tf32), "tensor_core tf32 64x32");
   EXPECT_EQ(plan(forward, s, 80, Precision::tf32), "tensor_core tf32 128x64");
   EXPECT_EQ(plan(forward, s, 90, Precision::fp32), "implicit_gemm fp32 128x64");
