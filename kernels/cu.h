@@ -51,8 +51,8 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 blo
             size_t dynamic_shared_bytes, Cuda device, Arguments... arguments);
 
 /// What every kernel begins with, before it touches global memory: waits until what the kernels
-/// before have written is there. From Hopper on a kernel comes to the multiprocessors as soon as the
-/// last block of the one before has left, so that its start is not waited for. It does not come
+/// before have written is there. From Hopper on a kernel comes to the multiprocessors as soon as
+/// the last block of the one before has left, so that its start is not waited for. It does not come
 /// sooner: blocks that are placed beside others' end up two to a multiprocessor while some idle (a
 /// convolution of 104 blocks took twice as long on an H200). CUDA Programming Guide, "Programmatic
 /// Dependent Launch and Synchronization".

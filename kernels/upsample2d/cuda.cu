@@ -148,7 +148,7 @@ __global__ void __launch_bounds__(256)
     for (int p = rows.first; p < rows.end; ++p) {
       const T* line = picture + int64_t{p} * Q * g.C;
       const float of_row = g.h.weight(how, p, at.row);
-#pragma unroll(V == 4 ? 4 : V > 1 ? 2 : 1)
+#pragma unroll(V > 1 ? 2 : 1)
       for (int q = columns.first; q < columns.end; ++q) {
         const float weight = of_row * g.w.weight(how, q, at.column);
         const auto value = load_floats<V>(line + int64_t{q} * g.C);
