@@ -44,11 +44,12 @@ void Grads::accumulate() {
   }
 }
 
-Tensor record(Tensor y, const std::vector<Tensor>& inputs, Backward closure) {
+Tensor record(Tensor y, const TensorList& inputs, Backward closure) {
   const bool needed = recording && std::any_of(inputs.begin(), inputs.end(),
                                                [](const Tensor& t) { return t.requires_grad(); });
   if (!needed) return y;
-  auto node = std::make_shared<Node>();
+  auto node = make_recycled<Node>();
+  node->inputs.reserve(inputs.size());
   for (const Tensor& input : inputs) node->inputs.push_back(input.node());
   node->backward = std::move(closure);
   node->shape = y.shape();
@@ -64,18 +65,19 @@ void backward(const Tensor& loss) {
   require(loss.requires_grad(), "backward: the loss depends on no tensor that requires a gradient");
   const NoGrad no_grad;
   const auto younger = [](const auto& a, const auto& b) { return a->order < b->order; };
-  std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, decltype(younger)>
+  std::priority_queue<std::shared_ptr<Node>, RecycledVector<std::shared_ptr<Node>>,
+                      decltype(younger)>
       pending(younger);
   loss.node()->grad = Tensor::full(loss.shape(), 1.0f, loss.device());
   if (loss.node()->backward) pending.push(loss.node());
   while (!pending.empty()) {
     const std::shared_ptr<Node> node = pending.top();
     pending.pop();
-    const Backward closure = std::exchange(node->backward, nullptr);
+    const Backward closure = std::exchange(node->backward, Backward());
     const Tensor dy = std::exchange(node->grad, Tensor());
     Grads grads(*node);
     closure(dy, grads);
-    std::vector<bool> first(node->inputs.size());
+    RecycledVector<char> first(node->inputs.size());
     for (size_t i = 0; i < node->inputs.size(); ++i) {
       first[i] = node->inputs[i] && !node->inputs[i]->grad.defined();
     }
@@ -95,7 +97,7 @@ void backward(const Tensor& loss) {
 }
 
 std::shared_ptr<Node> make_leaf(const Tensor& tensor) {
-  auto node = std::make_shared<Node>();
+  auto node = make_recycled<Node>();
   node->shape = tensor.shape();
   node->dtype = tensor.dtype();
   node->device = tensor.device();

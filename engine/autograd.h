@@ -7,20 +7,46 @@
 // Baydin et al.: "Automatic differentiation in machine learning: a survey", JMLR 18, 2018.
 #pragma once
 
-#include <functional>
+#include <concepts>
 #include <memory>
-#include <vector>
+#include <utility>
 
 #include "engine/tensor.h"
+#include "kernels/recycling.h"
 
 namespace fettle {
 
 class Grads;
-using Backward = std::function<void(const Tensor& dy, Grads& grads)>;
+
+/// A function of dy and grads that an operation leaves on the tape. Copies share what it captured.
+class Backward {
+ public:
+  Backward() = default;
+  template <class F>
+  requires std::invocable<F&, const Tensor&, Grads&> Backward(F f)
+      : closure_(make_recycled<Of<F>>(std::move(f))) {}
+
+  void operator()(const Tensor& dy, Grads& grads) const { (*closure_)(dy, grads); }
+  explicit operator bool() const { return closure_ != nullptr; }
+
+ private:
+  struct Closure {
+    virtual ~Closure() = default;
+    virtual void operator()(const Tensor& dy, Grads& grads) = 0;
+  };
+  template <class F>
+  struct Of final : Closure {
+    explicit Of(F f) : f(std::move(f)) {}
+    void operator()(const Tensor& dy, Grads& grads) override { f(dy, grads); }
+    F f;
+  };
+
+  std::shared_ptr<Closure> closure_;
+};
 
 /// A tensor's place on the tape: a leaf (a parameter; no closure) or an operation's output.
 struct Node {
-  std::vector<std::shared_ptr<Node>> inputs;  // nullptr where an input needs no gradient
+  RecycledVector<std::shared_ptr<Node>> inputs;  // nullptr where an input needs no gradient
   Backward backward;
   Tensor grad;
   Shape shape;
@@ -61,12 +87,12 @@ class Grads {
   void accumulate();
 
   Node& node_;
-  std::vector<Tensor> produced_;
+  RecycledVector<Tensor> produced_;
 };
 
 /// Puts y on the tape if gradients are being recorded and an input needs one; returns y.
 /// The closure may capture inputs and saved statistics, but never y itself (y.detach() may).
-Tensor record(Tensor y, const std::vector<Tensor>& inputs, Backward closure);
+Tensor record(Tensor y, const TensorList& inputs, Backward closure);
 
 /// Fills grad() of every parameter that `loss` (one element) depends on, adding to what is there.
 /// Throws Error if loss is not a single element or is not on the tape.

@@ -80,7 +80,7 @@ Graph GraphRecorder::finish(const Tensor& output) {
   return std::move(graph_);
 }
 
-void GraphRecorder::hear(const graph::Operation& operation, const std::vector<Tensor>& inputs,
+void GraphRecorder::hear(const graph::Operation& operation, const TensorList& inputs,
                          Tensor& output) {
   GraphNode node{operation, {}, 0};
   const bool weighted = std::holds_alternative<graph::Conv2d>(operation) ||
@@ -93,7 +93,7 @@ void GraphRecorder::hear(const graph::Operation& operation, const std::vector<Te
   graph_.nodes.push_back(std::move(node));
 }
 
-void trace(const graph::Operation& operation, const std::vector<Tensor>& inputs, Tensor& output) {
+void trace(const graph::Operation& operation, const TensorList& inputs, Tensor& output) {
   if (!listener) return;
   output.raw();  // computed now: whoever listens hears every operation by itself
   listener->hear(operation, inputs, output);

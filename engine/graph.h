@@ -101,10 +101,10 @@ class TraceListener {
   void stop();
 
  private:
-  friend void trace(const graph::Operation&, const std::vector<Tensor>&, Tensor&);
+  friend void trace(const graph::Operation&, const TensorList&, Tensor&);
   /// `output` is computed but not on the tape yet: where no input needs a gradient, it stays what
   /// it is made here.
-  virtual void hear(const graph::Operation& operation, const std::vector<Tensor>& inputs,
+  virtual void hear(const graph::Operation& operation, const TensorList& inputs,
                     Tensor& output) = 0;
   TraceListener* outer_;
 };
@@ -121,8 +121,7 @@ class GraphRecorder : public TraceListener {
   Graph finish(const Tensor& output);
 
  private:
-  void hear(const graph::Operation& operation, const std::vector<Tensor>& inputs,
-            Tensor& output) override;
+  void hear(const graph::Operation& operation, const TensorList& inputs, Tensor& output) override;
   /// A tensor is known by its memory and its shape: a reshaped one has the memory of another.
   using Key = std::pair<const std::byte*, std::vector<int64_t>>;
   static Key key_of(const Tensor& tensor);
@@ -136,6 +135,6 @@ class GraphRecorder : public TraceListener {
 
 /// Notes an operation that computed `output` from `inputs` (undefined ones are absent), if anybody
 /// listens.
-void trace(const graph::Operation& operation, const std::vector<Tensor>& inputs, Tensor& output);
+void trace(const graph::Operation& operation, const TensorList& inputs, Tensor& output);
 
 }  // namespace fettle

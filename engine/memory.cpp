@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/host_memory.h"
+#include "kernels/recycling.h"
 
 namespace fettle {
 
@@ -175,10 +176,11 @@ std::shared_ptr<std::byte> allocate(size_t bytes, Device device) {
   Pool& mine = pool(device);
   const Reserve reserve = reserve_of(device);
   std::byte* block = mine.take(rounded, reserve.get());
-  return {block, [rounded, device, &mine, reserve](std::byte* p) {
-            const Reserve now = reserve_of(device);
-            mine.give(p, rounded, (now ? now : reserve).get());
-          }};
+  const auto give = [rounded, device, &mine, reserve](std::byte* p) {
+    const Reserve now = reserve_of(device);
+    mine.give(p, rounded, (now ? now : reserve).get());
+  };
+  return {block, give, RecyclingAllocator<std::byte>()};
 }
 
 ReservedMemory::ReservedMemory(Device device) : blocks_(std::make_shared<Blocks>(Blocks{device})) {}

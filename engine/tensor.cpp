@@ -5,6 +5,7 @@
 #include "engine/autograd.h"
 #include "engine/cuda_graph.h"
 #include "kernels/elementwise/elementwise.h"
+#include "kernels/recycling.h"
 
 namespace fettle {
 
@@ -24,7 +25,7 @@ Tensor Tensor::deferred(const Shape& shape, DType dtype, Device device,
   t.dtype_ = dtype;
   t.device_ = device;
   t.defined_ = true;
-  t.storage_ = std::make_shared<Storage>(Storage{.pending = std::move(pending)});
+  t.storage_ = make_recycled<Storage>(Storage{.pending = std::move(pending)});
   return t;
 }
 
@@ -93,7 +94,7 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
   t.dtype_ = dtype;
   t.device_ = device;
   t.defined_ = true;
-  t.storage_ = std::make_shared<Storage>(Storage{.memory = allocate(t.bytes(), device)});
+  t.storage_ = make_recycled<Storage>(Storage{.memory = allocate(t.bytes(), device)});
   return t;
 }
 
@@ -181,8 +182,8 @@ void Tensor::fill(float value) {
   on(device_, [&](auto device) { fettle::fill(device, size(), value, first); });
 }
 
-void check_devices(const char* operation, const std::vector<Tensor>& tensors) {
-  const Device device = tensors.front().device();
+void check_devices(const char* operation, const TensorList& tensors) {
+  const Device device = tensors[0].device();
   for (const Tensor& tensor : tensors) {
     require(device.is_meta() || !tensor.defined() || tensor.device() == device, operation,
             ": one input is on ", to_string(device), " and another on ", to_string(tensor.device()),

@@ -2,6 +2,7 @@
 // optionally a place on the autograd tape. Copying a Tensor copies the handle, not the elements.
 #pragma once
 
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <vector>
@@ -148,8 +149,24 @@ void on(const Tensor& tensor, F&& f) {
   });
 }
 
+/// Tensors that a function is given, as {a, b} or in a vector, and does not keep.
+class TensorList {
+ public:
+  TensorList(std::initializer_list<Tensor> tensors) : tensors_(tensors.begin(), tensors.size()) {}
+  template <class Allocator>
+  TensorList(const std::vector<Tensor, Allocator>& tensors) : tensors_(tensors) {}
+
+  const Tensor* begin() const { return tensors_.data(); }
+  const Tensor* end() const { return begin() + size(); }
+  size_t size() const { return tensors_.size(); }
+  const Tensor& operator[](size_t i) const { return tensors_[i]; }
+
+ private:
+  std::span<const Tensor> tensors_;
+};
+
 /// Throws Error naming the operation unless all defined tensors lie on the first one's device; a
 /// meta tensor goes with any.
-void check_devices(const char* operation, const std::vector<Tensor>& tensors);
+void check_devices(const char* operation, const TensorList& tensors);
 
 }  // namespace fettle

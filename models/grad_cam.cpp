@@ -25,8 +25,7 @@ class FeatureCounter : public TraceListener {
   bool convolves = false;
 
  private:
-  void hear(const graph::Operation& operation, const std::vector<Tensor>&,
-            Tensor& output) override {
+  void hear(const graph::Operation& operation, const TensorList&, Tensor& output) override {
     convolves |= std::holds_alternative<graph::Conv2d>(operation);
     count += gives_features(operation, output);
   }
@@ -39,8 +38,7 @@ class FeatureTap : public TraceListener {
   Tensor features;
 
  private:
-  void hear(const graph::Operation& operation, const std::vector<Tensor>&,
-            Tensor& output) override {
+  void hear(const graph::Operation& operation, const TensorList&, Tensor& output) override {
     if (!gives_features(operation, output) || --left_ > 0) return;
     output.set_requires_grad(true);
     features = output;

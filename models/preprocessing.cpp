@@ -34,12 +34,13 @@ Tensor apply(const ChannelMap& map, const Tensor& x) {
           "Preprocessing: the input must be pictures [N,H,W,C] of 1 or 3 channels, not ",
           x.shape());
   const int64_t C = x.shape()[3];
-  std::vector<float> weight(static_cast<size_t>(3 * C));
+  std::array<float, 9> weight = {};
   for (size_t k = 0; k < 3; ++k) {
     const int64_t from = C == 1 ? 0 : map.from[k];
     weight[k * static_cast<size_t>(C) + static_cast<size_t>(from)] = map.scale[k];
   }
-  return conv2d(x, Tensor::from({3, 1, 1, C}, weight, x.device()),
+  const auto numbers = std::span<const float>(weight).first(static_cast<size_t>(3 * C));
+  return conv2d(x, Tensor::from({3, 1, 1, C}, numbers, x.device()),
                 Tensor::from({3}, std::span<const float>(map.offset), x.device()), {});
 }
 

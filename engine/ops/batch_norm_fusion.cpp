@@ -90,7 +90,8 @@ void backward_of(const Sum& sum, Epilogue epilogue, const Tensor& dy, Grads& gra
 }
 
 Tensor on_tape(Tensor y, const Sum& sum, Epilogue epilogue) {
-  std::vector<Tensor> inputs;
+  RecycledVector<Tensor> inputs;
+  inputs.reserve(2 * inputs_each);
   for (const Term& term : sum.terms) inputs.insert(inputs.end(), {term.x, term.gamma, term.beta});
   Sum saved(sum.terms[0].detach(), sum.terms[1].detach());
   // What is added as it is gets dy as it is, unless ReLU's mask depends on it.
@@ -103,9 +104,9 @@ Tensor on_tape(Tensor y, const Sum& sum, Epilogue epilogue) {
 }
 
 Tensor pending(const Sum& sum) {
-  return on_tape(Tensor::deferred(sum.shape(), sum.dtype(), sum.terms[0].x.device(),
-                                  std::make_shared<Sum>(sum)),
-                 sum, Epilogue::linear);
+  return on_tape(
+      Tensor::deferred(sum.shape(), sum.dtype(), sum.terms[0].x.device(), make_recycled<Sum>(sum)),
+      sum, Epilogue::linear);
 }
 
 std::shared_ptr<const Sum> pending_sum(const Tensor& x) {

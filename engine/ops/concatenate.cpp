@@ -7,13 +7,13 @@
 
 namespace fettle {
 
-Tensor concatenate(const std::vector<Tensor>& given_parts) {
-  require(!given_parts.empty(), "concatenate: no tensors were given");
-  std::vector<Tensor> parts = given_parts;
+Tensor concatenate(const TensorList& given_parts) {
+  require(given_parts.size() > 0, "concatenate: no tensors were given");
+  RecycledVector<Tensor> parts(given_parts.begin(), given_parts.end());
   for (Tensor& part : parts) part = cast(part, parts[0].dtype());
   Shape shape = parts[0].shape();
   require(shape.rank() >= 1, "concatenate: scalars have no last axis");
-  std::vector<int64_t> widths;
+  RecycledVector<int64_t> widths;
   int64_t total = 0;
   for (const Tensor& part : parts) {
     require(part.shape().rank() == shape.rank(), "concatenate: the shapes ", shape, " and ",

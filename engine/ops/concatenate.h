@@ -8,6 +8,6 @@
 namespace fettle {
 
 /// [..., C1], [..., C2], ... to [..., C1 + C2 + ...]. Throws Error when the other axes differ.
-Tensor concatenate(const std::vector<Tensor>& parts);
+Tensor concatenate(const TensorList& parts);
 
 }  // namespace fettle

@@ -95,7 +95,7 @@ Tensor conv2d(const Tensor& given_x, const Tensor& w, const Tensor& bias,
           " does not fit weight ", w.shape());
   check_devices("conv2d", {x, w, bias});
   const Epilogue epilogue = options.epilogue;
-  auto convolution = std::make_shared<PendingConv2d>(s, epilogue, x, w, bias);
+  auto convolution = make_recycled<PendingConv2d>(s, epilogue, x, w, bias);
   const bool waits = grad_enabled() && epilogue == Epilogue::linear && x.device().is_cuda();
   Tensor y = waits ? Tensor::deferred({s.N, s.P, s.Q, s.K}, x.dtype(), x.device(), convolution)
                    : convolution->compute();

@@ -1,6 +1,7 @@
 #include "engine/ops/losses.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "engine/autograd.h"
@@ -14,20 +15,32 @@ namespace {
 /// since reading them back would stop it at every step.
 Tensor as_labels(const Tensor& given, int64_t classes, Device device) {
   if (given.device().is_cuda()) return given.to(device);
-  const auto checked = [given, classes] {
-    const std::vector<int32_t> labels = given.to_vector<int32_t>();
-    for (const int32_t label : labels) {
+  const auto check = [classes](const Tensor& labels) {
+    const int32_t* const first = labels.data<int32_t>();
+    for (const int32_t label : std::span(first, static_cast<size_t>(labels.size()))) {
       require(label >= 0 && label < classes, "sparse_categorical_cross_entropy: the label ", label,
               " is not one of the ", classes, " classes");
     }
-    return labels;
   };
-  return host_made<int32_t>(given.shape(), device, checked);
+  if (device == given.device()) {
+    check(given);
+    return given.detach();
+  }
+  return host_made<int32_t>(given.shape(), device, [given, check] {
+    check(given);
+    return given.to_vector<int32_t>();
+  });
 }
 
 /// i32 labels as f32 numbers of the logits' shape, on their device.
 Tensor as_targets(const Tensor& targets, const Tensor& logits) {
   if (targets.dtype() == DType::f32) return targets.to(logits.device());
+  if (logits.device() == targets.device() && !targets.device().is_cuda()) {
+    Tensor there = Tensor::empty(logits.shape());
+    const int32_t* const labels = targets.data<int32_t>();
+    std::copy(labels, labels + targets.size(), there.data());
+    return there;
+  }
   return host_made<float>(logits.shape(), logits.device(), [targets] {
     const std::vector<int32_t> labels = targets.to_vector<int32_t>();
     return std::vector<float>(labels.begin(), labels.end());

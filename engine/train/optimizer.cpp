@@ -4,6 +4,7 @@
 #include <map>
 
 #include "engine/cuda_graph.h"
+#include "kernels/recycling.h"
 
 namespace fettle {
 namespace {
@@ -118,7 +119,7 @@ Step Optimizer::numbers(const Step& step, Device device, Tensor& memory) {
 
 void Optimizer::step() {
   if (!is_capturing()) begin();
-  std::vector<OptimizerTensor> tensors;
+  RecycledVector<OptimizerTensor> tensors;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     Tensor& w = parameters_[i].tensor;
     const Tensor gradient = w.grad();

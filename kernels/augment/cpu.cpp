@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "kernels/augment/augment.h"
 #include "kernels/augment/mirror.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/parallel.h"
+#include "kernels/recycling.h"
 #include "kernels/scratch.h"
 
 namespace fettle {
@@ -56,11 +56,11 @@ void colour_picture(const Pictures& p, int64_t n, const ColourChange& change, co
       scale_offset(Cpu{}, size, change.a, change.b, x, y);
       return;
     case ColourChange::Kind::contrast: {
-      std::vector<double> sums(static_cast<size_t>(p.C));
+      RecycledVector<double> sums(static_cast<size_t>(p.C));
       for (int64_t i = 0; i < size; i += p.C)
         for (int64_t c = 0; c < p.C; ++c) sums[c] += x[i + c];
       const float factor = change.drawn[n];
-      std::vector<float> offset;  // mean * (1 - factor)
+      RecycledVector<float> offset;  // mean * (1 - factor)
       for (double sum : sums) {
         offset.push_back(static_cast<float>(sum / static_cast<double>(p.H * p.W) * (1.0 - factor)));
       }

@@ -1,11 +1,11 @@
 // Every pass walks rows in chunks whose size depends on C alone and keeps one vector accumulator a
 // channel in the cache; partial sums are joined in double precision, chunk after chunk.
 #include <algorithm>
-#include <vector>
 
 #include "kernels/batch_norm/prepared_sum.h"
 #include "kernels/divide.h"
 #include "kernels/parallel.h"
+#include "kernels/recycling.h"
 #include "kernels/scratch.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -165,7 +165,7 @@ int64_t rows_per_task(int64_t C) {
 /// The sums of each channel, so many quantities, that task(first row, last row, sums) leaves for
 /// its rows, added up.
 template <class Task>
-std::vector<double> joined_sums(const BatchNormShape& s, int64_t quantities, const Task& task) {
+RecycledVector<double> joined_sums(const BatchNormShape& s, int64_t quantities, const Task& task) {
   // Not more rows, where there are few channels: fp32 sums grow inexact with their length.
   const int64_t grain = std::min<int64_t>(256, rows_per_task(s.C));
   const int64_t tasks = ceil_div(s.rows, grain);
@@ -175,7 +175,7 @@ std::vector<double> joined_sums(const BatchNormShape& s, int64_t quantities, con
   parallel_tasks(tasks, [&](int64_t i) {
     task(i * grain, std::min((i + 1) * grain, s.rows), partial + i * n);
   });
-  std::vector<double> sums(static_cast<size_t>(n));
+  RecycledVector<double> sums(static_cast<size_t>(n));
   for (int64_t i = 0; i < tasks; ++i) {
     for (int64_t c = 0; c < n; ++c) sums[c] += partial[i * n + c];
   }
@@ -188,14 +188,14 @@ void batch_norm_statistics(Cpu, const BatchNormShape& s, const float* x, float* 
                            float* variance, const BatchNormMoving& moving) {
   // Any value among the data serves as a shift; the mean of a few rows also tames an outlier.
   const int64_t sample = std::min<int64_t>(s.rows, 16);
-  std::vector<float> shift(static_cast<size_t>(s.C));
+  RecycledVector<float> shift(static_cast<size_t>(s.C));
   for (int64_t i = 0; i < sample; ++i) {
     for (int64_t c = 0; c < s.C; ++c) {
       shift[c] += x[i * (s.rows / sample) * s.C + c] / static_cast<float>(sample);
     }
   }
   const auto sums_of = HWY_DYNAMIC_DISPATCH(shifted_sums);
-  const std::vector<double> sums =
+  const RecycledVector<double> sums =
       joined_sums(s, 2, [&](int64_t begin, int64_t end, float* partial) {
         sums_of(end - begin, s.C, x + begin * s.C, shift.data(), partial);
       });
@@ -219,7 +219,7 @@ void batch_norm_backward_parameters(Cpu, const BatchNormShape& s, const BatchNor
                                     const float* dy, const BatchNormGradients& gradients) {
   const PreparedSum prepared(s, sum);
   const auto sums_of = HWY_DYNAMIC_DISPATCH(gradient_sums_range);
-  const std::vector<double> sums =
+  const RecycledVector<double> sums =
       joined_sums(s, sum.terms[1].x ? 3 : 2, [&](int64_t begin, int64_t end, float* partial) {
         sums_of(begin, end, s.C, prepared, dy, partial);
       });

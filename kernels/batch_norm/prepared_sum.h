@@ -3,9 +3,9 @@
 
 #include <cmath>
 #include <limits>
-#include <vector>
 
 #include "kernels/batch_norm/batch_norm.h"
+#include "kernels/recycling.h"
 
 namespace fettle {
 
@@ -60,7 +60,7 @@ class PreparedSum {
   float floor;
 
  private:
-  std::vector<float> numbers_;
+  RecycledVector<float> numbers_;
 };
 
 }  // namespace fettle

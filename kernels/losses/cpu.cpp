@@ -1,8 +1,8 @@
-#include <vector>
 
 #include "kernels/divide.h"
 #include "kernels/losses/formulas.h"
 #include "kernels/parallel.h"
+#include "kernels/recycling.h"
 
 namespace fettle {
 namespace {
@@ -61,7 +61,7 @@ void tversky_forward(Cpu, const TverskyShape& s, const float* probabilities, con
   // A task sums, for each channel, a fixed range of one picture's pixels.
   const int64_t grain = std::max<int64_t>(1, elements_per_task / s.C);
   const int64_t tasks = ceil_div(s.pixels, grain);
-  std::vector<Tversky> partial(static_cast<size_t>(s.N * tasks * s.C), Tversky{0, 0, 0});
+  RecycledVector<Tversky> partial(static_cast<size_t>(s.N * tasks * s.C), Tversky{0, 0, 0});
   parallel_tasks(s.N * tasks, [&](int64_t task) {
     const int64_t n = task / tasks, begin = task % tasks * grain;
     const int64_t end = std::min(s.pixels, begin + grain);
@@ -76,7 +76,7 @@ void tversky_forward(Cpu, const TverskyShape& s, const float* probabilities, con
     }
   });
 
-  std::vector<Tversky> groups(static_cast<size_t>(s.groups()), Tversky{0, 0, 0});
+  RecycledVector<Tversky> groups(static_cast<size_t>(s.groups()), Tversky{0, 0, 0});
   for (int64_t i = 0; i < static_cast<int64_t>(partial.size()); ++i) {
     const int64_t group = s.grouping == Grouping::batch     ? 0
                           : s.grouping == Grouping::picture ? i / (tasks * s.C)
@@ -98,7 +98,7 @@ void tversky_forward(Cpu, const TverskyShape& s, const float* probabilities, con
 void tversky_backward(Cpu, const TverskyShape& s, const float* targets, const float* sums,
                       const float* dloss, float* dprobabilities) {
   const double scale = dloss[0] / static_cast<double>(s.groups());
-  std::vector<TverskySlope> slopes;
+  RecycledVector<TverskySlope> slopes;
   for (int64_t g = 0; g < s.groups(); ++g) {
     TverskySlope slope = tversky_slope(s, {sums[3 * g], sums[3 * g + 1], sums[3 * g + 2]});
     slopes.push_back({scale * slope.hit, scale * slope.miss});

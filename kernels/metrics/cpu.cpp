@@ -1,9 +1,9 @@
 #include <algorithm>
-#include <vector>
 
 #include "kernels/divide.h"
 #include "kernels/metrics/example.h"
 #include "kernels/parallel.h"
+#include "kernels/recycling.h"
 
 namespace fettle {
 
@@ -26,7 +26,7 @@ void count_pixels(Cpu, const PixelCountShape& s, const float* probabilities, con
   const int64_t table = s.kinds * 2 * s.bins, parts = std::min<int64_t>(s.pixels, 16);
   if (parts == 0) return;
   const int64_t grain = ceil_div(s.pixels, parts);
-  std::vector<int32_t> tables(static_cast<size_t>(parts * table));
+  RecycledVector<int32_t> tables(static_cast<size_t>(parts * table));
   parallel_for(s.pixels, grain, [&](int64_t begin, int64_t end) {
     int32_t* mine = tables.data() + begin / grain * table;
     for (int64_t i = begin * s.kinds; i < end * s.kinds; ++i) {

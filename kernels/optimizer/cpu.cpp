@@ -1,9 +1,9 @@
 #include "kernels/optimizer/optimizer.h"
 
 #include <utility>
-#include <vector>
 
 #include "kernels/parallel.h"
+#include "kernels/recycling.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/optimizer/cpu.cpp"
@@ -71,7 +71,7 @@ constexpr int64_t grain = 1 << 14;
 /// range(begin, end, tensor, step) for chunks of every tensor, in one loop of tasks.
 template <class Range, class Step>
 void each_chunk(const Range& range, OptimizerTensors tensors, const Step& step) {
-  std::vector<std::pair<const OptimizerTensor*, int64_t>> chunks;
+  RecycledVector<std::pair<const OptimizerTensor*, int64_t>> chunks;
   for (const OptimizerTensor& tensor : tensors)
     for (int64_t begin = 0; begin < tensor.n; begin += grain) chunks.emplace_back(&tensor, begin);
   parallel_tasks(static_cast<int64_t>(chunks.size()), [&](int64_t i) {

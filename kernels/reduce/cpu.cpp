@@ -1,15 +1,15 @@
 #include <algorithm>
-#include <vector>
 
 #include "kernels/divide.h"
 #include "kernels/parallel.h"
+#include "kernels/recycling.h"
 #include "kernels/reduce/reduce.h"
 
 namespace fettle {
 
 void sum(Cpu, int64_t n, float scale, const float* x, float* y) {
   constexpr int64_t grain = 1 << 15;
-  std::vector<double> partial(static_cast<size_t>(ceil_div(n, grain)));
+  RecycledVector<double> partial(static_cast<size_t>(ceil_div(n, grain)));
   parallel_for(n, grain, [&](int64_t begin, int64_t end) {
     double lanes[8] = {};  // independent sums, so that the adds overlap
     int64_t i = begin;
