@@ -138,7 +138,7 @@ bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
   source.start_epoch(static_cast<uint32_t>(epochs_done_));
   int64_t batches = 0, pictures = 0;
   double loss_sum = 0;
-  if (graph_ && trained() != captured_) graph_.reset();
+  if (optimizer_.rebindings() != captured_with_) graph_.reset();
   std::optional<Shape> before;  // of the last batch
   std::optional<Batch> batch = source.next();
   while (batch) {
@@ -147,7 +147,7 @@ bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
     {
       const TrainingScope training(options_.seed, static_cast<uint32_t>(step_));
       if (options_.cuda_graph && !graph_ && before == batch->x.shape()) {
-        captured_ = trained();
+        captured_with_ = optimizer_.rebindings();
         graph_.emplace(tensors_.front().tensor.device(), *batch, [this](const Batch& like) {
           StepResult result = forward(like);
           backward(result.loss);
@@ -190,12 +190,6 @@ bool Trainer::train_epoch(BatchSource& source, MetricsCounter& metrics) {
   }
   require(batches > 0, "there is no picture to train on");
   return true;
-}
-
-std::vector<bool> Trainer::trained() const {
-  std::vector<bool> which;
-  for (const NamedTensor& t : tensors_) which.push_back(t.tensor.requires_grad());
-  return which;
 }
 
 NamedTensors Trainer::state_tensors() const {

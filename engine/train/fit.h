@@ -45,8 +45,8 @@ struct FitOptions {
   std::function<void(const TrainingState&)> checkpoint;  ///< after every epoch, before on_epoch
   std::function<bool()> interrupted;                     ///< asked after every batch
   /// On a GPU: steps with batches of one shape are one CUDA graph, captured at the second such
-  /// batch, and anew when other tensors are trained; the results have the same bits. The memory of
-  /// a step stays the graph's while pictures are validated.
+  /// batch, and anew when the optimizer was bound anew; the results have the same bits. The memory
+  /// of a step stays the graph's while pictures are validated.
   bool cuda_graph = false;
 };
 
@@ -74,8 +74,6 @@ class Trainer {
  private:
   bool train_epoch(BatchSource& source, MetricsCounter& metrics);
   StepResult forward(const Batch& given) const;
-  /// Which of the tensors are trained now.
-  std::vector<bool> trained() const;
   NamedTensors state_tensors() const;
 
   ModelFunction model_;
@@ -87,7 +85,7 @@ class Trainer {
   int64_t epochs_done_ = 0, step_ = 0;
   bool stopped_ = false;
   std::vector<EpochLog> history_;
-  std::vector<bool> captured_;  ///< trained() at the capture
+  int64_t captured_with_ = 0;  ///< rebindings of the optimizer at the capture
   std::optional<StepGraph> graph_;
 };
 

@@ -142,6 +142,7 @@ void Optimizer::restart() {
 }
 
 void Optimizer::rebind(const NamedTensors& tensors) {
+  ++rebindings_;
   std::map<std::string, Tensor> by_name;
   for (const NamedTensor& named : tensors) by_name[named.name] = named.tensor;
   for (NamedTensor& parameter : parameters_) {

@@ -41,6 +41,8 @@ class Optimizer {
   void restart();
   /// Takes the same parameters by new handles, for example after a layer was frozen and freed.
   void rebind(const NamedTensors& tensors);
+  /// How often that was: a step that was captured before trains other tensors.
+  int64_t rebindings() const { return rebindings_; }
 
   /// The state of each parameter, for example "conv2d.weight/m".
   const NamedTensors& slots() const { return slots_; }
@@ -66,6 +68,7 @@ class Optimizer {
   void begin();
 
   NamedTensors parameters_, slots_;
+  int64_t rebindings_ = 0;
   size_t slots_each_;
   float learning_rate_;
   int64_t steps_ = 0;

@@ -71,6 +71,27 @@ struct Outcome {
   int calls = 0;  ///< of the model
 };
 
+/// Leaves the first convolution as it is in the second of three epochs.
+class Freezing : public Callback {
+ public:
+  explicit Freezing(Sequential& model) : model_(model) {}
+  void on_epoch_begin(int64_t epoch, TrainingControl& control) override {
+    Members members;
+    model_.members(members);
+    for (const Members::Entry& entry : members.entries()) {
+      if (!entry.layer || entry.layer->kind() != "Conv2D") continue;
+      entry.layer->set_trainable(epoch != 1);
+      break;
+    }
+    control.optimizer.rebind(named_tensors(model_));
+  }
+  void on_epoch_end(int64_t, const EpochLog&, TrainingControl&) override {}
+  std::string name() const override { return "freezing"; }
+
+ private:
+  Sequential& model_;
+};
+
 struct Run {
   Run(Noise::Targets targets, const OptimizerOptions& optimizer) : targets_(targets) {
     const bool masks = targets == Noise::masks;
@@ -95,9 +116,10 @@ struct Run {
     moves_.add(RandomRotation(0.1f));
   }
 
-  Outcome fit(bool cuda_graph) {
+  Outcome fit(bool cuda_graph, bool freezes = false) {
     Outcome outcome;
-    FitOptions options{.epochs = 2, .seed = 3, .on_epoch = {}, .checkpoint = {}, .interrupted = {}};
+    FitOptions options{
+        .epochs = freezes ? 3 : 2, .seed = 3, .on_epoch = {}, .checkpoint = {}, .interrupted = {}};
     options.cuda_graph = cuda_graph;
     options.on_batch = [&](const BatchProgress& p) {
       outcome.losses.push_back(p.loss);
@@ -115,7 +137,9 @@ struct Run {
       ++outcome.calls;
       return model_(x);
     };
-    Trainer trainer(model, tensors_, loss(), *optimizer_, {}, options);
+    std::vector<std::unique_ptr<Callback>> callbacks;
+    if (freezes) callbacks.push_back(std::make_unique<Freezing>(model_));
+    Trainer trainer(model, tensors_, loss(), *optimizer_, std::move(callbacks), options);
     Noise noise(targets_);
     DeviceBatches batches(noise, Device::cuda());
     trainer.fit(batches, nullptr);
@@ -156,15 +180,17 @@ class CudaGraphs : public testing::Test {
   }
 };
 
-void expect_same_bits(Noise::Targets targets, const OptimizerOptions& optimizer) {
-  const Outcome plain = Run(targets, optimizer).fit(false);
-  const Outcome captured = Run(targets, optimizer).fit(true);
+void expect_same_bits(Noise::Targets targets, const OptimizerOptions& optimizer,
+                      bool freezes = false) {
+  const Outcome plain = Run(targets, optimizer).fit(false, freezes);
+  const Outcome captured = Run(targets, optimizer).fit(true, freezes);
   EXPECT_EQ(captured.losses, plain.losses);
   EXPECT_EQ(captured.tensors, plain.tensors);
   EXPECT_EQ(captured.figures, plain.figures);
-  EXPECT_EQ(plain.calls, 14);
-  // The first batch, the capture, and in each epoch two batches of other sizes.
-  EXPECT_EQ(captured.calls, 6);
+  EXPECT_EQ(plain.calls, freezes ? 21 : 14);
+  // The first batch and the capture, of each epoch that trains others, and two batches of other
+  // sizes an epoch.
+  EXPECT_EQ(captured.calls, freezes ? 12 : 6);
 }
 
 TEST_F(CudaGraphs, TrainAClassifierWithAdam) {
@@ -178,6 +204,10 @@ TEST_F(CudaGraphs, TrainOneLogitWithNadam) {
 }
 TEST_F(CudaGraphs, TrainMasksWithAdamW) {
   expect_same_bits(Noise::masks, {.name = "adamw"});
+}
+
+TEST_F(CudaGraphs, AreCapturedAnewWhenOtherTensorsAreTrained) {
+  expect_same_bits(Noise::classes, {.name = "adam", .learning_rate = 0.01f}, true);
 }
 
 TEST_F(CudaGraphs, SayWhatCannotBeCaptured) {
