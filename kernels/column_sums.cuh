@@ -168,7 +168,7 @@ struct ColumnSumsFinish {
 };
 
 /// One block: 8 columns of a batch. `Finish` is called once, as finish(batch, column, sums). There
-/// is little to add, and what takes time is waiting: all loads of a thread are under way at once,
+/// is little to add, and what takes time is waiting: a thread has four loads on their way at once,
 /// and its warp adds by shuffles.
 template <int Quantities, class Sum, class Finish>
 __global__ void __launch_bounds__(ColumnSumsFinish::threads)

@@ -48,18 +48,20 @@ __device__ __forceinline__ void round_copies(const Loader& load, Tile& tile) {
   });
 }
 
-/// sums += a * b over one tile, for this warp's part: lane 4 * g + t has rows first_row(g) and
-/// first_row(g) + apart of each 16. Where A lies across k these are neighbours, fetched together:
-/// which row of the tile is which of the word is free, if the sums go back to where they belong.
-template <class T, bool AlongK>
+/// Lane 4 * g + t has rows first(g) and first(g) + apart of each 16. Where A lies across k these
+/// are neighbours, fetched together: which row of the tile is which of the word is free, if the
+/// sums go back to where they belong.
+template <bool AlongK>
 struct LaneRows {
   static constexpr int apart = AlongK ? 8 : 1;
   static __device__ __forceinline__ int first(int g) { return AlongK ? g : 2 * g; }
 };
+
+/// sums += a * b over one tile, for this warp's part. `AlongK`: of A.
 template <class T, bool AlongK, class TileA, class TileB>
 __device__ __forceinline__ void multiply_tiles(TileA& a, TileB& b, int row0, int column0, int g,
                                                int t, float (&sums)[T::words_m][T::words_n][4]) {
-  using Rows = LaneRows<T, AlongK>;
+  using Rows = LaneRows<AlongK>;
 #pragma unroll
   for (int k = 0; k < T::depth; k += 8) {
     uint32_t fa[T::words_m][4], fb[T::words_n][2];
@@ -115,7 +117,7 @@ __global__ void __launch_bounds__(T::threads) conv2d_tensor_core_kernel(Gemm<A, 
         multiply_tiles<T, A::along_k>(tile_a, tile_b, row0, column0, g, t, sums);
       });
 
-  using Rows = LaneRows<T, A::along_k>;
+  using Rows = LaneRows<A::along_k>;
   store_words<T::words_m, T::words_n, Rows::apart>(gemm, block, row0 + Rows::first(g), column0,
                                                    thread % 32, sums);
 }

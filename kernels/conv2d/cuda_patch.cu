@@ -1,9 +1,11 @@
 #include "kernels/conv2d/cuda_patch.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/conv2d/7_patch.cuh"
 #include "kernels/conv2d/bf16_operands.cuh"
+#include "kernels/divide.h"
 
 namespace fettle {
 namespace {
@@ -17,8 +19,7 @@ void run_patches(const char* name, Cuda device, const Conv2dShape& s, bool turne
     using T = decltype(tiling);
     const Conv2dShape stored = sizeof(E) == 2 ? in_eights(s) : s;
     const auto number = [](int64_t n) { return static_cast<int>(n); };
-    const int64_t across = (s.Q + T::columns - 1) / T::columns,
-                  down = (s.P + T::rows - 1) / T::rows;
+    const int64_t across = ceil_div(s.Q, T::columns), down = ceil_div(s.P, T::rows);
     const PatchConvolution<E> c = {.in = in,
                                    .w = w,
                                    .out = out,
