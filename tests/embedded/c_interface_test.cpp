@@ -5,10 +5,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <fstream>
 #include <memory>
-#include <new>
 #include <thread>
 #include <vector>
 
@@ -16,36 +14,13 @@
 #include "engine/inference/plan.h"
 #include "io/single_file.h"
 #include "kernels/parallel.h"
+#include "tests/heap.h"
 #include "tests/io/small_model.h"
 #include "tests/io/temporary_folder.h"
 
-// Memory that ends: while `left` is not negative, that many allocations succeed, in every thread.
-namespace {
-std::atomic<int64_t> left{-1};
-
-bool exhausted() {
-  return left >= 0 && left.fetch_sub(1) <= 0;
-}
-}  // namespace
-
 extern "C" void* __real_aligned_alloc(size_t alignment, size_t size);
 extern "C" void* __wrap_aligned_alloc(size_t alignment, size_t size) {
-  return exhausted() ? nullptr : __real_aligned_alloc(alignment, size);
-}
-__attribute__((noinline)) void* operator new(size_t size) {
-  void* p = exhausted() ? nullptr : std::malloc(size);
-  if (!p) throw std::bad_alloc();
-  return p;
-}
-__attribute__((noinline)) void* operator new(size_t size, const std::nothrow_t&) noexcept {
-  return exhausted() ? nullptr : std::malloc(size);
-}
-// Not inlined, where the compiler would see free() beside new.
-__attribute__((noinline)) void operator delete(void* p) noexcept {
-  std::free(p);
-}
-__attribute__((noinline)) void operator delete(void* p, size_t) noexcept {
-  std::free(p);
+  return fettle::heap::exhausted() ? nullptr : __real_aligned_alloc(alignment, size);
 }
 
 namespace fettle {
@@ -279,11 +254,11 @@ TEST(CInterface, ThreadsAndTheirNumberChangeNothing) {
 fettle_code with_allocations(int64_t n, const std::vector<uint8_t>& bytes, const Rgb& picture) {
   fettle_error error;
   std::thread([&] {
-    left = n;
+    heap::left = n;
     const Model model = load(bytes, &error);
     if (model && fettle_set_threads(model.get(), 2, &error) == FETTLE_OK)
       picture.predict(model.get(), &error);
-    left = -1;
+    heap::left = -1;
   }).join();
   return error.code;
 }
@@ -348,10 +323,8 @@ TEST(CInterface, ASessionAllocatesNothingOnceItHasRun) {
         network, plan(network, 32, 32, {.pictures = 2, .pack_weights = pack_weights})));
     std::fill_n(session.input(), 2 * 32 * 32 * 3, 0.5f);
     for (int i = 0; i < 2; ++i) session.run();
-    constexpr int64_t many = 1 << 20;
-    left = many;
-    session.run();
-    EXPECT_EQ(many - left.exchange(-1), 0) << (pack_weights ? "" : "not ") << "packed";
+    EXPECT_EQ(heap::allocations([&] { session.run(); }), 0)
+        << (pack_weights ? "" : "not ") << "packed";
   }
 }
 

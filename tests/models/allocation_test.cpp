@@ -2,47 +2,22 @@
 // of the tape and lists from blocks that are kept (kernels/recycling.h).
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
 #include "engine/autograd.h"
 #include "engine/ops/losses.h"
 #include "engine/random.h"
 #include "engine/train/optimizer.h"
+#include "kernels/parallel.h"
 #include "models/mask_loss.h"
 #include "models/model.h"
-
-namespace {
-std::atomic<bool> counting = false;
-std::atomic<int64_t> allocations = 0;
-
-void* counted(size_t size) {
-  if (counting) ++allocations;
-  return std::malloc(size > 0 ? size : 1);
-}
-}  // namespace
-
-// Not inlined: g++ 12 takes a pair of them for malloc() beside delete.
-__attribute__((noinline)) void* operator new(size_t size) {
-  if (void* p = counted(size)) return p;
-  throw std::bad_alloc();
-}
-__attribute__((noinline)) void* operator new(size_t size, const std::nothrow_t&) noexcept {
-  return counted(size);
-}
-__attribute__((noinline)) void operator delete(void* p) noexcept {
-  std::free(p);
-}
-__attribute__((noinline)) void operator delete(void* p, size_t) noexcept {
-  std::free(p);
-}
+#include "tests/heap.h"
 
 namespace fettle {
 namespace {
 
 /// What the heap is asked for by the second to fourth step of a model.
 int64_t allocations_of(const std::string& name, int64_t extent, const std::string& optimizer) {
+  const ThreadPool one(1);  // a thread that came late would have its memory to make
+  const ThreadScope scope(one);
   const ModelEntry& entry = model_entry(name);
   const bool masks = entry.task == Task::segmentation;
   ModelOptions options;
@@ -57,15 +32,16 @@ int64_t allocations_of(const std::string& name, int64_t extent, const std::strin
         return sparse_categorical_cross_entropy(logits, labels);
       };
   const auto steps = make_optimizer({.name = optimizer}, named_tensors(*model));
-  allocations = 0;
-  for (uint32_t step = 0; step < 4; ++step) {
-    counting = step > 0;
-    const TrainingScope training(1, step);
+  uint32_t steps_made = 0;
+  const auto step = [&] {
+    const TrainingScope training(1, steps_made++);
     backward(loss((*model)(x), y));
     steps->step();
-  }
-  counting = false;
-  return allocations;
+  };
+  step();
+  return heap::allocations([&] {
+    for (int i = 0; i < 3; ++i) step();
+  });
 }
 
 class TrainingStep : public testing::Test {
