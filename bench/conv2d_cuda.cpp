@@ -164,11 +164,6 @@ struct Options {
   bool quick = false, graph = false;
 };
 
-std::string name_of(Precision precision) {
-  constexpr const char* words[] = {"fp32", "tf32", "bf16"};
-  return words[static_cast<int>(precision)];
-}
-
 /// The plans to time: those of the rungs and the precision asked for, in several numbers of splits.
 std::vector<Conv2dPlan> plans_of(Conv2dDirection direction, const Conv2dShape& s,
                                  const std::vector<Conv2dPlan>& chosen, const Options& options,
@@ -192,7 +187,7 @@ std::vector<Conv2dPlan> plans_of(Conv2dDirection direction, const Conv2dShape& s
   }
   std::vector<Conv2dPlan> distinct;
   for (const Conv2dPlan& plan : plans) {
-    if (name_of(plan.precision).find(options.precision) == std::string::npos) continue;
+    if (!options.precision.empty() && options.precision != name_of(plan.precision)) continue;
     const auto same = [&](const Conv2dPlan& other) { return to_string(other) == to_string(plan); };
     if (std::none_of(distinct.begin(), distinct.end(), same)) distinct.push_back(plan);
   }

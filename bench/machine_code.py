@@ -7,7 +7,8 @@ figure here is a measurement.
     python3 bench/machine_code.py build/gpu-machine/libfettle_kernels_cuda.a --out TABLE.csv
 
 Exit code 1 where a kernel uses local memory, or, from sm_90 on, touches global memory before it has
-waited for the kernels before (cu.h, wait_for_kernels_before). Needs cuobjdump of the CUDA toolkit and c++filt.
+waited for the kernels before (cu.h, wait_for_kernels_before). Needs cuobjdump of the CUDA toolkit
+and c++filt.
 """
 import argparse
 import collections

@@ -8,6 +8,7 @@
 
 #include <cstring>
 #include <functional>
+#include <span>
 
 #include "engine/tensor.h"
 
@@ -29,8 +30,8 @@ class CudaGraph {
   void launch();
 
  private:
-  template <class T>
-  friend Tensor host_made(const Shape&, Device, std::function<std::vector<T>()>);
+  template <class T, class Make>
+  friend Tensor host_made(const Shape&, Device, Make);
   static Tensor at_each_launch(Tensor t, std::function<void(std::byte*)> fill);
 
   ReservedMemory memory_;
@@ -41,15 +42,15 @@ class CudaGraph {
 /// Whether this thread's work is being captured.
 bool is_capturing();
 
-/// A tensor with the elements that make() gives, on `device`. While a graph is being captured,
-/// make() is called by each launch instead, before anything of it is computed, in the order of the
-/// capture.
-template <class T>
-Tensor host_made(const Shape& shape, Device device, std::function<std::vector<T>()> make) {
-  if (!is_capturing()) return Tensor::from(shape, make(), device);
+/// A tensor with the elements that make() gives in a vector, on `device`. While a graph is being
+/// captured, make() is called by each launch instead, before anything of it is computed, in the
+/// order of the capture.
+template <class T, class Make>
+Tensor host_made(const Shape& shape, Device device, Make make) {
+  if (!is_capturing()) return Tensor::from(shape, std::span<const T>(make()), device);
   Tensor t = Tensor::empty(shape, dtype_of<T>(), device);
   return CudaGraph::at_each_launch(t, [make = std::move(make), n = t.size()](std::byte* to) {
-    const std::vector<T> values = make();
+    const auto values = make();
     require(std::ssize(values) == n, "a captured tensor of ", n, " elements was given ",
             values.size());
     std::memcpy(to, values.data(), values.size() * sizeof(T));

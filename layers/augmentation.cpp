@@ -6,6 +6,7 @@
 #include "engine/cuda_graph.h"
 #include "engine/ops/augment.h"
 #include "engine/random.h"
+#include "kernels/recycling.h"
 
 namespace fettle {
 namespace {
@@ -20,7 +21,7 @@ Tensor draws(const Tensor& x, float base, float factor) {
   return host_made<float>({x.shape()[0]}, x.device(),
                           [=, N = x.shape()[0], drawn = next_random_key()] {
                             const RandomKey key = in_this_step(drawn);
-                            std::vector<float> values;
+                            RecycledVector<float> values;
                             for (int64_t n = 0; n < N; ++n)
                               values.push_back(base + factor * draw(key, n));
                             return values;
@@ -35,7 +36,7 @@ Tensor transforms(const Tensor& x, const F& transform_of) {
   return host_made<float>({x.shape()[0], 6}, x.device(),
                           [=, N = x.shape()[0], drawn = next_random_key()] {
                             const RandomKey key = in_this_step(drawn);
-                            std::vector<float> values;
+                            RecycledVector<float> values;
                             for (int64_t n = 0; n < N; ++n) {
                               const Transform t = transform_of(key, n);
                               values.insert(values.end(), t.begin(), t.end());

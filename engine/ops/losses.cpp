@@ -1,7 +1,6 @@
 #include "engine/ops/losses.h"
 
 #include <algorithm>
-#include <span>
 #include <utility>
 
 #include "engine/autograd.h"
@@ -11,39 +10,34 @@
 namespace fettle {
 namespace {
 
+/// The elements of i32 labels, on the host.
+RecycledVector<int32_t> values_of(const Tensor& labels) {
+  const Tensor here = labels.to(Device::cpu());
+  const int32_t* const first = here.data<int32_t>();
+  return {first, first + here.size()};
+}
+
 /// i32 labels on `device`. Those that are on the host are looked at; those on a GPU are trusted,
 /// since reading them back would stop it at every step.
 Tensor as_labels(const Tensor& given, int64_t classes, Device device) {
   if (given.device().is_cuda()) return given.to(device);
-  const auto check = [classes](const Tensor& labels) {
-    const int32_t* const first = labels.data<int32_t>();
-    for (const int32_t label : std::span(first, static_cast<size_t>(labels.size()))) {
+  const auto checked = [given, classes] {
+    const RecycledVector<int32_t> labels = values_of(given);
+    for (const int32_t label : labels) {
       require(label >= 0 && label < classes, "sparse_categorical_cross_entropy: the label ", label,
               " is not one of the ", classes, " classes");
     }
+    return labels;
   };
-  if (device == given.device()) {
-    check(given);
-    return given.detach();
-  }
-  return host_made<int32_t>(given.shape(), device, [given, check] {
-    check(given);
-    return given.to_vector<int32_t>();
-  });
+  return host_made<int32_t>(given.shape(), device, checked);
 }
 
 /// i32 labels as f32 numbers of the logits' shape, on their device.
 Tensor as_targets(const Tensor& targets, const Tensor& logits) {
   if (targets.dtype() == DType::f32) return targets.to(logits.device());
-  if (logits.device() == targets.device() && !targets.device().is_cuda()) {
-    Tensor there = Tensor::empty(logits.shape());
-    const int32_t* const labels = targets.data<int32_t>();
-    std::copy(labels, labels + targets.size(), there.data());
-    return there;
-  }
   return host_made<float>(logits.shape(), logits.device(), [targets] {
-    const std::vector<int32_t> labels = targets.to_vector<int32_t>();
-    return std::vector<float>(labels.begin(), labels.end());
+    const RecycledVector<int32_t> labels = values_of(targets);
+    return RecycledVector<float>(labels.begin(), labels.end());
   });
 }
 

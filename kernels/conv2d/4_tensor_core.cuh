@@ -37,17 +37,6 @@ struct TensorCoreShared {
   TileB b[T::stages];
 };
 
-/// Rounds what a thread has copied to tf32.
-template <int V, class Loader, class Tile>
-__device__ __forceinline__ void round_copies(const Loader& load, Tile& tile) {
-  load.each_copy(tile, [](float* copy) {
-    auto values = load_vec<V>(copy);
-#pragma unroll
-    for (int e = 0; e < V; ++e) values[e] = float_of(to_tf32(values[e]));
-    store_vec(copy, values);
-  });
-}
-
 /// Lane 4 * g + t has rows first(g) and first(g) + apart of each 16. Where A lies across k these
 /// are neighbours, fetched together: which row of the tile is which of the word is free, if the
 /// sums go back to where they belong.
@@ -110,8 +99,9 @@ __global__ void __launch_bounds__(T::threads) conv2d_tensor_core_kernel(Gemm<A, 
   gemm_main_loop<T::stages, T::depth>(
       tiles.a, tiles.b, load_a, load_b, block.k_begin, block.k_end,
       [&](auto& tile_a, auto& tile_b) {
-        round_copies<V>(load_a, tile_a);
-        round_copies<V>(load_b, tile_b);
+        const auto round = [](float* copy) { round_to_tf32<V>(copy); };
+        load_a.each_copy(tile_a, round);
+        load_b.each_copy(tile_b, round);
       },
       [&](auto& tile_a, auto& tile_b) {
         multiply_tiles<T, A::along_k>(tile_a, tile_b, row0, column0, g, t, sums);

@@ -98,10 +98,7 @@ template <class T>
 __device__ __forceinline__ void round_patch(const PatchConvolution<float>& c, float* patch) {
   const int chunks = chunks_of_patch<T>(c);
   for (int i = static_cast<int>(threadIdx.x); i < chunks; i += T::threads) {
-    auto chunk = load_vec<4>(patch + i * 4);
-#pragma unroll
-    for (int e = 0; e < 4; ++e) chunk[e] = float_of(to_tf32(chunk[e]));
-    store_vec(patch + i * 4, chunk);
+    round_to_tf32<4>(patch + i * 4);
   }
 }
 

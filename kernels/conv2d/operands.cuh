@@ -55,6 +55,15 @@ struct GemmShape {
         by_groups(s.groups) {}
 };
 
+/// Rounds V floats in shared memory to tf32, where they lie.
+template <int V>
+__device__ __forceinline__ void round_to_tf32(float* at) {
+  auto values = load_vec<V>(at);
+#pragma unroll
+  for (int e = 0; e < V; ++e) values[e] = float_of(to_tf32(values[e]));
+  store_vec(at, values);
+}
+
 __device__ __forceinline__ int min_of(int a, int b) {
   return a < b ? a : b;
 }

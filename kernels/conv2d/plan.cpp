@@ -292,10 +292,6 @@ Conv2dPlan quickest_by_model(Conv2dDirection direction, const Conv2dShape& s, Co
 
 std::atomic<Precision> precision_on_gpu{Precision::fp32};
 
-const char* name_of(Precision precision) {
-  return precision == Precision::fp32 ? "fp32" : precision == Precision::tf32 ? "tf32" : "bf16";
-}
-
 }  // namespace
 
 void set_gpu_precision(Precision precision) {

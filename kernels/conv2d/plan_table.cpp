@@ -12,7 +12,6 @@ namespace fettle {
 namespace {
 
 constexpr std::array<const char*, 3> directions = {"forward", "backward_input", "backward_weight"};
-constexpr std::array<const char*, 3> precisions = {"fp32", "tf32", "bf16"};
 
 /// The line before the plan.
 std::string key_of(Conv2dDirection direction, const Conv2dShape& s, Precision precision) {
@@ -22,7 +21,7 @@ std::string key_of(Conv2dDirection direction, const Conv2dShape& s, Precision pr
                 "pad %ld+%ld groups %ld %s: ",
                 directions[static_cast<size_t>(direction)], s.N, s.H, s.W, s.C, s.K, s.R, s.S, s.P,
                 s.Q, s.stride_h, s.stride_w, s.dilation_h, s.dilation_w, s.pad_top, s.pad_left,
-                s.groups, precisions[static_cast<size_t>(precision)]);
+                s.groups, name_of(precision));
   return text;
 }
 
@@ -113,7 +112,7 @@ bool read_known_conv2d_plan(const std::string& line, int compute_capability) {
               first, &s.N, &s.H, &s.W, &s.C, &s.K, &s.R, &s.S, &s.P, &s.Q, &s.stride_h, &s.stride_w,
               &s.dilation_h, &s.dilation_w, &s.pad_top, &s.pad_left, &s.groups, last);
   const auto direction = word<Conv2dDirection>(directions, first);
-  const auto precision = word<Precision>(precisions, last);
+  const auto precision = word<Precision>(precision_names, last);
   if (!direction || !precision || !sensible(s)) return false;
   const std::string key = key_of(*direction, s, *precision);
   if (!line.starts_with(key)) return false;

@@ -1,4 +1,3 @@
-
 #include "kernels/divide.h"
 #include "kernels/losses/formulas.h"
 #include "kernels/parallel.h"
