@@ -210,6 +210,11 @@ void conv2d_backward_weight(Cuda device, const Conv2dPlan& plan, const Conv2dSha
   } else if constexpr (std::is_same_v<T, bf16>) {
     conv2d_backward_weight_bf16(device, plan, s, dy, x, dw);
   } else {
+    constexpr const char* name = "conv2d_backward_weight";
+    if (by_tensor_maps(plan, dy, x)) {
+      return conv2d_backward_weight_wgmma(
+          {name, device, plan, s, dy, x, GemmOutput::to(dw, s.R * s.S * s.C, s.C)});
+    }
     const GemmShape g(s);
     const int taps = g.R * g.S * g.Cg;
     const Gemm<Outputs<float>, InputUnderTaps<float>> gemm = {
@@ -222,7 +227,7 @@ void conv2d_backward_weight(Cuda device, const Conv2dPlan& plan, const Conv2dSha
         static_cast<int>(s.groups),
         1,
         0};
-    run_gemm("conv2d_backward_weight", plan, device, gemm, outputs, in_fours(s, dy, x));
+    run_gemm(name, plan, device, gemm, outputs, in_fours(s, dy, x));
   }
 }
 

@@ -177,20 +177,35 @@ void conv2d_backward_input_wgmma(const WgmmaCall& call) {
 }
 
 void conv2d_backward_weight_wgmma(const WgmmaCall& call) {
-  const Conv2dShape &s = call.shape, eights = in_eights(s);
+  const Conv2dShape& s = call.shape;
   const int64_t pixels = s.N * s.P * s.Q, taps = s.R * s.S;
-  const WindowsMap w = windows_of_x(eights);
+  const WindowsMap w = windows_of_x(stored(call));
+  const WindowPlaces windows = places(w, s);
+  const auto start = [&](const auto& feed, bool side_by_side) {
+    using Feed = std::decay_t<decltype(feed)>;
+    using T = typename Feed::T;
+    constexpr int channels = 128 / static_cast<int>(sizeof(typename T::Element));
+    run(call, map_of_windows<T>(call.b, w, Feed::pixels, windows.are_pixels),
+        tiled_map(element_of<typename T::Element>, call.a, {stored(call).K, pixels},
+                  {channels, Feed::pixels}, b128),
+        feed,
+        problem<T>(call.out, s.K, 1, side_by_side ? taps * s.C : s.C, side_by_side ? 1 : taps,
+                   (pixels + Feed::pixels - 1) / Feed::pixels),
+        s.K * taps * s.C);
+  };
+  if (call.plan.precision == Precision::tf32) {
+    return with_tiling_of<float, true>(call.plan.tile, [&](auto tiling) {
+      WindowsTimesTurnedOutputs<decltype(tiling)> feed;
+      feed.windows = windows;
+      start(feed, false);
+    });
+  }
   with_tiling_of<bf16, true>(call.plan.tile, [&](auto tiling) {
     using T = decltype(tiling);
     WindowsTimesOutputs<T> feed;
-    feed.windows = places(w, s);
+    feed.windows = windows;
     feed.taps = static_cast<int>(taps);
-    const bool side_by_side = T::pieces > 1;
-    run(call, map_of_windows<T>(call.b, w, 64, feed.windows.are_pixels),
-        tiled_map(TensorElement::bf16, call.a, {eights.K, pixels}, {64, 64}, b128), feed,
-        problem<T>(call.out, s.K, 1, side_by_side ? taps * s.C : s.C, side_by_side ? 1 : taps,
-                   (pixels + feed.pixels - 1) / feed.pixels),
-        s.K * taps * s.C);
+    start(feed, T::pieces > 1);
   });
 }
 

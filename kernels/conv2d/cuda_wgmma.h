@@ -7,8 +7,8 @@
 namespace fettle {
 
 /// What the three directions share: `shape` is that of the real tensors, those in bf16 have their
-/// channels filled up to eights. In tf32 `a` and `b` are aligned to 16 bytes and the channels that
-/// are summed over come in fours.
+/// channels filled up to eights. In tf32 `a` and `b` are aligned to 16 bytes and their channels
+/// come in fours.
 struct WgmmaCall {
   const char* name;
   Cuda device;
@@ -25,7 +25,7 @@ struct WgmmaCall {
 void conv2d_forward_wgmma(const WgmmaCall& call);
 /// a = dy, b = w, in tf32 as transposed_filters makes them.
 void conv2d_backward_input_wgmma(const WgmmaCall& call);
-/// a = dy, b = x; bf16 only.
+/// a = dy, b = x.
 void conv2d_backward_weight_wgmma(const WgmmaCall& call);
 
 }  // namespace fettle

@@ -90,8 +90,7 @@ bool fits_depthwise(const Conv2dShape& s) {
 }
 
 /// Rungs 5 and 6 count the eights of channels of their bf16 operands in 32 bits.
-bool fits_bf16_operands(const Conv2dShape& shape) {
-  const Conv2dShape& s = shape;
+bool fits_bf16_operands(const Conv2dShape& s) {
   const auto eights = [&](int64_t pixels, int64_t channels) {
     return pixels * s.groups * (round_up_8(channels / s.groups) / 8);
   };
@@ -103,16 +102,14 @@ int64_t summed_channels(Conv2dDirection direction, const Conv2dShape& s) {
   return direction == Conv2dDirection::backward_input ? s.K : s.C;
 }
 
-/// What tensor maps of windows can say: in tf32 of the tensors as they lie, which wgmma cannot take
-/// across pixels.
+/// What tensor maps of windows can say: in tf32 of the tensors as they lie, in chunks of 16 bytes.
 bool fits_wgmma(Conv2dDirection direction, const Conv2dShape& s, int compute_capability,
                 Precision precision) {
   if (compute_capability != 90 || s.groups > 1) return false;
-  if (precision == Precision::bf16 ? !fits_bf16_operands(s)
-                                   : direction == Conv2dDirection::backward_weight ||
-                                         summed_channels(direction, s) % 4 != 0) {
-    return false;
-  }
+  const bool in_fours = direction == Conv2dDirection::backward_weight
+                            ? s.C % 4 == 0 && s.K % 4 == 0
+                            : summed_channels(direction, s) % 4 == 0;
+  if (precision == Precision::bf16 ? !fits_bf16_operands(s) : !in_fours) return false;
   // Windows from `lower` on, every `stride`, over `in` places.
   const auto axis = [](int64_t in, int64_t windows, int64_t stride, int64_t reach, int64_t lower) {
     const int64_t upper = lower + (windows - 1) * stride - (in - 1);
@@ -135,8 +132,9 @@ bool fits_phases(Conv2dDirection direction, const Conv2dShape& s) {
 }
 
 /// Rung 6 sums over 32 channels of tf32 at a time: most of them must not be zeros, unless there is
-/// so little to multiply that memory is the limit.
+/// so little to multiply that memory is the limit. Of weights the model knows what is empty.
 bool fills_wgmma(Conv2dDirection direction, const Conv2dShape& s) {
+  if (direction == Conv2dDirection::backward_weight) return true;
   const int64_t channels = summed_channels(direction, s);
   return channels % 32 == 0 || channels > 96 || s.R * s.S == 1;
 }
@@ -198,7 +196,7 @@ double adding_clocks(const Conv2dPlan& plan, const GemmExtents& e) {
 
 /// Clocks of a multiprocessor that rung 4 takes, as a model: of a warp, 1.6 for each of its words
 /// of 16x8x8 and 2.5 for each factor that a lane fetches, and twice as long where only eight warps
-/// of sixteen hide each other's waiting. Of 585 times of an H200 (the tiles and splits of
+/// of sixteen hide each other's waiting. Of most of 592 times of an H200 (the tiles and splits of
 /// ResNet50's and Res-UNet's weights, 32 pictures; bench/results) what the model chooses takes 8 %
 /// longer than the quickest, geometric mean; the two largest tiles have got twice as many warps
 /// since.
@@ -216,10 +214,24 @@ double tensor_core_clocks(Conv2dDirection direction, const Conv2dShape& s, const
          adding_clocks(plan, e);
 }
 
-/// Clocks of a multiprocessor that rung 6 takes, as a model: of a stage what its multiplication,
-/// its way through shared memory or the copies of its lines cost most; of a tile its beginning and
-/// its store; of the whole the tiles that follow one another on a multiprocessor, or the bytes of
-/// the tensors, which overlap by half; of parts their addition. The numbers are fitted to 1,346
+/// Clocks that a stage of rung 6 takes: what its multiplication, its way through shared memory or
+/// the copies of its lines cost most. Of the weights in tf32 the columns are fetched from shared
+/// memory and the rows turned round there, and wgmma reads them for every 64 columns; a consumer
+/// alone, of 64 columns, waits for both at every stage (an estimate, not measured yet).
+double wgmma_stage_clocks(const WgmmaTileExtents& tile, bool of_weights, bool is_turned,
+                          double copying_multiprocessors) {
+  const auto [rows, columns, stages, line, pieces] = tile;
+  const double lines = of_weights ? pieces * columns + rows : pieces * (columns + rows);
+  const double multiplying = rows * columns / 32.0 + (is_turned && columns == 64 ? 160 : 0);
+  const double in_shared_memory =
+      is_turned ? (3 + columns / 64) * rows + 2 * columns : 3 * rows + 2 * columns;
+  return std::max(line * pieces / 128.0 * std::max(multiplying, 1.09 * in_shared_memory),
+                  2.78 * lines * copying_multiprocessors);
+}
+
+/// Clocks of a multiprocessor that rung 6 takes, as a model: of a tile its stages, its beginning
+/// and its store; of the whole the tiles that follow one another on a multiprocessor, or the bytes
+/// of the tensors, which overlap by half; of parts their addition. The numbers are fitted to 1,346
 /// times of an H200 (the tiles and splits of ResNet50's convolutions in bf16, 32 pictures); what
 /// the model chooses takes 2 % longer than the quickest, geometric mean.
 double wgmma_clocks(Conv2dDirection direction, const Conv2dShape& s, const Conv2dPlan& plan,
@@ -235,12 +247,11 @@ double wgmma_clocks(Conv2dDirection direction, const Conv2dShape& s, const Conv2
   const int64_t summed = reduces_pixels ? e.K : summed_channels(direction, s);
   const double taps = static_cast<double>(e.K) / static_cast<double>(std::max<int64_t>(summed, 1));
   const double pieces = taps * std::ceil(static_cast<double>(summed) * size / line);
-  const double stages_of_tile =
-      std::ceil((reduces_pixels ? static_cast<double>(e.K) / 64 : pieces / of_stage) / splits);
-  const double lines = reduces_pixels ? of_stage * columns + rows : of_stage * (columns + rows);
-  const double stage = std::max(
-      line * of_stage / 128.0 * std::max(rows * columns / 32.0, 1.09 * (3 * rows + 2 * columns)),
-      2.78 * lines * at_once / multiprocessors);
+  const double stages_of_tile = std::ceil(
+      (reduces_pixels ? static_cast<double>(e.K) * size / 128 : pieces / of_stage) / splits);
+  const double stage = wgmma_stage_clocks(wgmma_tiles[plan.tile], reduces_pixels,
+                                          reduces_pixels && plan.precision == Precision::tf32,
+                                          at_once / multiprocessors);
   const bool overlaps = columns == 64 && items > multiprocessors;
   const double store = 0.083 * rows * columns * result_size / 2 * (overlaps ? 0.74 : 1.0);
   // The phases of a stride are of several lengths and even out.
@@ -258,6 +269,13 @@ double wgmma_clocks(Conv2dDirection direction, const Conv2dShape& s, const Conv2
                          bytes(plan.splits > 1 ? 0 : result, result_size)) /
                         1900;
   return std::max(computing, moving) + 0.48 * std::min(computing, moving) + adding_clocks(plan, e);
+}
+
+/// What the model of rung 4 or 6 says.
+double model_clocks(Conv2dDirection direction, const Conv2dShape& s, const Conv2dPlan& plan,
+                    int multiprocessors) {
+  return plan.rung == Conv2dRung::wgmma ? wgmma_clocks(direction, s, plan, multiprocessors)
+                                        : tensor_core_clocks(direction, s, plan, multiprocessors);
 }
 
 /// The tile and splits of rung 4 or 6 that the model finds quickest.
@@ -281,9 +299,7 @@ Conv2dPlan quickest_by_model(Conv2dDirection direction, const Conv2dShape& s, Co
       if (rung == Conv2dRung::wgmma && rounds > 3) break;
       plan.splits = static_cast<int>(
           std::clamp<int64_t>(rounds * multiprocessors / tiles, 1, std::min<int64_t>(most, 512)));
-      const double clocks = rung == Conv2dRung::wgmma
-                                ? wgmma_clocks(direction, s, plan, multiprocessors)
-                                : tensor_core_clocks(direction, s, plan, multiprocessors);
+      const double clocks = model_clocks(direction, s, plan, multiprocessors);
       if (clocks < least) least = clocks, best = plan;
     }
   }
@@ -349,8 +365,19 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& given, int 
     plan.precision = tf32 ? Precision::tf32 : Precision::fp32;
   }
   if (plan.rung == Conv2dRung::patch) return plan;
-  if (plan.rung == Conv2dRung::wgmma || plan.rung == Conv2dRung::tensor_core)
-    return quickest_by_model(direction, shape, plan.rung, plan.precision, multiprocessors);
+  if (plan.rung == Conv2dRung::wgmma || plan.rung == Conv2dRung::tensor_core) {
+    const auto quickest = [&](Conv2dRung rung) {
+      return quickest_by_model(direction, shape, rung, plan.precision, multiprocessors);
+    };
+    const Conv2dPlan best = quickest(plan.rung);
+    if (plan.rung == Conv2dRung::tensor_core || precision == Precision::bf16 || !reduces_pixels)
+      return best;
+    const Conv2dPlan by_warps = quickest(Conv2dRung::tensor_core);
+    return model_clocks(direction, shape, best, multiprocessors) <
+                   model_clocks(direction, shape, by_warps, multiprocessors)
+               ? best
+               : by_warps;
+  }
   // Of phases, as many as the longest would make the same work.
   const auto blocks_of = [&](int tile) {
     return conv2d_tiles(direction, shape, {plan.rung, plan.precision, tile});

@@ -43,7 +43,8 @@ struct Conv2dPlan {
 Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& shape, int compute_capability,
                        int multiprocessors, Precision precision = Precision::fp32);
 
-/// "implicit_gemm fp32 128x64 in 4 splits".
+/// "implicit_gemm fp32 128x64 in 4 splits". Rung 4's tiles go by what they are forward: 128x64 of
+/// backward weight has 64 rows.
 std::string to_string(const Conv2dPlan& plan);
 
 /// Tiles of the result that the plan's blocks compute, of one split; of backward input as many as

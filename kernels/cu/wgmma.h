@@ -44,6 +44,12 @@ __device__ __forceinline__ void wgmma_bf16(float (&d)[N / 2], uint64_t a, uint64
 /// d[64,N] = a[64,8] * b[N,8]^T (+ d) of tf32, both along k.
 template <int N>
 __device__ __forceinline__ void wgmma_tf32(float (&d)[N / 2], uint64_t a, uint64_t b, bool add);
+/// The same with A in registers, which may not be overwritten before the wait: a[0], ..., a[3] are
+/// (g, t), (g+8, t), (g, t+4), (g+8, t+4) of the warp's 16 rows, and their last 13 bits mean
+/// nothing.
+template <int N>
+__device__ __forceinline__ void wgmma_tf32(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b,
+                                           bool add);
 
 // --------------------------------------------------------------------------------- what is behind
 
@@ -153,6 +159,29 @@ __device__ __forceinline__ void wgmma_tf32(float (&d)[N / 2], uint64_t a, uint64
   }
 }
 
+template <int N>
+__device__ __forceinline__ void wgmma_tf32(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b,
+                                           bool add) {
+  static_assert(N == 64 || N == 128 || N == 192 || N == 256);
+  if constexpr (N == 64) {
+    FETTLE_WGMMA(64, "m64n64k8.f32.tf32.tf32", FETTLE_PLACES_64, "{%32, %33, %34, %35}", "%36",
+                 "%37", "", "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(int{add}));
+  }
+  if constexpr (N == 128) {
+    FETTLE_WGMMA(128, "m64n128k8.f32.tf32.tf32", FETTLE_PLACES_128, "{%64, %65, %66, %67}", "%68",
+                 "%69", "", "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(int{add}));
+  }
+  if constexpr (N == 192) {
+    FETTLE_WGMMA(192, "m64n192k8.f32.tf32.tf32", FETTLE_PLACES_192, "{%96, %97, %98, %99}", "%100",
+                 "%101", "", "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(int{add}));
+  }
+  if constexpr (N == 256) {
+    FETTLE_WGMMA(256, "m64n256k8.f32.tf32.tf32", FETTLE_PLACES_256, "{%128, %129, %130, %131}",
+                 "%132", "%133", "", "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b),
+                 "r"(int{add}));
+  }
+}
+
 #undef FETTLE_SUMS_8
 #undef FETTLE_SUMS_32
 #undef FETTLE_SUMS_64
@@ -185,6 +214,11 @@ template <int N>
 __device__ __forceinline__ void wgmma_tf32(float (&)[N / 2], uint64_t, uint64_t, bool) {
   __trap();
 }
+template <int N>
+__device__ __forceinline__ void wgmma_tf32(float (&)[N / 2], const uint32_t (&)[4], uint64_t,
+                                           bool) {
+  __trap();
+}
 
 #endif
 #else
@@ -210,6 +244,11 @@ __forceinline__ void wgmma_bf16(float (&d)[N / 2], uint64_t a, uint64_t b, bool 
 }
 template <int N>
 __forceinline__ void wgmma_tf32(float (&d)[N / 2], uint64_t a, uint64_t b, bool add) {
+  static_assert(N == 64 || N == 128 || N == 192 || N == 256);
+  simt::wgmma(d, a, b, {N, true, true, true, add});
+}
+template <int N>
+__forceinline__ void wgmma_tf32(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bool add) {
   static_assert(N == 64 || N == 128 || N == 192 || N == 256);
   simt::wgmma(d, a, b, {N, true, true, true, add});
 }

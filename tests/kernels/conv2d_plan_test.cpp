@@ -98,7 +98,8 @@ TEST(Conv2dPlans, OtherGpusAndPrecisions) {
   EXPECT_EQ(plan(forward, s, 75, Precision::tf32), "implicit_gemm fp32 128x64");
   EXPECT_EQ(plan(forward, s, 90, Precision::tf32), "wgmma tf32 256x64");
   EXPECT_EQ(plan(backward_input, s, 90, Precision::tf32), "wgmma tf32 256x64");
-  EXPECT_EQ(plan(backward_weight, s, 90, Precision::tf32), "tensor_core tf32 128x64 in 52 splits");
+  EXPECT_EQ(plan(backward_weight, s, 90, Precision::tf32), "wgmma tf32 64x64 in 29 splits");
+  EXPECT_EQ(plan(backward_weight, s, 80, Precision::tf32), "tensor_core tf32 128x64 in 52 splits");
   EXPECT_EQ(plan(backward_weight, square(28, 512, 256, 1, 1), 80, Precision::tf32),
             "tensor_core tf32 128x128 in 33 splits");
   EXPECT_EQ(plan(forward, square(256, 16, 16, 3, 1), 90, Precision::tf32), "patch tf32");

@@ -47,8 +47,8 @@ __global__ void bulk_copy_windows_kernel(const __grid_constant__ TensorMap map, 
 
 constexpr int panel_bytes = 64 * 128;
 
-/// One warpgroup. Operands lie in panels of 64 lines of 128 bytes.
-template <int N, bool Tf32, bool AAlongK, bool BAlongK>
+/// One warpgroup. Operands lie in panels of 64 lines of 128 bytes; A may be fetched into registers.
+template <int N, bool Tf32, bool AAlongK, bool BAlongK, bool AInRegisters = false>
 __global__ void __launch_bounds__(128)
     wgmma_kernel(const __grid_constant__ TensorMap map_a, const __grid_constant__ TensorMap map_b,
                  bool add, float* d) {
@@ -73,6 +73,14 @@ __global__ void __launch_bounds__(128)
 #pragma unroll
   for (int i = 0; i < N / 2; ++i) sums[i] = d[at(i)];
   mbarrier_wait(landed, 0);
+  uint32_t fetched[4][4];
+  if constexpr (AInRegisters) {
+    for (int i = 0; i < 16; ++i) {
+      const int row = row0 + i % 2 * 8, chunk = i / 2;  // of four steps of k
+      fetched[i / 4][i % 4] =
+          *reinterpret_cast<const uint32_t*>(a + row * 128 + (chunk ^ row % 8) * 16 + lane % 4 * 4);
+    }
+  }
   wgmma_fence();
 #pragma unroll
   for (int step = 0; step < 4; ++step) {
@@ -80,7 +88,9 @@ __global__ void __launch_bounds__(128)
         wgmma_descriptor(a + step * (AAlongK ? 32 : 2048), panel_bytes, 1024, Swizzle::bytes128);
     const uint64_t from_b =
         wgmma_descriptor(b + step * (BAlongK ? 32 : 2048), panel_bytes, 1024, Swizzle::bytes128);
-    if constexpr (Tf32) {
+    if constexpr (AInRegisters) {
+      wgmma_tf32<N>(sums, fetched[step], from_b, add || step > 0);
+    } else if constexpr (Tf32) {
       wgmma_tf32<N>(sums, from_a, from_b, add || step > 0);
     } else {
       wgmma_bf16<N, AAlongK, BAlongK>(sums, from_a, from_b, add || step > 0);
@@ -178,15 +188,20 @@ void word_wgmma_bf16(Cuda device, int N, bool a_along_k, bool b_along_k, bool ad
                               : launch_wgmma<256>;
   run(device, a_along_k, b_along_k, add, a, b, d);
 }
-void word_wgmma_tf32(Cuda device, int N, bool add, const float* a, const float* b, float* d) {
+void word_wgmma_tf32(Cuda device, int N, bool a_in_registers, bool add, const float* a,
+                     const float* b, float* d) {
   const TensorMap map_a = tiled_map(TensorElement::tf32, a, {32, 64}, {32, 64}, Swizzle::bytes128);
   const TensorMap map_b = tiled_map(TensorElement::tf32, b, {32, N}, {32, 64}, Swizzle::bytes128);
-  const auto kernel = N == 64    ? wgmma_kernel<64, true, true, true>
-                      : N == 128 ? wgmma_kernel<128, true, true, true>
-                      : N == 192 ? wgmma_kernel<192, true, true, true>
-                                 : wgmma_kernel<256, true, true, true>;
-  launch("wgmma_tf32", kernel, 1, 128, static_cast<size_t>(panel_bytes * (1 + N / 64)), device,
-         map_a, map_b, add, d);
+  const auto start = [&](auto in_registers) {
+    constexpr bool fetches = in_registers;
+    const auto kernel = N == 64    ? wgmma_kernel<64, true, true, true, fetches>
+                        : N == 128 ? wgmma_kernel<128, true, true, true, fetches>
+                        : N == 192 ? wgmma_kernel<192, true, true, true, fetches>
+                                   : wgmma_kernel<256, true, true, true, fetches>;
+    launch("wgmma_tf32", kernel, 1, 128, static_cast<size_t>(panel_bytes * (1 + N / 64)), device,
+           map_a, map_b, add, d);
+  };
+  a_in_registers ? start(std::true_type{}) : start(std::false_type{});
 }
 void word_stmatrix_transposed(Cuda device, const uint32_t* registers, uint16_t* matrices) {
   launch("stmatrix", stmatrix_kernel, 1, 32, 0, device, registers, matrices);

@@ -22,7 +22,9 @@ void word_bulk_copy_windows(Cuda, const TensorMap& map, int bytes, WindowsCopy a
 void word_wgmma_bf16(Cuda, int N, bool a_along_k, bool b_along_k, bool add, const uint16_t* a,
                      const uint16_t* b, float* d);
 /// The same of a[64,32] and b[N,32] in tf32.
-void word_wgmma_tf32(Cuda, int N, bool add, const float* a, const float* b, float* d);
+/// A from shared memory, or from registers.
+void word_wgmma_tf32(Cuda, int N, bool a_in_registers, bool add, const float* a, const float* b,
+                     float* d);
 
 /// matrices[4][8][8] as stmatrix_x4_transposed leaves them, from four registers of each lane.
 void word_stmatrix_transposed(Cuda, const uint32_t* registers, uint16_t* matrices);

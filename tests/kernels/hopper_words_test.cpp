@@ -178,15 +178,15 @@ TEST(HopperWords, WgmmaTf32) {
   for (const int N : {64, 128, 192, 256}) {
     const Array<> a = tf32_values(64 * 32, 1), b = tf32_values(N * 32, 2);
     const Array<> before = random_values(64 * N, 3);
-    for (const bool add : {false, true}) {
+    for (int way = 0; way < 4; ++way) {
+      const bool a_in_registers = way & 1, add = way & 2;
       Array<> d = before;
-      word_wgmma_tf32(Cuda{}, N, add, a.data(), b.data(), d.data());
+      word_wgmma_tf32(Cuda{}, N, a_in_registers, add, a.data(), b.data(), d.data());
       for (int m = 0; m < 64; ++m) {
         for (int n = 0; n < N; ++n) {
           double sum = add ? before[m * N + n] : 0;
           for (int k = 0; k < 32; ++k) sum += double{a[m * 32 + k]} * b[n * 32 + k];
-          ASSERT_NEAR(d[m * N + n], sum, 1e-4)
-              << N << (add ? ", added" : "") << ": " << m << ", " << n;
+          ASSERT_NEAR(d[m * N + n], sum, 1e-4) << N << ", way " << way << ": " << m << ", " << n;
         }
       }
     }

@@ -291,6 +291,37 @@ __global__ void touched_without_fence(float* y) {
   }
   y[threadIdx.x] = d[0];
 }
+__global__ void factor_overwritten(float* y) {
+  wait_for_kernels_before();
+  store_boxes();
+  fence_proxy_async();
+  __syncthreads();
+  float d[32] = {};
+  uint32_t a[4] = {};
+  wgmma_fence();
+  for (int step = 0; step < 2; ++step) {
+    wgmma_tf32<64>(d, a, operand(1), true);
+    wgmma_commit();
+    for (uint32_t& factor : a) factor += 1u << 23;  // <- factor_overwritten
+  }
+  wgmma_wait<0>();
+  y[threadIdx.x] = d[0];
+}
+/// Reading a factor disturbs nobody.
+__global__ void factor_read_while_multiplied(float* y) {
+  wait_for_kernels_before();
+  store_boxes();
+  fence_proxy_async();
+  __syncthreads();
+  float d[32] = {};
+  uint32_t a[4] = {0, 0, 0, threadIdx.x};
+  wgmma_fence();
+  wgmma_tf32<64>(d, a, operand(1), true);
+  wgmma_commit();
+  const uint32_t own = a[3];
+  wgmma_wait<0>();
+  y[threadIdx.x] = d[0] + static_cast<float>(own);
+}
 __global__ void wgmma_left_behind(float* y) {
   wait_for_kernels_before();
   store_boxes();
@@ -463,6 +494,7 @@ std::vector<KernelCase> broken_hopper_kernels() {
       CASE(sums_of_the_last_group, Kind::asynchronous, 1, 128, two, y),
       CASE(never_committed, Kind::asynchronous, 1, 128, two, y),
       CASE(touched_without_fence, Kind::asynchronous, 1, 128, two, y),
+      CASE(factor_overwritten, Kind::asynchronous, 1, 128, two, y),
       CASE(wgmma_left_behind, Kind::asynchronous, 1, 128, two, y),
       CASE(wgmma_of_three_warps, Kind::divergence, 1, 96, two, y),
       CASE(freed_before_the_wait, Kind::race, 1, 160, two, map, y),
@@ -478,6 +510,7 @@ std::vector<KernelCase> right_hopper_kernels() {
       CASE(one_lane_waits_for_its_warp, {}, 1, 32, two, map, y),
       CASE(stored_fenced_and_multiplied, {}, 1, 128, two, y),
       CASE(box_reused_after_a_barrier, {}, 1, 64, two, map, y),
+      CASE(factor_read_while_multiplied, {}, 1, 128, two, y),
       CASE(stored_then_copied_over, {}, 1, 128, two, map, y),
   };
 }

@@ -1,9 +1,8 @@
 // Prints what each line of a kernel asks of memory, counted by the executor: how many 32-byte
 // sectors of global memory a warp's request touches, and how many passes over the banks of shared
 // memory it takes, beside the fewest that its bytes allow.
-//   coalescing [rung ...]     direct, tiled, implicit_gemm, tensor_core, multistage; by default
-//   all,
-//                             and wgmma, whose bulk copies are not requests of warps
+//   coalescing [rung ...]     direct, tiled, implicit_gemm, tensor_core, multistage, wgmma, patch,
+//                             depthwise; by default all. Bulk copies are not requests of warps.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>

@@ -237,11 +237,13 @@ void check_shared(uintptr_t address, size_t bytes, Access access, const void* pc
   }
 }
 
-/// Whether [address, address + bytes) holds sums of a wgmma under way.
-bool busy_register(const Thread& t, uintptr_t address, size_t bytes) {
-  return std::any_of(t.busy.begin(), t.busy.end(), [&](const auto& range) {
-    return address < range.second && address + bytes > range.first;
+/// The registers of a wgmma under way that this access may not touch, or nullptr.
+const BusyRegisters* disturbed(const Thread& t, uintptr_t address, size_t bytes, Access access) {
+  const auto found = std::find_if(t.busy.begin(), t.busy.end(), [&](const BusyRegisters& busy) {
+    return address < busy.end && address + bytes > busy.begin &&
+           (busy.are_sums || access != Access::read);
   });
+  return found == t.busy.end() ? nullptr : &*found;
 }
 
 }  // namespace
@@ -252,10 +254,11 @@ void check_access(const void* pointer, size_t bytes, Access access, const void* 
   const auto address = reinterpret_cast<uintptr_t>(pointer);
   Thread& t = *current;
   if (address - m.stacks < m.stacks_end - m.stacks) {
-    if (t.busy.empty() || !busy_register(t, address, bytes)) return;
+    const BusyRegisters* busy = disturbed(t, address, bytes, access);
+    if (!busy) return;
     report(Kind::asynchronous, pc,
            who(launch_now().block_linear, t.linear) + " " + word_of(access) +
-               " sums of a wgmma that it has not waited for");
+               (busy->are_sums ? " sums" : " a factor") + " of a wgmma that it has not waited for");
     return;
   }
   if (++t.accesses > 100000 && !by_async_proxy) give_way();  // it may be polling: let others run

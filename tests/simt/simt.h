@@ -116,6 +116,8 @@ void wgmma_fence();
 void wgmma_commit();
 void wgmma_wait(int pending);
 void wgmma(float* d, uint64_t a, uint64_t b, const WgmmaShape& shape);
+/// The same of tf32, with four elements of A in the registers `a`.
+void wgmma(float* d, const uint32_t* a, uint64_t b, const WgmmaShape& shape);
 
 template <class T>
 __forceinline__ T shuffle_as(unsigned mask, T value, Shuffle how, int argument, int width) {

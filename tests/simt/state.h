@@ -46,6 +46,14 @@ enum class WarpWord {
   wgmma_wait
 };
 
+/// Registers of a wgmma under way: its sums, which nobody may touch, or a factor, which may be
+/// read.
+struct BusyRegisters {
+  uintptr_t begin, end;
+  bool are_sums;
+  friend bool operator==(const BusyRegisters&, const BusyRegisters&) = default;
+};
+
 struct Thread {
   boost::context::fiber fiber, scheduler;
   uint3 index{};
@@ -68,8 +76,7 @@ struct Thread {
   uint32_t proxy_fences = 0, mbarrier_fences = 0;
   bool wgmma_fenced = false;
   bool may_touch_memory = false;  ///< it has waited for the kernels before
-  /// Registers that a wgmma under way will write: from, to.
-  std::vector<std::pair<uintptr_t, uintptr_t>> busy;
+  std::vector<BusyRegisters> busy;
   int64_t accesses = 0;    ///< since it last waited
   std::vector<Copy> open;  ///< copies of no group yet
   std::deque<std::vector<Copy>> groups;

@@ -10,11 +10,12 @@
 namespace simt {
 namespace {
 
-/// One thread's call.
+/// One thread's call. A lies where its descriptor says, or four elements of it in registers.
 struct Operand {
   float* d;
   uint64_t a, b;
   WgmmaShape shape;
+  const uint32_t* a_registers = nullptr;
 };
 
 /// What a warp computes of one instruction: 16 rows.
@@ -24,6 +25,7 @@ struct Word {
   uint64_t a, b;
   WgmmaShape shape;
   const void* pc;
+  std::array<const uint32_t*, 32> a_registers = {};
 };
 
 struct Queue {
@@ -71,6 +73,11 @@ void for_each_chunk(uint64_t descriptor, bool along_k, bool tf32, uint32_t first
   }
 }
 
+/// The value of a tf32: wgmma reads no more of it.
+float tf32_value(uint32_t bits) {
+  return std::bit_cast<float>(bits & ~0x1FFFu);
+}
+
 /// Calls set(row, k, value) for every element of them.
 template <class F>
 void for_each_element(uint64_t descriptor, bool along_k, bool tf32, uint32_t first, uint32_t rows,
@@ -81,8 +88,8 @@ void for_each_element(uint64_t descriptor, bool along_k, bool tf32, uint32_t fir
       uint32_t bits = 0;
       std::memcpy(reinterpret_cast<std::byte*>(&bits) + 4 - size, shared_at(offset) + i * size,
                   size);
-      if (tf32) bits &= ~0x1FFFu;
-      set(row + (along_k ? 0 : i), k + (along_k ? i : 0), std::bit_cast<float>(bits));
+      set(row + (along_k ? 0 : i), k + (along_k ? i : 0),
+          tf32 ? tf32_value(bits) : std::bit_cast<float>(bits));
     }
   };
   for_each_chunk(descriptor, along_k, tf32, first, rows, of_chunk);
@@ -99,8 +106,21 @@ void check_operand(uint64_t descriptor, bool along_k, bool tf32, uint32_t first,
 
 void check_operands(const Word& word, unsigned warp) {
   const WgmmaShape& s = word.shape;
-  check_operand(word.a, s.a_along_k, s.tf32, warp % 4 * 16, 16, word.pc);
+  if (!word.a_registers[0]) check_operand(word.a, s.a_along_k, s.tf32, warp % 4 * 16, 16, word.pc);
   check_operand(word.b, s.b_along_k, s.tf32, 0, static_cast<uint32_t>(s.N), word.pc);
+}
+
+/// Calls set(row, k, value) for every element of the warp's 16 rows of A. PTX ISA, "Register
+/// Fragments for wgmma.mma_async.m64k8".
+template <class F>
+void for_each_element_of_a(const Word& word, unsigned warp, const F& set) {
+  const WgmmaShape& s = word.shape;
+  if (!word.a_registers[0])
+    return for_each_element(word.a, s.a_along_k, s.tf32, warp % 4 * 16, 16, set);
+  for (uint32_t lane = 0; lane < 32; ++lane) {
+    for (uint32_t i = 0; i < 4; ++i)
+      set(lane / 4 + i % 2 * 8, lane % 4 + i / 2 * 4, tf32_value(word.a_registers[lane][i]));
+  }
 }
 
 /// Products are exact and their sum is rounded once, where a GPU may round more often.
@@ -110,11 +130,10 @@ void compute(const Word& word, unsigned warp) {
   float a[16][16];
   std::vector<std::array<float, 16>> b(N);
   bool finite = true;
-  for_each_element(word.a, s.a_along_k, s.tf32, warp % 4 * 16, 16,
-                   [&](uint32_t row, uint32_t k, float value) {
-                     a[row][k] = value;
-                     finite = finite && std::isfinite(value);
-                   });
+  for_each_element_of_a(word, warp, [&](uint32_t row, uint32_t k, float value) {
+    a[row][k] = value;
+    finite = finite && std::isfinite(value);
+  });
   std::vector<char> zeros(N, 1);  // columns of zeros change no sum: most of a tile past an edge
   for_each_element(word.b, s.b_along_k, s.tf32, 0, N, [&](uint32_t n, uint32_t k, float value) {
     b[n][k] = value;
@@ -138,6 +157,11 @@ template <class F>
 void for_each_word(const Queue& queue, const F& f) {
   for (const auto& group : queue.groups) std::for_each(group.begin(), group.end(), f);
   std::for_each(queue.open.begin(), queue.open.end(), f);
+}
+
+template <class T>
+BusyRegisters registers(const T* first, size_t count, bool are_sums) {
+  return {reinterpret_cast<uintptr_t>(first), reinterpret_cast<uintptr_t>(first + count), are_sums};
 }
 
 bool whole_warpgroup(const std::vector<Thread*>& lanes) {
@@ -176,16 +200,17 @@ void end_block_wgmma() {
 void issue_wgmma(const std::vector<Thread*>& lanes) {
   if (!whole_warpgroup(lanes)) return;
   const auto& first = *static_cast<const Operand*>(lanes[0]->operand);
-  Word word = {{}, {}, first.a, first.b, first.shape, lanes[0]->pc};
+  Word word = {{}, {}, first.a, first.b, first.shape, lanes[0]->pc, {}};
   const auto sums = static_cast<size_t>(first.shape.N / 2);
   for (Thread* t : lanes) {
     const auto& o = *static_cast<const Operand*>(t->operand);
     word.d[t->lane] = o.d;
+    word.a_registers[t->lane] = o.a_registers;
     if (o.a != first.a || o.b != first.b || o.shape != first.shape) {
       report(Kind::divergence, t->pc, "the lanes of a warp give a wgmma different descriptors");
     }
-    const std::pair range{reinterpret_cast<uintptr_t>(o.d),
-                          reinterpret_cast<uintptr_t>(o.d + sums)};
+    if (o.a_registers) t->busy.push_back(registers(o.a_registers, 4, false));
+    const BusyRegisters range = registers(o.d, sums, true);
     if (std::find(t->busy.begin(), t->busy.end(), range) != t->busy.end()) continue;
     if (!t->wgmma_fenced) {
       report(Kind::asynchronous, t->pc,
@@ -225,7 +250,9 @@ void finish_wgmma(const std::vector<Thread*>& lanes) {
     std::erase_if(t->busy, [&](const auto& range) {
       bool found = false;
       for_each_word(queue, [&](const Word& word) {
-        found = found || reinterpret_cast<uintptr_t>(word.d[t->lane]) == range.first;
+        const void* begin =
+            range.are_sums ? static_cast<const void*>(word.d[t->lane]) : word.a_registers[t->lane];
+        found = found || reinterpret_cast<uintptr_t>(begin) == range.begin;
       });
       return !found;
     });
@@ -254,6 +281,11 @@ void wgmma_wait(int pending) {
 
 void wgmma(float* d, uint64_t a, uint64_t b, const WgmmaShape& shape) {
   Operand o = {d, a, b, shape};
+  meet_warp(WarpWord::wgmma, 0xFFFFFFFFu, &o, __builtin_return_address(0));
+}
+
+void wgmma(float* d, const uint32_t* a, uint64_t b, const WgmmaShape& shape) {
+  Operand o = {d, 0, b, shape, a};
   meet_warp(WarpWord::wgmma, 0xFFFFFFFFu, &o, __builtin_return_address(0));
 }
 
