@@ -80,7 +80,7 @@ struct Overlap {
 
 Json evaluate_segmenter(const EvaluateOptions& o, TrainedModel& model, const Data& data,
                         Device device) {
-  MaskMetricsCounter counter(data.names);
+  MaskMetricsCounter counter(data.names, model.config.threshold);
   const auto count = [&](const MaskedPicture&, const Segmentation& s,
                          const std::vector<Mask>& truth) {
     counter.add_probabilities(s.probabilities, tensor_of(truth));
@@ -88,7 +88,7 @@ Json evaluate_segmenter(const EvaluateOptions& o, TrainedModel& model, const Dat
   if (!o.choose.empty()) {
     for_each_segmented(o, model, data, device, count);
     model.config.threshold = choose_threshold(counter, goal_of(o.choose)).threshold;
-    counter = MaskMetricsCounter(data.names);
+    counter = MaskMetricsCounter(data.names, model.config.threshold);
   }
   const double threshold = model.config.threshold;
   Calls calls;
@@ -115,7 +115,7 @@ Json evaluate_segmenter(const EvaluateOptions& o, TrainedModel& model, const Dat
       });
   table.commit();
 
-  const std::vector<MaskCounts> counts = counter.counts(threshold);
+  const std::vector<MaskCounts> counts = counter.counts();
   std::vector<std::vector<std::string>> rows;
   Json kinds, json;
   for (size_t k = 0; k < counts.size(); ++k) {

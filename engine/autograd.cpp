@@ -26,22 +26,25 @@ void Grads::pass(int i, const Tensor& gradient) {
 void Grads::accumulate() {
   for (size_t i = 0; i < produced_.size(); ++i) {
     if (!produced_[i].defined()) continue;
-    Tensor& sum = node_.inputs[i]->grad;
     Tensor part = std::move(produced_[i]);
     if (part.shape() != node_.inputs[i]->shape) part = part.view(node_.inputs[i]->shape);
-    if (!sum.defined()) {
-      sum = std::move(part);
-      continue;
-    }
-    // A gradient that was passed through is shared with another node: leave that one as it is.
-    Tensor total = sum.unshared() ? sum : Tensor::empty(sum.shape(), sum.dtype(), sum.device());
-    on(sum, [&](auto device, auto element) {
-      using T = decltype(element);
-      add(device, sum.size(), std::as_const(sum).data<T>(), std::as_const(part).data<T>(),
-          total.data<T>());
-    });
-    sum = std::move(total);
+    add_to(node_.inputs[i]->grad, std::move(part));
   }
+}
+
+void Grads::add_to(Tensor& sum, Tensor part) {
+  if (!sum.defined()) {
+    sum = std::move(part);
+    return;
+  }
+  // A gradient that was passed through is shared with another node: leave that one as it is.
+  Tensor total = sum.unshared() ? sum : Tensor::empty(sum.shape(), sum.dtype(), sum.device());
+  on(sum, [&](auto device, auto element) {
+    using T = decltype(element);
+    add(device, sum.size(), std::as_const(sum).data<T>(), std::as_const(part).data<T>(),
+        total.data<T>());
+  });
+  sum = std::move(total);
 }
 
 Tensor record(Tensor y, const TensorList& inputs, Backward closure) {
@@ -64,11 +67,17 @@ void backward(const Tensor& loss) {
   require(loss.size() == 1, "backward: the loss must have one element, not shape ", loss.shape());
   require(loss.requires_grad(), "backward: the loss depends on no tensor that requires a gradient");
   const NoGrad no_grad;
-  const auto younger = [](const auto& a, const auto& b) { return a->order < b->order; };
+  const auto check_is_there = [](const Node& node) {
+    require(!node.was_visited(),
+            "backward: an operation that the loss depends on has been gone through by an earlier "
+            "backward(), which frees the tape; compute the loss again");
+  };
+  const auto comes_later = [](const auto& a, const auto& b) { return a->order < b->order; };
   std::priority_queue<std::shared_ptr<Node>, RecycledVector<std::shared_ptr<Node>>,
-                      decltype(younger)>
-      pending(younger);
-  loss.node()->grad = Tensor::full(loss.shape(), 1.0f, loss.device());
+                      decltype(comes_later)>
+      pending(comes_later);
+  check_is_there(*loss.node());
+  Grads::add_to(loss.node()->grad, Tensor::full(loss.shape(), 1.0f, loss.device()));
   if (loss.node()->backward) pending.push(loss.node());
   while (!pending.empty()) {
     const std::shared_ptr<Node> node = pending.top();
@@ -79,6 +88,7 @@ void backward(const Tensor& loss) {
     closure(dy, grads);
     RecycledVector<char> first(node->inputs.size());
     for (size_t i = 0; i < node->inputs.size(); ++i) {
+      if (node->inputs[i]) check_is_there(*node->inputs[i]);
       first[i] = node->inputs[i] && !node->inputs[i]->grad.defined();
     }
     grads.accumulate();

@@ -52,7 +52,9 @@ struct Node {
   Shape shape;
   DType dtype = DType::f32;
   Device device;
-  uint64_t order = 0;  // a node is younger than all its inputs
+  uint64_t order = 0;  // a node is younger than all its inputs; 0 of a leaf
+
+  bool was_visited() const { return order > 0 && !backward; }
 };
 
 /// Where a closure leaves the gradients of its inputs. Kernels overwrite, and this class
@@ -85,6 +87,8 @@ class Grads {
   friend void backward(const Tensor& loss);
   Tensor& fresh_tensor(int i);
   void accumulate();
+  /// sum += part; `part` may become the sum.
+  static void add_to(Tensor& sum, Tensor part);
 
   Node& node_;
   RecycledVector<Tensor> produced_;
@@ -95,7 +99,8 @@ class Grads {
 Tensor record(Tensor y, const TensorList& inputs, Backward closure);
 
 /// Fills grad() of every parameter that `loss` (one element) depends on, adding to what is there.
-/// Throws Error if loss is not a single element or is not on the tape.
+/// Throws Error if loss is not a single element or is not on the tape, or where an operation that
+/// it depends on has been gone through by an earlier backward(), which frees the tape.
 void backward(const Tensor& loss);
 
 /// A leaf node for a parameter.

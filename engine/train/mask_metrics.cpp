@@ -1,10 +1,8 @@
 #include "engine/train/mask_metrics.h"
 
-#include <cmath>
-
 #include "engine/autograd.h"
 #include "engine/ops/activation.h"
-#include "kernels/metrics/metrics.h"
+#include "kernels/metrics/example.h"
 
 namespace fettle {
 
@@ -61,7 +59,7 @@ double MaskCounts::accuracy() const {
 MaskMetricsCounter::MaskMetricsCounter(std::vector<std::string> kinds, double threshold)
     : kinds_(std::move(kinds)),
       threshold_(threshold),
-      total_(kinds_.size() * 2 * static_cast<size_t>(bins)) {}
+      total_(kinds_.size() * 2 * static_cast<size_t>(cells)) {}
 
 void MaskMetricsCounter::add(const Tensor& logits, const Tensor& masks, double loss) {
   const NoGrad no_grad;
@@ -82,11 +80,11 @@ void MaskMetricsCounter::add_probabilities(const Tensor& probabilities, const Te
   const int64_t pixels = probabilities.size() / kinds;
   constexpr int64_t before_overflow = int64_t{1} << 30;
   if (pending_ + pixels > before_overflow) drain();
-  if (!recent_.defined()) recent_ = Tensor::zeros({kinds, 2, bins}, DType::i32, device);
+  if (!recent_.defined()) recent_ = Tensor::zeros({kinds, 2, cells}, DType::i32, device);
   pending_ += pixels;
   on(device, [&](auto tag) {
-    count_pixels(tag, {pixels, kinds, bins}, probabilities.data(), masks.data(),
-                 recent_.data<int32_t>());
+    count_pixels(tag, {pixels, kinds, bins, static_cast<float>(threshold_)}, probabilities.data(),
+                 masks.data(), recent_.data<int32_t>());
   });
 }
 
@@ -98,17 +96,27 @@ void MaskMetricsCounter::drain() {
   pending_ = 0;
 }
 
-std::vector<MaskCounts> MaskMetricsCounter::counts(double threshold) const {
+// A pixel counts in the cell of its bin, or in the next where it reaches the threshold: in the bin
+// of the threshold that parts one from the other, in those above all have moved.
+
+std::vector<MaskCounts> MaskMetricsCounter::counts() const {
+  return counts_from_cell(bin_of(bins, static_cast<float>(threshold_)) + 1);
+}
+
+std::vector<MaskCounts> MaskMetricsCounter::counts_from_step(int64_t step) const {
+  return counts_from_cell(step <= bin_of(bins, static_cast<float>(threshold_)) ? step : step + 1);
+}
+
+std::vector<MaskCounts> MaskMetricsCounter::counts_from_cell(int64_t first) const {
   std::vector<int32_t> recent(total_.size());
   if (recent_.defined()) recent = recent_.to_vector<int32_t>();
-  const auto first = static_cast<int64_t>(std::lround(threshold * static_cast<double>(bins)));
   std::vector<MaskCounts> counts(kinds_.size());
   size_t at = 0;
   for (MaskCounts& kind : counts) {
     for (const bool is_set : {false, true}) {
-      for (int64_t bin = 0; bin < bins; ++bin, ++at) {
+      for (int64_t cell = 0; cell < cells; ++cell, ++at) {
         const int64_t pixels = total_[at] + recent[at];
-        const bool predicted = bin >= first;
+        const bool predicted = cell >= first;
         (is_set ? (predicted ? kind.true_positives : kind.false_negatives)
                 : (predicted ? kind.false_positives : kind.true_negatives)) += pixels;
       }

@@ -30,7 +30,8 @@ struct MaskCounts {
 
 /// Masks [N,H,W,kinds] against logits of that shape, each kind a sigmoid of its own.
 ///
-/// Counts for every threshold in steps of 1 / bins at once, so that one can be chosen afterwards.
+/// Counts for its threshold and for every one in steps of 1 / bins at once, so that one can be
+/// chosen afterwards.
 /// A figure "of all" is the mean over the kinds that occur in the targets or the prediction (1 when
 /// none does): a kind that neither has says nothing.
 class MaskMetricsCounter : public MetricsCounter {
@@ -49,18 +50,22 @@ class MaskMetricsCounter : public MetricsCounter {
   const std::vector<std::string>& kinds() const { return kinds_; }
   double threshold() const { return threshold_; }
   double loss() const;
-  /// The counts of each kind with pixels from `threshold` on predicted; it is rounded to a step.
-  std::vector<MaskCounts> counts(double threshold) const;
-  std::vector<MaskCounts> counts() const { return counts(threshold_); }
+  /// The counts of each kind with pixels from threshold() on predicted.
+  std::vector<MaskCounts> counts() const;
+  /// The same from step / bins on; step is 0 to bins.
+  std::vector<MaskCounts> counts_from_step(int64_t step) const;
 
  private:
+  static constexpr int64_t cells = bins + 1;
+  /// With the pixels of `first` and the cells after it predicted.
+  std::vector<MaskCounts> counts_from_cell(int64_t first) const;
   void drain();
 
   std::vector<std::string> kinds_;
   double threshold_;
   int64_t pictures_ = 0, pending_ = 0;
   double loss_sum_ = 0;
-  Tensor recent_;               // on the logits' device, [kinds,2,bins] of i32
+  Tensor recent_;               // on the logits' device, [kinds,2,cells] of i32
   std::vector<int64_t> total_;  // what was taken from there before it could overflow
 };
 

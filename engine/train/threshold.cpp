@@ -34,10 +34,11 @@ ThresholdChoice choose_threshold(const std::vector<float>& probabilities,
   for (size_t i = 0; i < order.size(); ++i) {
     hits += positive[order[i]];
     const double here = probabilities[order[i]];
-    const double next = i + 1 < order.size() ? probabilities[order[i + 1]] : 0;
-    if (next == here) continue;  // equals fall on one side
-    ThresholdChoice choice{(here + next) / 2, hits / static_cast<double>(i + 1), hits / positives,
-                           0};
+    const bool is_least = i + 1 == order.size();
+    const double next = is_least ? 0 : probabilities[order[i + 1]];
+    if (!is_least && next == here) continue;  // equals fall on one side
+    const double threshold = is_least ? 0.999 * here : (here + next) / 2;
+    ThresholdChoice choice{threshold, hits / static_cast<double>(i + 1), hits / positives, 0};
     choice.f1 = ratio(2 * choice.precision * choice.recall, choice.precision + choice.recall);
     if (better(choice, best, goal)) best = choice;
   }
@@ -49,7 +50,7 @@ ThresholdChoice choose_threshold(const MaskMetricsCounter& counter, const Thresh
   for (int64_t step = MaskMetricsCounter::bins - 1; step > 0; --step) {
     const double threshold =
         static_cast<double>(step) / static_cast<double>(MaskMetricsCounter::bins);
-    const std::vector<MaskCounts> counts = counter.counts(threshold);
+    const std::vector<MaskCounts> counts = counter.counts_from_step(step);
     const ThresholdChoice choice{threshold, mean_over_kinds(counts, &MaskCounts::precision),
                                  mean_over_kinds(counts, &MaskCounts::recall),
                                  mean_over_kinds(counts, &MaskCounts::dice)};

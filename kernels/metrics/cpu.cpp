@@ -23,7 +23,7 @@ void count_predictions(Cpu, const CountShape& s, const float* probabilities, con
 
 void count_pixels(Cpu, const PixelCountShape& s, const float* probabilities, const float* targets,
                   int32_t* counts) {
-  const int64_t table = s.kinds * 2 * s.bins, parts = std::min<int64_t>(s.pixels, 16);
+  const int64_t table = s.kinds * 2 * s.cells(), parts = std::min<int64_t>(s.pixels, 16);
   if (parts == 0) return;
   const int64_t grain = ceil_div(s.pixels, parts);
   RecycledVector<int32_t> tables(static_cast<size_t>(parts * table));
@@ -31,7 +31,7 @@ void count_pixels(Cpu, const PixelCountShape& s, const float* probabilities, con
     int32_t* mine = tables.data() + begin / grain * table;
     for (int64_t i = begin * s.kinds; i < end * s.kinds; ++i) {
       const int64_t kind = i % s.kinds;
-      ++mine[kind * 2 * s.bins + pixel_bin(s.bins, probabilities[i], targets[i])];
+      ++mine[kind * 2 * s.cells() + pixel_cell(s, probabilities[i], targets[i])];
     }
   });
   for (size_t i = 0; i < tables.size(); ++i) counts[i % table] += tables[i];

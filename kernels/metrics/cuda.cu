@@ -26,24 +26,24 @@ __global__ void __launch_bounds__(256)
 }
 
 /// One block: the pixels of one kind (blockIdx.y) that lie `gridDim.x * blockDim.x` apart. One
-/// thread: every so many of them. Shared: the kind's table [2,bins], since nearly all pixels meet
-/// in a few bins and atomics on shared memory are the cheaper ones. Bytes a pixel and kind: 8 to
-/// read; limited by those atomics.
+/// thread: every so many of them. Shared: the kind's table [2,bins + 1], since nearly all pixels
+/// meet in a few bins and atomics on shared memory are the cheaper ones. Bytes a pixel and kind: 8
+/// to read; limited by those atomics.
 __global__ void __launch_bounds__(256)
     count_pixels_kernel(PixelCountShape s, const float* __restrict__ probabilities,
                         const float* __restrict__ targets, int32_t* counts) {
   wait_for_kernels_before();
   int32_t* table = dynamic_shared<int32_t>();
-  const int64_t kind = blockIdx.y;
-  for (int64_t i = threadIdx.x; i < 2 * s.bins; i += blockDim.x) table[i] = 0;
+  const int64_t kind = blockIdx.y, size = 2 * (s.bins + 1);
+  for (int64_t i = threadIdx.x; i < size; i += blockDim.x) table[i] = 0;
   __syncthreads();
   for (int64_t i = strided_first(); i < s.pixels; i += strided_step()) {
     const int64_t at = i * s.kinds + kind;
-    atomicAdd(table + pixel_bin(s.bins, probabilities[at], targets[at]), 1);
+    atomicAdd(table + pixel_cell(s, probabilities[at], targets[at]), 1);
   }
   __syncthreads();
-  for (int64_t i = threadIdx.x; i < 2 * s.bins; i += blockDim.x) {
-    if (table[i] != 0) atomicAdd(counts + kind * 2 * s.bins + i, table[i]);
+  for (int64_t i = threadIdx.x; i < size; i += blockDim.x) {
+    if (table[i] != 0) atomicAdd(counts + kind * size + i, table[i]);
   }
 }
 
@@ -61,7 +61,7 @@ void count_pixels(Cuda device, const PixelCountShape& shape, const float* probab
   if (shape.pixels == 0) return;
   const dim3 grid(strided_blocks(shape.pixels, 256), static_cast<unsigned>(shape.kinds));
   launch("count_pixels", count_pixels_kernel, grid, 256,
-         static_cast<size_t>(2 * shape.bins) * sizeof(int32_t), device, shape, probabilities,
+         static_cast<size_t>(2 * shape.cells()) * sizeof(int32_t), device, shape, probabilities,
          targets, counts);
 }
 

@@ -34,10 +34,18 @@ FETTLE_HOST_DEVICE inline int64_t thresholds_below(const float* thresholds, int6
   return low;
 }
 
-/// Where a pixel counts in a kind's [2,bins].
-FETTLE_HOST_DEVICE inline int64_t pixel_bin(int64_t bins, float probability, float target) {
-  const auto bin = static_cast<int64_t>(probability * static_cast<float>(bins));
-  return (target >= 0.5f ? bins : 0) + (bin < bins ? bin : bins - 1);
+/// The bin of a probability; 0 of what is none.
+FETTLE_HOST_DEVICE inline int64_t bin_of(int64_t bins, float probability) {
+  const float at = probability * static_cast<float>(bins);
+  const int64_t bin = at > 0 ? static_cast<int64_t>(at) : 0;
+  return bin < bins ? bin : bins - 1;
+}
+
+/// Where a pixel counts in a kind's [2,bins + 1].
+FETTLE_HOST_DEVICE inline int64_t pixel_cell(const PixelCountShape& s, float probability,
+                                             float target) {
+  return (target >= 0.5f ? s.bins + 1 : 0) + bin_of(s.bins, probability) +
+         (probability >= s.threshold ? 1 : 0);
 }
 
 }  // namespace fettle

@@ -34,11 +34,15 @@ void count_predictions(Reference, const CountShape& shape, const float* probabil
 struct PixelCountShape {
   int64_t pixels = 1, kinds = 1;
   int64_t bins = 200;
+  float threshold = 0.5f;
+
+  int64_t cells() const { return bins + 1; }
 };
 
-/// Adds pixels to counts [kinds,2,bins]: for each kind, whether its target is at least 1/2, and the
-/// bin floor(probability * bins), the last one for probability 1. So every threshold i / bins can
-/// be judged afterwards. probabilities and targets [pixels,kinds], 0 to 1.
+/// Adds pixels to counts [kinds,2,bins + 1]: for each kind, whether its target is at least 1/2, and
+/// the bin floor(probability * bins), the last one for probability 1, or the cell after it where
+/// the probability reaches `threshold`. So every threshold i / bins can be judged afterwards, and
+/// `threshold` itself, whose bin is parted by it. probabilities and targets [pixels,kinds], 0 to 1.
 void count_pixels(Cpu, const PixelCountShape& shape, const float* probabilities,
                   const float* targets, int32_t* counts);
 void count_pixels(Cuda, const PixelCountShape& shape, const float* probabilities,

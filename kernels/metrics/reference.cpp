@@ -36,8 +36,9 @@ void count_pixels(Reference, const PixelCountShape& s, const float* probabilitie
                             static_cast<float>(bin)) {
         --bin;
       }
+      if (probabilities[i * s.kinds + k] >= s.threshold) ++bin;
       const bool is_set = targets[i * s.kinds + k] >= 0.5f;
-      ++counts[(k * 2 + is_set) * s.bins + bin];
+      ++counts[(k * 2 + is_set) * s.cells() + bin];
     }
   }
 }

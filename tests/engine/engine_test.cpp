@@ -140,6 +140,27 @@ TEST(Autograd, BackwardFreesTheTape) {
   EXPECT_LE(memory_stats().current - before, 200 * 200 * 4 * 5 / 4 + 1024);
 }
 
+TEST(Autograd, RefusesATapeThatIsUsedUp) {
+  const Tensor x = leaf(Tensor::full({1}, 3));
+  const Tensor loss = sum(x * x);
+  backward(loss);
+  const auto used_up = [](const Tensor& again) {
+    return message_of([&] { backward(again); }).find("compute the loss again") != std::string::npos;
+  };
+  EXPECT_TRUE(used_up(loss));
+  const Tensor part = x * x;
+  backward(sum(part));
+  EXPECT_TRUE(used_up(sum(part + x)));
+  EXPECT_FALSE(used_up(sum(x * x)));
+}
+
+TEST(Autograd, ALeafIsItsOwnLoss) {
+  const Tensor x = leaf(Tensor::full({1}, 3));
+  backward(x);
+  backward(x);
+  EXPECT_EQ(x.grad().data()[0], 2);
+}
+
 TEST(Autograd, RefusesALossThatIsNotOne) {
   EXPECT_THROW(backward(leaf(Tensor::zeros({2}))), Error);
   EXPECT_THROW(backward(Tensor::zeros({1})), Error);

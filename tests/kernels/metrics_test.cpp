@@ -39,14 +39,14 @@ TEST(MetricsKernel, EqualsTheDefinition) {
 
 TEST(MetricsKernel, CountsPixelsOfEveryThreshold) {
   for (const auto& [pixels, kinds] : {std::pair<int64_t, int64_t>{1, 1}, {1003, 3}, {700, 5}}) {
-    const PixelCountShape s{pixels, kinds, 20};
+    const PixelCountShape s{pixels, kinds, 20, 0.4125f};
     Array<> p = random_values(pixels * kinds, 1), targets = random_values(pixels * kinds, 2);
     // Many on the borders of bins, 0 and 1 among them.
-    for (float& value : p) value = std::min(std::abs(std::round(value * 40) / 40), 1.0f);
+    for (float& value : p) value = std::min(std::abs(std::round(value * 80) / 80), 1.0f);
     for (float& value : targets) value = value > 0.3f;
     expect_same(
         [&](auto device) {
-          Array<int32_t> counts(static_cast<size_t>(kinds * 2 * s.bins), 5);  // added to
+          Array<int32_t> counts(static_cast<size_t>(kinds * 2 * s.cells()), 5);  // added to
           count_pixels(device, s, p.data(), targets.data(), counts.data());
           return Arrays{Array<>(counts.begin(), counts.end())};
         },

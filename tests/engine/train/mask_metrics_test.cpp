@@ -19,9 +19,10 @@ std::map<std::string, double> figures(const MetricsCounter& counter) {
   return all;
 }
 
-TEST(MaskMetrics, AreTheDefinitionsOverAllPixelsOfAllBatches) {
+void expect_definitions(double threshold) {
+  SCOPED_TRACE(threshold);
   const int64_t kinds = 3;
-  MaskMetricsCounter counter({"a", "b b", "c"}, 0.3);
+  MaskMetricsCounter counter({"a", "b b", "c"}, threshold);
   double tp[kinds] = {}, fp[kinds] = {}, fn[kinds] = {}, tn[kinds] = {};
   std::mt19937 random(4);
   std::uniform_real_distribution<float> uniform(0, 1);
@@ -36,7 +37,7 @@ TEST(MaskMetrics, AreTheDefinitionsOverAllPixelsOfAllBatches) {
           (std::floor(uniform(random) * 200) + 0.5) / 200 * (truth ? 1 : 0.7) + 0.0007;
       logits.push_back(static_cast<float>(std::log(probability / (1 - probability))));
       masks.push_back(truth);
-      const bool predicted = probability >= 0.3;
+      const bool predicted = probability >= threshold;
       (truth ? (predicted ? tp : fn) : (predicted ? fp : tn))[kind] += 1;
     }
     counter.add(Tensor::from(shape, logits), Tensor::from(shape, masks), pictures == 3 ? 1.0 : 5.0);
@@ -57,6 +58,11 @@ TEST(MaskMetrics, AreTheDefinitionsOverAllPixelsOfAllBatches) {
   for (const auto& [name, value] : expected) EXPECT_NEAR(found.at(name), value, 1e-12) << name;
   EXPECT_EQ(counter.headline().first, "dice");
   EXPECT_NEAR(counter.headline().second, expected["dice"], 1e-12);
+}
+
+TEST(MaskMetrics, AreTheDefinitionsOverAllPixelsOfAllBatches) {
+  // On the edge of a bin, within one, and in the first and the last.
+  for (const double threshold : {0.3, 0.3141, 0.0042, 0.9981}) expect_definitions(threshold);
 }
 
 TEST(MaskMetrics, EmptyMasksAreDefined) {
@@ -139,6 +145,10 @@ TEST(Threshold, ReachesARecallWithTheFewestFalseAlarms) {
   EXPECT_NEAR(all.threshold, 0.3, 1e-6);
   EXPECT_EQ(all.recall, 1);
   EXPECT_NEAR(all.precision, 0.6, 1e-12);
+  // Below all of them there is nothing to halve: no lower than it must be.
+  const ThresholdChoice lowest = choose_threshold({0.9f, 0.6f}, {false, true}, {.recall = 1});
+  EXPECT_NEAR(lowest.threshold, 0.6, 0.001);
+  EXPECT_LT(lowest.threshold, 0.6f);
   EXPECT_NE(message_of([] { choose_threshold({0.5f}, {false}, {}); }).find("no defective picture"),
             std::string::npos);
 }
