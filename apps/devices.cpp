@@ -21,6 +21,12 @@ std::string free_memory(const cuda::Gpu& gpu) {
   }
 }
 
+/// What processors' makers call a target of Highway.
+std::string instructions(int64_t target) {
+  const std::string name = hwy::TargetName(target);
+  return name.starts_with("AVX3") ? "AVX-512" : name;
+}
+
 }  // namespace
 
 void add_devices(CLI::App& program) {
@@ -32,7 +38,7 @@ void add_devices(CLI::App& program) {
     const int64_t targets = hwy::SupportedTargets() & HWY_TARGETS;
     const int64_t best = targets & -targets;
 #endif
-    std::cout << "cpu   " << threads() << " threads, " << hwy::TargetName(best) << " kernels\n";
+    std::cout << "cpu   " << threads() << " threads, " << instructions(best) << " kernels\n";
     const std::vector<cuda::Gpu> gpus = cuda::gpus();
     if (gpus.empty()) std::cout << "cuda  none: " << cuda::why_no_gpu() << "\n";
     for (const cuda::Gpu& gpu : gpus) {

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <set>
 
 #include "apps/progress.h"
 #include "apps/table.h"
 #include "engine/train/device_batches.h"
 #include "io/csv.h"
+#include "io/folder.h"
 #include "io/heat_map.h"
 #include "models/grad_cam.h"
 #include "models/tiles.h"
@@ -63,7 +65,9 @@ void explain(TrainedModel& model, const std::vector<Explained>& pictures, const 
   namespace fs = std::filesystem;
   const std::string file = (fs::path(folder) / "explanations.csv").string();
   const std::string header = csv_line({"path", "class", "probability", "x", "y"});
+  std::set<fs::path> drawn;
   if (pictures.empty()) {
+    remove_other_pngs(fs::path(folder) / explanations_folder, drawn);
     write_file(file, header);
     std::cerr << "No label was predicted, so there is none to explain\n";
     return;
@@ -99,7 +103,8 @@ void explain(TrainedModel& model, const std::vector<Explained>& pictures, const 
                             peak.any ? pixel(peak.x, small[2], picture.width) : "",
                             peak.any ? pixel(peak.y, small[1], picture.height) : ""}));
       const fs::path png =
-          fs::path(folder) / "explanations" / file_name(model.config, pictures[done]);
+          fs::path(folder) / explanations_folder / file_name(model.config, pictures[done]);
+      drawn.insert(png);
       make_folder(png.parent_path().string());
       write_png(png.string(),
                 draw_heat_map(picture, {heat.data(), static_cast<size_t>(heat.size())},
@@ -108,9 +113,10 @@ void explain(TrainedModel& model, const std::vector<Explained>& pictures, const 
     progress.count("Explaining", static_cast<int64_t>(done), std::ssize(pictures));
   }
   progress.clear();
+  remove_other_pngs(fs::path(folder) / explanations_folder, drawn);
   table.commit();
-  std::cerr << "Wrote " << done << " heat maps to " << (fs::path(folder) / "explanations").string()
-            << "\n";
+  std::cerr << "Wrote " << done << " heat maps to "
+            << (fs::path(folder) / explanations_folder).string() << "\n";
 }
 
 }  // namespace fettle

@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <string_view>
 
 #include "apps/commands.h"
 #include "apps/prediction_graph.h"
@@ -31,7 +33,19 @@ std::string identifier(const std::string& path) {
   std::string name = std::filesystem::path(path).stem().string();
   for (char& letter : name)
     if (!std::isalnum(static_cast<unsigned char>(letter))) letter = '_';
-  return name.empty() || std::isdigit(static_cast<unsigned char>(name[0])) ? "model_" + name : name;
+  static const std::set<std::string_view> keywords = {
+      // of C, and of C++ where people include it
+      "auto",      "bool",     "break",    "case",    "catch",     "char",   "class",
+      "const",     "continue", "default",  "delete",  "do",        "double", "else",
+      "enum",      "explicit", "export",   "extern",  "false",     "float",  "for",
+      "friend",    "goto",     "if",       "inline",  "int",       "long",   "mutable",
+      "namespace", "new",      "operator", "private", "protected", "public", "register",
+      "restrict",  "return",   "short",    "signed",  "sizeof",    "static", "struct",
+      "switch",    "template", "this",     "throw",   "true",      "try",    "typedef",
+      "typename",  "union",    "unsigned", "using",   "virtual",   "void",   "volatile",
+      "while"};
+  const bool begins = !name.empty() && !std::isdigit(static_cast<unsigned char>(name[0]));
+  return begins && !keywords.contains(name) ? name : "model_" + name;
 }
 
 void write_single_file(const Options& o, TrainedModel& model) {

@@ -7,6 +7,7 @@
 #include "apps/table.h"
 #include "io/csv.h"
 #include "io/data_sets/class_folder.h"
+#include "io/folder.h"
 #include "io/overlay.h"
 
 namespace fettle {
@@ -35,12 +36,20 @@ std::vector<int64_t> numbers_of(const std::vector<std::string>& kinds) {
 
 }  // namespace
 
-std::vector<NamedPicture> named_pictures(const std::vector<std::string>& given) {
+std::vector<NamedPicture> named_pictures(const std::vector<std::string>& given,
+                                         const std::string& out) {
   std::vector<NamedPicture> pictures;
   std::set<std::string> names;
+  const fs::path base = fs::weakly_canonical(out);
+  const auto is_drawn = [&](const fs::path& path) {
+    const fs::path below = fs::weakly_canonical(path).lexically_relative(base);
+    return !below.empty() &&
+           (*below.begin() == overlays_folder || *below.begin() == explanations_folder);
+  };
   for (const std::string& one : given) {
     const bool folder = fs::is_directory(one);
     for (const std::string& path : list_pictures(one)) {
+      if (folder && is_drawn(path)) continue;
       const std::string name =
           folder ? fs::relative(path, one).string() : fs::path(path).filename().string();
       require(names.insert(name).second, "two of the pictures are called '", name,
@@ -48,6 +57,8 @@ std::vector<NamedPicture> named_pictures(const std::vector<std::string>& given) 
       pictures.push_back({path, name});
     }
   }
+  require(!pictures.empty(), "there is no picture but those that an earlier call has drawn in '",
+          out, "'; give the folder of the pictures");
   return pictures;
 }
 
@@ -64,7 +75,7 @@ Findings::Findings(const std::string& folder, std::vector<std::string> kinds, do
 }
 
 std::string Findings::overlay(const NamedPicture& picture) const {
-  return (fs::path(folder_) / "overlays" / (picture.name + ".png")).string();
+  return (fs::path(folder_) / overlays_folder / (picture.name + ".png")).string();
 }
 
 std::vector<FoundKind> Findings::add(const NamedPicture& picture, const Segmentation& s,
@@ -96,6 +107,7 @@ std::vector<FoundKind> Findings::add(const NamedPicture& picture, const Segmenta
   const std::string file = overlay(picture);
   make_folder(fs::path(file).parent_path().string());
   finish_overlay();
+  overlays_.insert(file);
   writing_ =
       std::async(std::launch::async, [file, title, picture = s.picture, kinds = std::move(shown)] {
         write_png(file, draw_overlay(picture, kinds, title));
@@ -113,6 +125,7 @@ void Findings::finish_overlay() {
 
 void Findings::finish() {
   finish_overlay();
+  remove_other_pngs(fs::path(folder_) / overlays_folder, overlays_);
   masks_.finish();
   regions_.commit();
 }

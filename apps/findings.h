@@ -1,7 +1,9 @@
 // What was found in pictures, written for people and for machines.
 #pragma once
 
+#include <filesystem>
 #include <future>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,9 +18,14 @@ struct NamedPicture {
   std::string path, name;
 };
 
-/// The pictures that the arguments of a command are or hold. Throws Error for a path that is not
-/// there, a folder without pictures, and two pictures of one name.
-std::vector<NamedPicture> named_pictures(const std::vector<std::string>& given);
+/// Where under its --out a command draws pictures.
+inline constexpr const char *overlays_folder = "overlays", *explanations_folder = "explanations";
+
+/// The pictures that the arguments of a command are or hold, but for those that it has drawn itself
+/// under `out`. Throws Error for a path that is not there, a folder without pictures, and two
+/// pictures of one name.
+std::vector<NamedPicture> named_pictures(const std::vector<std::string>& given,
+                                         const std::string& out);
 
 /// One kind of defect in one picture.
 struct FoundKind {
@@ -32,7 +39,7 @@ struct FoundKind {
 ///   masks.csv     run lengths of each picture and kind, as Severstal's scorer reads them; kinds
 ///                 whose names are numbers keep them, others are numbered from 1
 ///   regions.csv   path, kind, area, confidence and bounding box of each connected region
-///   overlays/     the pictures with masks, contours and a legend, as PNG
+///   overlays/     the pictures with masks, contours and a legend, as PNG, and no others
 class Findings {
  public:
   /// `min_area`: smaller regions count as noise and are cleared.
@@ -46,7 +53,7 @@ class Findings {
                              const std::string& title);
   /// A picture in which nothing was looked for.
   void add_good(const NamedPicture& picture);
-  /// Ends the tables, once all overlays are there.
+  /// Ends the tables, once all overlays are there and those of earlier calls are not.
   void finish();
 
   /// Where the overlay of a picture is written.
@@ -62,6 +69,7 @@ class Findings {
   int64_t min_area_;
   RunLengthCsv masks_;
   AtomicFile regions_;
+  std::set<std::filesystem::path> overlays_;
   std::future<void> writing_;  // the overlay of the picture before
 };
 

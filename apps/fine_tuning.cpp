@@ -9,7 +9,8 @@ void add_head(CLI::App& command, std::string& head) {
       .add_option(
           "--head", head,
           "What stands on a ResNet: a list of pool, maxpool, avgpool=N, maxpool=N, flatten, "
-          "dropout=RATE, dense=UNITS[:relu]; the last is dense=CLASSES, or dense=1 for two "
+          "dropout=RATE, dense=UNITS[:relu|relu6|swish|sigmoid]; the last is dense=CLASSES, or "
+          "dense=1 for two "
           "classes [pool,dense=CLASSES]")
       ->capture_default_str();
 }

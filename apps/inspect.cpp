@@ -48,7 +48,7 @@ void inspect(const Options& o) {
   const double threshold = o.threshold >= 0 ? o.threshold : classifier.config.threshold;
   const double mask_threshold = o.mask_threshold >= 0 ? o.mask_threshold : model.config.threshold;
 
-  const std::vector<NamedPicture> pictures = named_pictures(o.pictures);
+  const std::vector<NamedPicture> pictures = named_pictures(o.pictures, o.out);
   std::map<std::string, NamedPicture> by_path;
   std::vector<Example> examples;
   for (const NamedPicture& picture : pictures) {

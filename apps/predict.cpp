@@ -85,7 +85,7 @@ void predict_run(const Options& o) {
   const Device device = choose_device(o);
   TrainedModel model = load_model(o, device);
   if (o.threshold >= 0) model.config.threshold = o.threshold;
-  const std::vector<NamedPicture> pictures = named_pictures(o.pictures);
+  const std::vector<NamedPicture> pictures = named_pictures(o.pictures, o.out);
   if (model.entry().task == Task::segmentation) {
     require(!o.explain, "--explain is for classifiers; ", model.config.model,
             " shows the place of a defect by its mask");

@@ -48,6 +48,17 @@ std::vector<std::string> files_under(const fs::path& folder) {
   return files;
 }
 
+void remove_other_pngs(const std::filesystem::path& folder,
+                       const std::set<std::filesystem::path>& kept) {
+  if (!std::filesystem::is_directory(folder)) return;
+  for (const std::string& path : files_under(folder)) {
+    if (kept.contains(path) || std::filesystem::path(path).extension() != ".png") continue;
+    std::error_code error;
+    require(std::filesystem::remove(path, error) || !error, "cannot remove '", path,
+            "', which an earlier call has left: ", error.message(), "; give another --out");
+  }
+}
+
 bool is_picture(const std::string& path) {
   return picture_format(read_file(path, picture_signature_size)) != PictureFormat::none;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,11 @@ std::vector<std::filesystem::path> sorted_entries(const std::filesystem::path& f
 /// in the order of their whole paths as Python's sorted(os.walk(...)) gives it, then by name. Links
 /// to folders are not followed.
 std::vector<std::string> files_under(const std::filesystem::path& folder);
+
+/// Removes the PNG files under a folder but for those in `kept`: what an earlier call of a command
+/// left among the pictures that it has drawn now. Does nothing where there is no such folder.
+void remove_other_pngs(const std::filesystem::path& folder,
+                       const std::set<std::filesystem::path>& kept);
 
 /// Whether the content is that of a JPEG, PNG, BMP or GIF.
 bool is_picture(const std::string& path);

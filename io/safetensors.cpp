@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "io/atomic_file.h"
+#include "io/finite.h"
 #include "io/half.h"
 #include "io/read_file.h"
 
@@ -272,6 +273,14 @@ void write_safetensors(const std::string& path, const NamedTensors& tensors,
   file.commit();
 }
 
+void require_finite(const Tensor& tensor, const std::string& name, const std::string& path) {
+  if (tensor.dtype() != DType::f32) return;
+  require(all_finite({tensor.data(), static_cast<size_t>(tensor.size())}), "the tensor '", name,
+          "' of '", path,
+          "' holds numbers that are not finite: training went wrong before these weights were "
+          "saved; take others");
+}
+
 void load_into(const NamedTensors& tensors, const SafetensorsFile& file) {
   std::vector<std::string> missing, unknown, different;
   std::set<std::string> names;
@@ -295,7 +304,10 @@ void load_into(const NamedTensors& tensors, const SafetensorsFile& file) {
   require(faults.empty(), "'", file.path(), "' holds the weights of another model: ", sentence);
 
   std::vector<Tensor> values;  // everything is read before anything is changed
-  for (const NamedTensor& named : tensors) values.push_back(file.read(named.name));
+  for (const NamedTensor& named : tensors) {
+    values.push_back(file.read(named.name));
+    require_finite(values.back(), named.name, file.path());
+  }
   for (size_t i = 0; i < tensors.size(); ++i) {
     Tensor target = tensors[i].tensor;
     target.copy_from(values[i]);

@@ -53,9 +53,12 @@ class SafetensorsFile {
 void write_safetensors(const std::string& path, const NamedTensors& tensors,
                        const std::map<std::string, std::string>& metadata = {});
 
+/// Throws Error naming the file and the tensor when an f32 of it is infinite or no number.
+void require_finite(const Tensor& tensor, const std::string& name, const std::string& path);
+
 /// Copies the file's tensors into those of the same names. Throws Error listing every tensor that
-/// is missing, unknown, or of another shape or type, and then changes nothing; PyTorch's
-/// `num_batches_tracked` may be there.
+/// is missing, unknown, or of another shape or type, or naming one that holds a number that is not
+/// finite, and then changes nothing; PyTorch's `num_batches_tracked` may be there.
 void load_into(const NamedTensors& tensors, const SafetensorsFile& file);
 
 }  // namespace fettle

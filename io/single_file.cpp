@@ -7,6 +7,7 @@
 
 #include "engine/error.h"
 #include "io/checksum.h"
+#include "io/finite.h"
 #include "io/half.h"
 
 namespace fettle {
@@ -205,7 +206,7 @@ class ConstantReader {
     const bool aligned = reinterpret_cast<uintptr_t>(bytes.data()) % alignof(float) == 0;
     if (storage == Storage::f32 && aligned) {
       constant.values = reinterpret_cast<const float*>(bytes.data());
-      return;
+      return check(constant, count);
     }
     auto values = std::make_shared<std::vector<float>>(count);
     if (storage == Storage::f32) {
@@ -218,11 +219,16 @@ class ConstantReader {
       }
     }
     constant.values = values->data();
+    check(constant, count);
     model_.memory += static_cast<int64_t>(4 * count);
     model_.network.memory.push_back(std::move(values));
   }
 
  private:
+  static void check(const Constant& constant, uint64_t count) {
+    require(all_finite({constant.values, count}), "a weight of it is not finite");
+  }
+
   std::span<const uint8_t> file_;
   SingleFile& model_;
 };

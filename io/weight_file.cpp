@@ -80,11 +80,7 @@ Tensor WeightFile::read(size_t i) const {
   const std::string& name = entries_[i].name;
   require(tensor.dtype() == DType::f32, "the tensor '", name, "' of '", path_,
           "' holds integers, not weights");
-  const float* first = tensor.data();
-  require(std::all_of(first, first + tensor.size(), [](float v) { return std::isfinite(v); }),
-          "the tensor '", name, "' of '", path_,
-          "' holds numbers that are not finite: training went wrong before these weights were "
-          "saved; take others");
+  require_finite(tensor, name, path_);
   return tensor;
 }
 

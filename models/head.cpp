@@ -63,7 +63,7 @@ std::unique_ptr<Layer> layer_of(const Word& word) {
   }
   throw Error("--head: '", word.text,
               "' is not known; write a list of pool, maxpool, avgpool=N, maxpool=N, flatten, "
-              "dropout=RATE, dense=UNITS and dense=UNITS:relu");
+              "dropout=RATE, dense=UNITS and dense=UNITS:relu (relu6, swish, sigmoid)");
 }
 
 }  // namespace

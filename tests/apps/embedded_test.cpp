@@ -217,6 +217,8 @@ TEST_F(Embedded, ACProgramUsesTheLibrary) {
       "  if (!model) return 1;\n  puts(fettle_class_name(model, 1));\n"
       "  fettle_free(model);\n  return 0;\n}\n");
   done(run("cc", compile + "{}/main.c {}/steel.c " + library + " -o {}/compiled_in"));
+  done(fettle("export {}/run --c-array {}/int.c"));  // a word that C keeps for itself
+  done(run("cc", compile + "-c {}/int.c -o {}/int.o"));
   const Outcome compiled_in = run(path("compiled_in"), "");
   EXPECT_EQ(compiled_in.code, 0);
   EXPECT_EQ(compiled_in.out, "good\n");

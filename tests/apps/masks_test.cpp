@@ -7,6 +7,7 @@
 
 #include "io/csv.h"
 #include "io/data_sets/mask_data.h"
+#include "io/folder.h"
 #include "io/picture.h"
 #include "tests/apps/program.h"
 #include "tests/io/pictures.h"
@@ -138,6 +139,36 @@ TEST_F(MaskCommands, TrainEvaluateAndPredictDrawTheDefects) {
     const std::string folder = "blocked" + name;
     std::filesystem::create_directories(path(folder + "/overlays/" + name + ".png.png"));
     expect_refused(fettle("predict {}/run {}/steel --out {}/" + folder), {name + ".png.png"});
+  }
+
+  // What an earlier call has drawn is no picture to look at, and does not stay beside what is drawn
+  // now.
+  const auto drawn = [&] { return files_under(path("fed/overlays")).size(); };
+  std::filesystem::copy(path("steel"), path("fed"));
+  for (int call = 0; call < 2; ++call) {
+    ASSERT_EQ(fettle("predict {}/run {}/fed --out {}/fed").code, 0);
+    EXPECT_EQ(drawn(), 24u);
+  }
+  std::filesystem::remove(path("fed/05.png"));
+  write_bytes(path("fed/overlays/notes.txt"), "mine");
+  ASSERT_EQ(fettle("predict {}/run {}/fed --out {}/fed").code, 0);
+  EXPECT_EQ(drawn(), 24u);  // 23 and the notes
+
+  // A threshold that is none of the steps that one is chosen among is counted by, too; 0 is one
+  // like others.
+  for (const std::string threshold : {"0.9973", "0"}) {
+    ASSERT_EQ(
+        fettle("evaluate {}/run --data {}/steel --out {}/exact --threshold " + threshold).code, 0);
+    const nlohmann::json exact = json("exact/metrics.json");
+    EXPECT_EQ(exact["threshold"].get<double>(), std::stod(threshold));
+    std::map<std::string, std::array<double, 2>> counted;
+    for (const CsvLine& line : table("exact/pictures.csv")) {
+      if (line.fields[0] == "path") continue;
+      counted[line.fields[1]][0] += 2 * std::stod(line.fields[5]);
+      counted[line.fields[1]][1] += std::stod(line.fields[3]) + std::stod(line.fields[4]);
+    }
+    for (const auto& [kind, sums] : counted)
+      EXPECT_NEAR(sums[0] / sums[1], exact["classes"][kind]["dice"].get<double>(), 1e-9);
   }
 
   // A threshold of 1 finds nothing.

@@ -1,5 +1,7 @@
 #include "io/safetensors.h"
 
+#include <limits>
+
 #include "io/read_file.h"
 #include "tests/io/temporary_folder.h"
 #include "tests/random_values.h"
@@ -201,6 +203,14 @@ TEST(Safetensors, LoadsIntoAModelOrChangesNothing) {
         load_into({{"a", Tensor::zeros({2, 3})}, {"b", integers}}, file);
       },
       {"b is F32 in the file and i32 here"});
+
+  const float infinite = std::numeric_limits<float>::infinity();
+  write_safetensors(folder / "g",
+                    {{"a", random_tensor({2, 3}, 3)},
+                     {"b", Tensor::from({4}, std::vector{1.0f, infinite, 2.0f, 3.0f})}});
+  expect_error([&] { load_into(same, SafetensorsFile(folder / "g")); },
+               {"/g'", "'b'", "not finite"});
+  EXPECT_EQ(same[1].tensor.to_vector(), random_tensor({2, 3}, 1).to_vector()) << "it was changed";
 }
 
 }  // namespace

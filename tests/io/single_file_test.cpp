@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <limits>
 #include <random>
 
 #include "engine/inference/plan.h"
@@ -114,6 +115,18 @@ TEST(SingleFile, LargeWeightsDoNotFitIntoFp16) {
   model.network.constants[0].values = large.data();
   EXPECT_NO_THROW(to_bytes(model, Storage::f32));
   expect_error([&] { to_bytes(model, Storage::f16); }, {"70000", "--fp16"});
+}
+
+TEST(SingleFile, WeightsThatAreNoNumbersAreRefused) {
+  SingleFile model = small_classifier();
+  std::vector<float> weights(16 * 9 * 3, 0.5f);
+  model.network.constants[0].values = weights.data();
+  EXPECT_EQ(refusal(to_bytes(model, Storage::f32)), "");
+  for (const float value :
+       {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+    weights.front() = value;
+    EXPECT_NE(refusal(to_bytes(model, Storage::f32)).find("not finite"), std::string::npos);
+  }
 }
 
 TEST(SingleFile, EveryDamagedByteIsNoticed) {
