@@ -25,8 +25,11 @@
 namespace simt {
 namespace {
 
-constexpr size_t total_bytes = size_t{1} << 30;
-constexpr size_t range_bytes = 4 * total_bytes;  // fresh addresses for long
+constexpr size_t range_bytes = size_t{1} << 36;  // fresh addresses for long
+
+size_t total_bytes() {
+  return size_t{1} << (options().compute ? 30 : 35);
+}
 constexpr size_t guard = 256;
 
 struct Heap {
@@ -40,7 +43,7 @@ struct Heap {
 
   std::byte* take(size_t bytes) {
     const size_t rounded = (bytes + 255) / 256 * 256 + guard;
-    if (used + rounded > total_bytes) return nullptr;
+    if (used + rounded > total_bytes()) return nullptr;
     std::byte* block = nullptr;
     if (const auto found = free.find(rounded); found != free.end()) {
       block = found->second;
@@ -138,7 +141,7 @@ cudaError_t cudaGetDeviceCount(int* count) {
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   if (device != 0) return failed(cudaErrorInvalidDevice);
-  *properties = {"SIMT executor", simt::total_bytes, 9, 0, 4};
+  *properties = {"SIMT executor", simt::total_bytes(), 9, 0, 4};
   return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
@@ -201,11 +204,12 @@ cudaError_t cudaMallocManaged(void** p, size_t bytes, unsigned) {
 }
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   const std::scoped_lock lock(simt::heap().mutex);
-  *total = simt::total_bytes;
-  *free = simt::total_bytes - simt::heap().used;
+  *total = simt::total_bytes();
+  *free = simt::total_bytes() - simt::heap().used;
   return cudaSuccess;
 }
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind) {
+  if (!simt::options().compute) return cudaSuccess;
   const simt::DeviceMemoryOpen open;
   std::memmove(to, from, bytes);
   simt::mark_memory(to, bytes, true);
@@ -219,6 +223,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
 }
 cudaError_t cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t stream) {
   const auto set = [=] {
+    if (!simt::options().compute) return;
     const simt::DeviceMemoryOpen open;
     std::memset(p, value, bytes);
     simt::mark_memory(p, bytes, true);

@@ -448,6 +448,7 @@ void meet_warp(WarpWord word, unsigned mask, void* operand, const void* pc) {
 }
 
 void run(const char* name, dim3 grid, dim3 block, size_t dynamic_shared_bytes, Body body) {
+  if (!options().compute) return;
   executor().run(name, grid, block, dynamic_shared_bytes, body);
 }
 

@@ -62,6 +62,9 @@ struct Options {
   bool check_memory = sees_accesses;  ///< bounds, alignment, initialisation and races
   bool count = false;                 ///< collect LineCounts
   bool throw_findings = true;         ///< else they wait for take_findings()
+  /// Else launches and copies do nothing, and memory is that of a large GPU and holds anything: to
+  /// see what the host does, such as how much of it is taken.
+  bool compute = true;
 };
 Options& options();
 

@@ -295,6 +295,7 @@ void check_access(const void* pointer, size_t bytes, Access access, const void* 
                " global memory before it has waited for the kernels before");
   }
   if (region->granules.empty()) region->granules.resize((region->bytes + 7) / 4);
+  if (region->written.empty()) return;  // taken while nothing was computed
   check_bytes(region->written, region->granules, launch_now().serial, address - region->begin,
               bytes, access, pc, region->name.c_str());
 }
@@ -389,7 +390,8 @@ void add_memory(const void* begin, size_t bytes, bool written, std::string name)
   Memory& m = memory();
   const std::scoped_lock lock(m.mutex);
   const auto address = reinterpret_cast<uintptr_t>(begin);
-  m.regions[address] = {address, bytes, std::move(name), std::vector<uint8_t>(bytes, written), {}};
+  const size_t marks = options().compute ? bytes : 0;
+  m.regions[address] = {address, bytes, std::move(name), std::vector<uint8_t>(marks, written), {}};
   m.last = nullptr;
 }
 
@@ -408,7 +410,7 @@ void mark_memory(const void* begin, size_t bytes, bool written) {
     std::fill_n(m.written.begin() +
                     static_cast<std::ptrdiff_t>(address - reinterpret_cast<uintptr_t>(m.shared)),
                 bytes, written);
-  } else if (Region* region = region_of(address)) {
+  } else if (Region* region = region_of(address); region && !region->written.empty()) {
     const size_t offset = address - region->begin;
     std::fill_n(region->written.begin() + static_cast<std::ptrdiff_t>(offset),
                 std::min(bytes, region->bytes - offset), written);
