@@ -20,7 +20,9 @@ struct MemoryStats {
   int64_t reserved = 0;  ///< held by the pool, in use or kept for reuse
 };
 
+/// Of the device's pool; all 0 of meta.
 MemoryStats memory_stats(Device device = Device::cpu());
+/// Lets the peak begin anew, at what is held now.
 void reset_peak_memory(Device device = Device::cpu());
 /// Returns what the pool keeps for reuse to the system.
 void release_cached_memory(Device device = Device::cpu());

@@ -32,7 +32,9 @@ class Tensor {
 
   /// Elements are not initialised.
   static Tensor empty(const Shape& shape, DType dtype = DType::f32, Device device = {});
+  /// Every bit is 0.
   static Tensor zeros(const Shape& shape, DType dtype = DType::f32, Device device = {});
+  /// Every element of an f32 tensor is `value`.
   static Tensor full(const Shape& shape, float value, Device device = {});
   /// Copies `values`, as many as the shape has elements.
   template <class T>
@@ -117,7 +119,9 @@ class Tensor {
   void set_requires_grad(bool on);
   /// The gradient collected by backward(); undefined before.
   Tensor grad() const;
+  /// Lets grad() be undefined again, so that the next backward() begins anew.
   void clear_grad();
+  /// This tensor's place on the tape (engine/autograd.h); nullptr where it is not on it.
   const std::shared_ptr<Node>& node() const { return node_; }
   void set_node(std::shared_ptr<Node> node) { node_ = std::move(node); }
 

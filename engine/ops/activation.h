@@ -10,9 +10,13 @@ namespace fettle {
 
 enum class Activation { linear, relu, relu6, sigmoid, swish, softmax };
 
+/// max(x, 0).
 Tensor relu(const Tensor& x);
+/// min(max(x, 0), 6). Howard et al., "MobileNets", arXiv 1704.04861.
 Tensor relu6(const Tensor& x);
+/// 1 / (1 + exp(-x)).
 Tensor sigmoid(const Tensor& x);
+/// x * sigmoid(x). Ramachandran et al., "Searching for activation functions", arXiv 1710.05941.
 Tensor swish(const Tensor& x);
 /// exp(x) / sum of exp(x) over the last axis.
 Tensor softmax(const Tensor& x);

@@ -19,8 +19,11 @@
 
 namespace fettle {
 
+/// Pictures [N,H,W,C] to logits.
 using ModelFunction = std::function<Tensor(const Tensor& x)>;
+/// Logits and what they should have been to one number, which backward() begins with.
 using LossFunction = std::function<Tensor(const Tensor& logits, const Tensor& targets)>;
+/// A fresh counter for the figures of one pass over a source.
 using MakeCounter = std::function<std::unique_ptr<MetricsCounter>()>;
 
 /// What is known in the middle of an epoch.
@@ -33,6 +36,7 @@ struct BatchProgress {
   double seconds_left = 0;  ///< of this epoch's training part
 };
 
+/// How long and with what a Trainer trains, and whom it tells.
 struct FitOptions {
   int64_t epochs = 1;
   uint64_t seed = 0;
@@ -50,8 +54,11 @@ struct FitOptions {
   bool cuda_graph = false;
 };
 
+/// Why fit() came back.
 enum class FitEnd { all_epochs, stopped_early, interrupted };
 
+/// Trains a model on batches: forward, loss, backward and a step of the optimiser for each,
+/// figures, validation and callbacks at the end of an epoch.
 class Trainer {
  public:
   /// `tensors`: every parameter and buffer of the model.

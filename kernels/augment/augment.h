@@ -25,6 +25,8 @@ struct Pictures {
   const float* scaling = nullptr;
 };
 
+/// The value at a place between pixels: of the pixel whose centre is nearest, or of four, weighted
+/// by how near they are.
 enum class Interpolation { nearest, bilinear };
 
 struct PictureMove {
@@ -32,6 +34,7 @@ struct PictureMove {
   Interpolation interpolation = Interpolation::nearest;
 };
 
+/// A change of each value by itself.
 struct ColourChange {
   enum class Kind {
     rescale,    ///< y = a * x + b
@@ -43,6 +46,7 @@ struct ColourChange {
   float a = 1, b = 0;
 };
 
+/// The moves, then the changes of colour, each in order.
 struct PictureChanges {
   static constexpr int most = 3;  ///< of each
   int moves = 0, colours = 0;

@@ -27,7 +27,7 @@ struct TileGrid {
 };
 
 inline TileGrid tile_grid_of(const TapSum& sum) {
-  return {(sum.P + 3) / 4, (sum.Q + 3) / 4};
+  return {ceil_div(sum.P, 4), ceil_div(sum.Q, 4)};
 }
 
 /// Whether the sum is a 3x3 convolution with stride 1, of channels enough to fill vectors.

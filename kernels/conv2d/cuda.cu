@@ -17,6 +17,7 @@
 #include "kernels/conv2d/statistics.h"
 #include "kernels/conv2d/tensor_core_tiles.h"
 #include "kernels/conv2d/wgmma_tiles.h"
+#include "kernels/divide.h"
 
 namespace fettle {
 namespace {
@@ -155,7 +156,7 @@ void conv2d_forward_statistics(Cuda device, const Conv2dPlan& plan, const Conv2d
     forward<T>(device, plan, s, x, w, bias, Epilogue::linear, y, nullptr, nullptr);
     return batch_norm_statistics(device, pixels, y, mean, variance, moving);
   }
-  const int64_t rows = wgmma_tiles[plan.tile].rows, parts = (pixels.rows + rows - 1) / rows;
+  const int64_t rows = wgmma_tiles[plan.tile].rows, parts = ceil_div(pixels.rows, rows);
   double* const moments = scratch<double>(device, parts * 2 * s.K);
   forward<T>(device, plan, s, x, w, bias, Epilogue::linear, y, nullptr, moments);
   batch_norm_statistics(device, pixels, moments, parts, mean, variance, moving);

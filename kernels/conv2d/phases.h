@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "kernels/conv2d/conv2d.h"
+#include "kernels/divide.h"
 #include "kernels/divider.h"
 
 namespace fettle {
@@ -41,7 +42,7 @@ struct PhasedAxis {
   PhasedAxis(int64_t in, int64_t kernel, int64_t stride_, int64_t dilation_, int64_t pad)
       : extent(static_cast<int>(in)),
         stride(static_cast<int>(stride_)),
-        pixels(static_cast<int>((in + stride_ - 1) / stride_)),
+        pixels(static_cast<int>(ceil_div(in, stride_))),
         taps(0),
         tap_step(static_cast<int>(stride_ / std::gcd(stride_, dilation_))),
         dilation(static_cast<int>(dilation_ / std::gcd(stride_, dilation_))),

@@ -154,7 +154,8 @@ struct BoxLimits {
   int64_t pixels;  // of the output
   int64_t columns = INT64_MAX;
 };
-/// Half the second cache, and pixels enough to amortise the loads of weights.
+/// 192 KiB, which leaves room for the weights and the result in second caches of half a mebibyte
+/// and more, and pixels enough to amortise the loads of weights.
 inline constexpr BoxLimits usual_limits = {48 * 1024, 1024};
 
 /// The window of input that the taps of one output pixel span.

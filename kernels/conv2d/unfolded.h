@@ -7,11 +7,12 @@
 #pragma once
 
 #include "kernels/conv2d/conv2d.h"
+#include "kernels/divide.h"
 
 namespace fettle {
 
 inline int64_t round_up_8(int64_t n) {
-  return (n + 7) / 8 * 8;
+  return round_up(n, 8);
 }
 
 /// Whether unfolding saves products.
