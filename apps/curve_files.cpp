@@ -38,10 +38,16 @@ void write_curves(const std::string& folder, const std::vector<std::string>& cla
   }
   write_file((to / "roc_curve.csv").string(), roc);
   write_file((to / "precision_recall_curve.csv").string(), pr);
-  write_file((to / "roc_curve.svg").string(),
-             line_chart("ROC", "False positive rate", "True positive rate", roc_lines, true));
+  write_file((to / "roc_curve.svg").string(), line_chart({.title = "ROC",
+                                                          .x = {"False positive rate"},
+                                                          .y = {"True positive rate"},
+                                                          .lines = roc_lines,
+                                                          .diagonal = true}));
   write_file((to / "precision_recall_curve.svg").string(),
-             line_chart("Precision and recall", "Recall", "Precision", pr_lines));
+             line_chart({.title = "Precision and recall",
+                         .x = {"Recall"},
+                         .y = {"Precision"},
+                         .lines = pr_lines}));
 }
 
 }  // namespace fettle

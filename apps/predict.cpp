@@ -20,15 +20,6 @@ struct Options : RunOptions {
   bool explain = false;
 };
 
-/// Which class, or which labels, a row of probabilities predicts.
-std::vector<bool> answers(const RunConfig& config, const std::vector<float>& row) {
-  std::vector<bool> holds(row.size());
-  for (size_t k = 0; k < row.size(); ++k)
-    holds[k] = config.multi_label && has_label(row[k], config.threshold);
-  if (!config.multi_label) holds[class_of(config, row)] = true;
-  return holds;
-}
-
 /// predictions.csv of a classifier.
 void predict_classes(const Options& o, TrainedModel& model,
                      const std::vector<NamedPicture>& pictures, Device device) {

@@ -149,6 +149,7 @@ void train(TrainOptions o) {
   if (o.resume) {
     const RunConfig begun = read_config(run);
     config.threshold = begun.threshold;
+    config.threshold_goal = begun.threshold_goal;
     config.temperature = begun.temperature;
     require(config.class_names == begun.class_names && config.multi_label == begun.multi_label,
             "the classes or labels in '", o.data, "' are no longer those of the run '", o.out, "'");

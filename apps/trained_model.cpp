@@ -148,4 +148,12 @@ size_t class_of(const RunConfig& config, const std::vector<float>& row) {
   return static_cast<size_t>(decide_class(row.data(), std::ssize(row), config.threshold));
 }
 
+std::vector<bool> answers(const RunConfig& config, const std::vector<float>& row) {
+  std::vector<bool> holds(row.size());
+  for (size_t k = 0; k < row.size(); ++k)
+    holds[k] = config.multi_label && has_label(row[k], config.threshold);
+  if (!config.multi_label) holds[class_of(config, row)] = true;
+  return holds;
+}
+
 }  // namespace fettle

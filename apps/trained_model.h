@@ -65,4 +65,7 @@ Probabilities classify(TrainedModel& model, const std::vector<Example>& examples
 /// largest probability.
 size_t class_of(const RunConfig& config, const std::vector<float>& row);
 
+/// Which class, or which labels, a row of probabilities predicts.
+std::vector<bool> answers(const RunConfig& config, const std::vector<float>& row);
+
 }  // namespace fettle
