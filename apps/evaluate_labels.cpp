@@ -1,4 +1,5 @@
 // fettle evaluate of a classifier that gives several labels a picture.
+#include <algorithm>
 #include <map>
 #include <sstream>
 
@@ -141,6 +142,14 @@ Evaluation evaluate_labels(const EvaluateOptions& o, Subject& subject) {
     label["missed"] = calls.missed;
     label["false_alarms"] = calls.false_alarms;
   }
+  Calls any;
+  const auto holds = [](const std::vector<bool>& labels) {
+    return std::find(labels.begin(), labels.end(), true) != labels.end();
+  };
+  for (const JudgedPicture& picture : e.judged)
+    any.add(holds(picture.truth), holds(picture.called));
+  any.print(text, "Pictures with any label", threshold);
+  e.metrics["pictures"] = any.json();
   e.metrics["examples"] = all.truth.size();
   e.metrics["threshold"] = threshold;
   e.metrics["expected_calibration_error"] = expected_calibration_error(each, all.each.labels);

@@ -1,6 +1,11 @@
 #include "apps/train_options.h"
 
+#include <algorithm>
+#include <cctype>
+#include <cstring>
+#include <map>
 #include <sstream>
+#include <type_traits>
 
 #include "engine/error.h"
 
@@ -16,6 +21,17 @@ std::string option_text(Number value) {
   out.precision(17);
   out << value;
   return out.str();
+}
+
+/// A text as one word of a shell.
+std::string quoted(const std::string& text) {
+  const auto is_plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || std::strchr("_-+=.,:/@%", c) != nullptr;
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), is_plain)) return text;
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
 }
 
 }  // namespace
@@ -171,6 +187,31 @@ void take_from_run(TrainOptions& o, const RunConfig& config) {
     require(CLI::detail::lexical_cast(found->second, value), "config.json of the run holds '",
             found->second, "' for --", name);
   });
+}
+
+std::string watched_figure(const TrainOptions& o, bool validates) {
+  return !o.monitor.empty() ? o.monitor : validates ? "val_loss" : "loss";
+}
+
+std::string train_command(const RunConfig& config, const std::string& out) {
+  const auto size = [](int64_t height, int64_t width) { return cat(height, "x", width); };
+  std::string command = "fettle train --model " + config.model;
+  TrainOptions usual, own;
+  std::map<std::string, std::string> usual_texts;
+  usual.visit(
+      [&](const std::string& name, auto& value) { usual_texts[name] = option_text(value); });
+  take_from_run(own, config);
+  own.visit([&](const std::string& name, auto& value) {
+    const std::string text = option_text(value);
+    if (text.empty() || text == usual_texts[name]) return;
+    command += " --" + name;
+    if constexpr (!std::is_same_v<std::remove_reference_t<decltype(value)>, bool>)
+      command += " " + quoted(text);
+  });
+  if (config.height > 0) command += " --image-size " + size(config.height, config.width);
+  if (config.crop_height > 0) command += " --crop " + size(config.crop_height, config.crop_width);
+  return command + cat(" --channels ", config.channels, " --seed ", config.seed, " --out ") +
+         quoted(out);
 }
 
 RunConfig config_of(TrainOptions& o, const Data& data) {

@@ -82,6 +82,12 @@ void add_train_options(CLI::App& command, TrainOptions& options);
 /// Throws Error when config.json holds something else.
 void take_from_run(TrainOptions& options, const RunConfig& config);
 
+/// The figure that says which epoch is the best: --monitor, or the loss.
+std::string watched_figure(const TrainOptions& options, bool validates);
+
+/// The command that trains such a run again, into the folder `out`: with all that is not usual.
+std::string train_command(const RunConfig& config, const std::string& out);
+
 /// The configuration of a new run on such data.
 RunConfig config_of(TrainOptions& options, const Data& data);
 

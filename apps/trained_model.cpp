@@ -83,6 +83,20 @@ TrainedModel load_model(const RunOptions& o, Device device) {
   return model;
 }
 
+LayerSummary summary_of(const TrainedModel& model) {
+  const RunConfig& config = model.config;
+  const bool cropped = config.crop_height > 0;
+  LayerSummary summary{.height = cropped ? config.crop_height : config.height,
+                       .width = cropped ? config.crop_width : config.width,
+                       .rows = {}};
+  summary.rows = layer_table(*model.layer, {1, summary.height, summary.width, config.channels});
+  for (const LayerRow& row : summary.rows) {
+    summary.parameters += row.parameters;
+    summary.non_trainable += row.non_trainable;
+  }
+  return summary;
+}
+
 void require_task(const TrainedModel& model, Task task) {
   require(model.entry().task == task, "the run's model ", model.config.model,
           task == Task::classification ? " draws masks; a classifier is needed here"

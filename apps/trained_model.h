@@ -31,6 +31,14 @@ TrainedModel make_model(const RunConfig& config);
 /// file that is missing or does not fit.
 TrainedModel load_model(const RunOptions& options, Device device);
 
+/// The layers of the model on a picture of the size it was trained with.
+struct LayerSummary {
+  int64_t height = 0, width = 0;
+  std::vector<LayerRow> rows;
+  int64_t parameters = 0, non_trainable = 0;
+};
+LayerSummary summary_of(const TrainedModel& model);
+
 /// Throws Error when the model is made for the other task.
 void require_task(const TrainedModel& model, Task task);
 

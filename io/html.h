@@ -43,7 +43,7 @@ Html element(const std::string& name, const Attributes& attributes, const Html& 
 template <class... Pieces>
 Html element(const std::string& name, const Attributes& attributes, const Pieces&... pieces) {
   Html content;
-  (void)(content += ... += Html(pieces));
+  ((content += Html(pieces)), ...);
   return element(name, attributes, content);
 }
 
