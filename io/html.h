@@ -26,6 +26,7 @@ class Html {
     markup_ += more.markup_;
     return *this;
   }
+  friend Html operator+(Html a, const Html& b) { return std::move(a += b); }
   bool empty() const { return markup_.empty(); }
   const std::string& markup() const { return markup_; }
 
