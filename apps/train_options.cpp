@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cctype>
 #include <cstring>
-#include <map>
 #include <sstream>
 #include <type_traits>
 
 #include "engine/error.h"
+#include "io/csv.h"
 
 namespace fettle {
 namespace {
@@ -21,6 +21,22 @@ std::string option_text(Number value) {
   out.precision(17);
   out << value;
   return out.str();
+}
+
+/// The values as people write them: 0.9 rather than what holds its bits, yes and no.
+std::vector<std::pair<std::string, std::string>> texts_of(TrainOptions& o) {
+  std::vector<std::pair<std::string, std::string>> texts;
+  o.visit([&](const std::string& name, auto& value) {
+    using Value = std::remove_reference_t<decltype(value)>;
+    if constexpr (std::is_same_v<Value, bool>) {
+      texts.emplace_back(name, value ? "yes" : "no");
+    } else if constexpr (std::is_same_v<Value, double>) {
+      texts.emplace_back(name, number_text(value));
+    } else {
+      texts.emplace_back(name, option_text(value));
+    }
+  });
+  return texts;
 }
 
 /// A text as one word of a shell.
@@ -193,21 +209,23 @@ std::string watched_figure(const TrainOptions& o, bool validates) {
   return !o.monitor.empty() ? o.monitor : validates ? "val_loss" : "loss";
 }
 
+std::vector<std::pair<std::string, std::string>> option_texts(const RunConfig& config) {
+  TrainOptions o;
+  take_from_run(o, config);
+  return texts_of(o);
+}
+
 std::string train_command(const RunConfig& config, const std::string& out) {
   const auto size = [](int64_t height, int64_t width) { return cat(height, "x", width); };
   std::string command = "fettle train --model " + config.model;
-  TrainOptions usual, own;
-  std::map<std::string, std::string> usual_texts;
-  usual.visit(
-      [&](const std::string& name, auto& value) { usual_texts[name] = option_text(value); });
-  take_from_run(own, config);
-  own.visit([&](const std::string& name, auto& value) {
-    const std::string text = option_text(value);
-    if (text.empty() || text == usual_texts[name]) return;
+  TrainOptions usual;
+  const auto usual_texts = texts_of(usual), own_texts = option_texts(config);
+  for (size_t i = 0; i < own_texts.size(); ++i) {
+    const auto& [name, text] = own_texts[i];
+    if (text.empty() || text == usual_texts[i].second) continue;
     command += " --" + name;
-    if constexpr (!std::is_same_v<std::remove_reference_t<decltype(value)>, bool>)
-      command += " " + quoted(text);
-  });
+    if (text != "yes") command += " " + quoted(text);
+  }
   if (config.height > 0) command += " --image-size " + size(config.height, config.width);
   if (config.crop_height > 0) command += " --crop " + size(config.crop_height, config.crop_width);
   return command + cat(" --channels ", config.channels, " --seed ", config.seed, " --out ") +

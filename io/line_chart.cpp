@@ -45,14 +45,22 @@ std::string text(double x, double y, const std::string& anchor, const std::strin
              escaped(content), "</text>\n");
 }
 
-/// How the line of that number is drawn.
-std::string style(size_t line) {
-  constexpr std::array<const char*, styles> dashes = {"none", "8 4",         "2 4", "12 4 2 4",
-                                                      "5 2",  "8 3 2 3 2 3", "1 2"};
+/// The colour of the line of that number.
+std::string colour(size_t line) {
   const Colour c = overlay_colour(line);
   return cat("class=\"line", line % styles, "\" fill=\"none\" stroke-width=\"2\" stroke=\"rgb(",
-             int{c[0]}, ",", int{c[1]}, ",", int{c[2]}, ")\" stroke-dasharray=\"",
-             dashes[line % styles], "\"");
+             int{c[0]}, ",", int{c[1]}, ",", int{c[2]}, ")\"");
+}
+
+std::string stroke(size_t line, const std::string& path) {
+  constexpr std::array<const char*, styles> dashes = {"none", "8 4",         "2 4", "12 4 2 4",
+                                                      "5 2",  "8 3 2 3 2 3", "1 2"};
+  return cat("<path d=\"", path, "\" ", colour(line), " stroke-dasharray=\"", dashes[line % styles],
+             "\"/>\n");
+}
+
+std::string dot(size_t line, double x, double y, double radius) {
+  return cat("<circle cx=\"", x, "\" cy=\"", y, "\" r=\"", radius, "\" ", colour(line), "/>\n");
 }
 
 std::string grid(const Chart& chart, const Plot& plot) {
@@ -60,7 +68,7 @@ std::string grid(const Chart& chart, const Plot& plot) {
   const auto each_tick = [](const ChartAxis& axis, const auto& f) {
     const double step = tick_step(axis);
     for (double n = std::ceil(axis.least / step - 1e-6); n * step <= axis.most + 1e-6 * step; ++n)
-      f(n * step, cat(n * step));
+      f(n * step, cat(n * step + 0.0));
   };
   each_tick(chart.x, [&](double at, const std::string& label) {
     out << "<path class=\"grid\" d=\"M" << plot.across(at) << "," << top << "v" << side
@@ -114,12 +122,14 @@ std::string drawn(const Chart& chart, const Plot& plot) {
                "\" stroke=\"#888\" stroke-dasharray=\"5 5\"/>\n");
   for (const auto& [name, x] : chart.rules) out += rule(plot.across(x), top, side);
   for (size_t i = 0; i < chart.lines.size(); ++i) {
-    out += cat("<path d=\"", path_of(chart.lines[i], plot), "\" ", style(i), "/>\n");
-    if (!chart.lines[i].dots) continue;
-    for (const auto& [x, y] : chart.lines[i].points)
+    const ChartLine& line = chart.lines[i];
+    if (line.radii.empty()) out += stroke(i, path_of(line, plot));
+    if (line.radii.empty() && !line.dots) continue;
+    for (size_t k = 0; k < line.points.size(); ++k) {
+      const auto& [x, y] = line.points[k];
       if (std::isfinite(x) && std::isfinite(y))
-        out += cat("<circle cx=\"", plot.across(x), "\" cy=\"", plot.down(y), "\" r=\"3\" ",
-                   style(i), "/>\n");
+        out += dot(i, plot.across(x), plot.down(y), line.radii.empty() ? 3 : line.radii.at(k));
+    }
   }
   for (const ChartMark& mark : chart.marks) out += ring(plot.across(mark.x), plot.down(mark.y));
   return out;
@@ -134,7 +144,9 @@ std::string legend(const Chart& chart) {
     y += legend_line;
   };
   for (size_t i = 0; i < chart.lines.size(); ++i)
-    add(cat("<path d=\"M", left, ",", y, "h34\" ", style(i), "/>\n"), chart.lines[i].name);
+    add(chart.lines[i].radii.empty() ? stroke(i, cat("M", left, ",", y, "h34"))
+                                     : dot(i, left + 17, y, 7),
+        chart.lines[i].name);
   for (const ChartMark& mark : chart.marks) add(ring(left + 17, y), mark.name);
   for (const auto& [name, x] : chart.rules) add(rule(left + 17, y - 9, 18), name);
   return out;

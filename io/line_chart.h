@@ -21,7 +21,8 @@ ChartAxis axis_over(const std::string& label, const std::vector<double>& values)
 struct ChartLine {
   std::string name;
   std::vector<std::pair<double, double>> points;
-  bool dots = false;  ///< at each of the points
+  bool dots = false;               ///< at each of the points
+  std::vector<double> radii = {};  ///< dots of these radii, in pixels, instead of a line
 };
 
 /// A place to look at: a ring at (x, y).

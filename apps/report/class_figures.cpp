@@ -1,5 +1,6 @@
 // Tables and curves of a classifier, by class or by label.
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "apps/curve_files.h"
@@ -23,7 +24,7 @@ Html confusion_matrix(const Report& r) {
                                            : "/confusion_matrix");
   Html header = element("th", {{"scope", "col"}}, "true class");
   for (const std::string& name : names)
-    header += element("th", {{"scope", "col"}}, "called ", name);
+    header += element("th", {{"scope", "col"}}, element("small", {}, "called "), name);
   Html body;
   for (size_t truth = 0; truth < names.size(); ++truth) {
     int64_t row = 0;
@@ -41,19 +42,20 @@ Html confusion_matrix(const Report& r) {
     }
     body += element("tr", {}, cells);
   }
-  const std::string caption =
-      "Confusion matrix: a row for each true class, with what its pictures were called. Green is "
-      "right, red is wrong; the darker, the larger the share of the row.";
-  return element(
-      "div", {{"class", "scroll confusion"}, {"tabindex", "0"}},
-      element("table", {}, element("caption", {}, caption),
-              element("thead", {}, element("tr", {}, header)), element("tbody", {}, body)));
+  return paragraph(
+             "A row for each true class shows what its pictures were called. Green is right, red "
+             "is "
+             "wrong; the stronger the colour, the larger the share of the row.") +
+         element(
+             "div", {{"class", "scroll confusion"}, {"tabindex", "0"}},
+             element("table", {}, element("caption", {}, "Confusion matrix"),
+                     element("thead", {}, element("tr", {}, header)), element("tbody", {}, body)));
 }
 
 /// A row for each class or label, then the means that metrics.json has.
 Html class_table(const Report& r) {
   const bool labels = r.config().multi_label;
-  Table rows{labels ? "By label, at the threshold in use" : "By class, as called",
+  Table rows{labels ? "Figures of each label" : "Figures of each class",
              {labels ? "Label" : "Class", "Pictures", "Recall", "Precision", "F1", "AUC",
               "Average precision"},
              {}};
@@ -153,10 +155,15 @@ Html curve_charts(const Report& r) {
 
 /// The share of right answers against the probability they were given with.
 Html reliability_chart(const Report& r) {
-  ChartLine line{"share of right answers", {}, true};
+  ChartLine line{"answers of like probability; larger dots are more", {}};
+  double most = 1;
+  for (const CalibrationBin& bin : r.evaluation.calibration)
+    most = std::max(most, static_cast<double>(bin.pictures));
   for (const auto& [pictures, sum, right] : r.evaluation.calibration) {
     const auto count = static_cast<double>(pictures);
-    if (pictures > 0) line.points.emplace_back(sum / count, right / count);
+    if (pictures == 0) continue;
+    line.points.emplace_back(sum / count, right / count);
+    line.radii.push_back(2 + 10 * std::sqrt(count / most));  // the area tells the number
   }
   return figure(
       {.title = "Are the probabilities true?",

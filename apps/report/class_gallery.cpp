@@ -148,7 +148,7 @@ Html class_gallery(const Report& r) {
                                     thumbnail_pixels);
     const Tensor heat = resize_bilinear(map, small.height, small.width);
     const Picture warm = draw_heat_map(small, {heat.data(), static_cast<size_t>(heat.size())}, "");
-    const bool wide = small.width > 2 * small.height;
+    const bool wide = small.width > 3 * small.height;
     pictures[i] = element(
         "div", {{"class", wide ? "pair stacked" : "pair"}},
         photo(small, "The picture " + named.name),
@@ -167,7 +167,7 @@ Html class_gallery(const Report& r) {
   for (const Group& group : groups) {
     std::vector<Html> shots;
     for (const Answer& a : group.answers) {
-      shots.push_back(shot(explained[next].picture.name, pictures[next], caption_of(r, a)));
+      shots.push_back(shot(explained[next].picture.name, 1, pictures[next], caption_of(r, a)));
       ++next;
     }
     content += gallery(group.heading, group.text, shots, group.all, false);

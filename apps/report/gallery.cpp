@@ -2,6 +2,9 @@
 
 #include <cmath>
 
+#include "apps/table.h"
+#include "engine/error.h"
+
 namespace fettle {
 
 Picture thumbnail(const Picture& picture, double pixels) {
@@ -20,21 +23,23 @@ Html photo(const Picture& picture, const std::string& alt) {
                          {"height", std::to_string(picture.height)}});
 }
 
-Html shot(const std::string& name, const Html& pictures, const Html& caption) {
-  return element("figure", {{"class", "shot"}}, pictures,
+Html shot(const std::string& name, double aspect, const Html& pictures, const Html& caption) {
+  return element("figure", {{"class", "shot"}, {"style", "--aspect:" + fixed(aspect, 3)}}, pictures,
                  element("figcaption", {}, caption, element("p", {{"class", "file"}}, name)));
 }
 
 Html gallery(const std::string& heading, const std::string& text, const std::vector<Html>& shots,
-             size_t all, bool wide) {
+             size_t all, bool rows) {
   const size_t shown = shots.size();
-  Html content = element("h3", {}, heading, ": ", counted(static_cast<int64_t>(all), "picture"),
-                         shown < all ? ", of which " + std::to_string(shown) + " are shown" : "");
+  const std::string number = with_commas(static_cast<int64_t>(all));
+  const Html content = element(
+      "h3", {}, heading, " ",
+      element("small", {}, shown < all ? cat(number, ", of which ", shown, " are shown") : number));
   if (shown == 0) return content;
   Html pictures;
   for (const Html& one : shots) pictures += one;
   return content + element("p", {{"class", "quiet"}}, text) +
-         element("div", {{"class", wide ? "gallery wide" : "gallery"}}, pictures);
+         element("div", {{"class", rows ? "gallery rows" : "gallery"}}, pictures);
 }
 
 }  // namespace fettle

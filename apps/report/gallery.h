@@ -11,7 +11,7 @@
 namespace fettle {
 
 /// At most so many pictures of each way to be wrong, and of each way to be right.
-constexpr size_t most_wrong = 12, most_right = 4;
+constexpr size_t most_wrong = 12, most_right = 6;
 
 /// The picture with about `pixels` pixels at the most, so that wide and square ones take the same
 /// room; smaller ones stay as they are.
@@ -20,12 +20,14 @@ Picture thumbnail(const Picture& picture, double pixels);
 /// The picture as an image that the page holds.
 Html photo(const Picture& picture, const std::string& alt);
 
-/// One picture with its caption. `name` tells which picture it is.
-Html shot(const std::string& name, const Html& pictures, const Html& caption);
+/// One picture, whose width is `aspect` times its height, with its caption. `name` tells which
+/// picture it is.
+Html shot(const std::string& name, double aspect, const Html& pictures, const Html& caption);
 
-/// A row of shots under a heading that says how many there are in all.
+/// Shots under a heading that says how many there are in all: in columns, or in `rows` of pictures
+/// of about the same height.
 Html gallery(const std::string& heading, const std::string& text, const std::vector<Html>& shots,
-             size_t all, bool wide);
+             size_t all, bool rows);
 
 /// The first `most` of the pictures that `wanted` accepts, by `before(a, b)`; `all` is how many it
 /// accepted.

@@ -1,6 +1,8 @@
 // The outcome first: a sentence and a few large figures.
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <cmath>
 #include <filesystem>
 #include <set>
 
@@ -97,6 +99,11 @@ std::pair<std::string, std::string> sides(const Report& r) {
   return {"defective", "good"};
 }
 
+std::string capital(std::string word) {
+  word[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(word[0])));
+  return word;
+}
+
 std::string which_pictures(const Report& r) {
   return r.on_validation() ? "the validation pictures, which the model has not learned from"
                            : "the pictures in " + r.subject.folder;
@@ -118,6 +125,12 @@ Html sentence_of(const Report& r, const std::optional<Verdicts>& verdicts) {
     text += element("b", {}, verdicts->false_alarms);
     text += Html(r.config().multi_label ? " labelled: false alarms." : " defective: false alarms.");
   }
+  if (!verdicts) {
+    const Pointer accuracy(r.has_two_classes() ? "/at_threshold/accuracy" : "/accuracy");
+    const auto right =
+        std::llround(f.number(accuracy) * static_cast<double>(f.count(Pointer("/examples"))));
+    text += element("b", {}, "It gave the right answer for ", with_commas(right), " of them.");
+  }
   return element("p", {{"class", "lead"}}, text);
 }
 
@@ -127,11 +140,11 @@ Html verdict_tiles(const Report& r, const Verdicts& v) {
   const int64_t with_defect = c.found + c.missed, without = c.false_alarms + c.quiet;
   return element(
       "div", {{"class", "tiles"}},
-      tile("Found of the " + bad + " ones", with_defect > 0 ? v.recall : Html("–"),
+      tile(capital(bad) + " pictures found", with_defect > 0 ? v.recall : Html("–"),
            Html(with_commas(c.found) + " of " + with_commas(with_defect) + ", " +
                 with_commas(c.missed) + " missed. " + likely_range(c.found, with_defect)),
            c.missed == 0 ? "good" : "bad"),
-      tile("False alarms among the " + good + " ones",
+      tile("False alarms among " + good + " pictures",
            without > 0 ? Html(percent(share(c.false_alarms, without))) : Html("–"),
            Html(with_commas(c.false_alarms) + " of " + with_commas(without) + ". " +
                 likely_range(c.false_alarms, without)),
@@ -152,6 +165,23 @@ Html class_tiles(const Report& r) {
   return element("div", {{"class", "tiles"}}, tiles);
 }
 
+/// Of several classes, the one that is recognised worst.
+Html weakest_tile(const Report& r) {
+  const auto recall = [&](size_t k) { return Pointer("/classes") / r.names()[k] / "recall"; };
+  const auto support = [&](size_t k) {
+    return r.figures.count(Pointer("/classes") / r.names()[k] / "support");
+  };
+  size_t worst = 0;
+  for (size_t k = 1; k < r.names().size(); ++k)
+    if (support(worst) == 0 ||
+        (support(k) > 0 && r.figures.number(recall(k)) < r.figures.number(recall(worst))))
+      worst = k;
+  const int64_t right = r.figures.count(Pointer("/confusion_matrix") / worst / worst);
+  return tile("Recognised worst: " + r.names()[worst], r.figures.percent(recall(worst)),
+              Html(with_commas(right) + " of " + with_commas(support(worst)) + ". " +
+                   likely_range(right, support(worst))));
+}
+
 Html figure_tiles(const Report& r) {
   const Figures& f = r.figures;
   if (r.segments()) {
@@ -164,7 +194,6 @@ Html figure_tiles(const Report& r) {
         tile("Dice, picture by picture", f.fixed(Pointer("/dice_per_picture"), 3),
              "The mean over pictures and kinds; 1 where there is nothing and nothing was drawn."));
   }
-  const Html right = "Of all answers, right ones.";
   if (r.config().multi_label) {
     return element("div", {{"class", "tiles"}},
                    tile("All labels right", f.percent(Pointer("/exact_match")),
@@ -182,11 +211,16 @@ Html figure_tiles(const Report& r) {
     if (here > support) most = name, support = here;
   }
   const double always = share(support, f.count(Pointer("/examples")));
+  Html weakest;
+  if (!r.has_two_classes()) weakest = weakest_tile(r);
   return element("div", {{"class", "tiles"}},
                  tile("Right answers (accuracy)", f.percent(accuracy),
                       "Whoever says “" + most + "” every time has " + percent(always) + "."),
+                 weakest,
                  tile("Separation of the classes (AUC)", f.fixed(Pointer("/auc"), 3),
-                      "Whatever the threshold. 1 is perfect, 0.5 is guessing."));
+                      r.has_two_classes()
+                          ? "Whatever the threshold. 1 is perfect, 0.5 is guessing."
+                          : "Each against the rest, the mean. 1 is perfect, 0.5 is guessing."));
 }
 
 }  // namespace

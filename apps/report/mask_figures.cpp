@@ -10,6 +10,10 @@ Html mask_figures(const Report& r) {
               {}};
   for (const std::string& name : r.names()) {
     const Pointer place = Pointer("/classes") / name;
+    if (r.figures.count(place / "pixels") == 0 && r.figures.number(place / "dice") == 1) {
+      kinds.rows.push_back({name + " (not there, not drawn)", "–", "–", "–", "–", "0"});
+      continue;
+    }
     kinds.rows.push_back({name, r.figures.fixed(place / "dice", 4),
                           r.figures.fixed(place / "iou", 4), r.figures.percent(place / "recall"),
                           r.figures.percent(place / "precision"),

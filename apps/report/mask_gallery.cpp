@@ -60,7 +60,7 @@ std::vector<Group> groups_of(const Report& r) {
   // With few pictures the worst half is worst and the other one best.
   const size_t count = choose(all.size(), 0, drawn, worse).all;
   const size_t worst = std::min(most_wrong, (count + 1) / 2);
-  const size_t best = std::min(most_right + 2, count - worst);
+  const size_t best = std::min(most_right, count - worst);
   groups.push_back({"Found, but drawn worst", "Of the pictures with a defect that was found.",
                     choose(all.size(), worst, drawn, worse)});
   groups.push_back(
@@ -144,7 +144,10 @@ Html legend(const Report& r) {
 Html mask_gallery(const Report& r) {
   const Segmenter segmenter(r.subject.model, r.subject.device, r.options.tile);
   const MaskData& data = r.subject.data.masks;
-  Html content = legend(r);
+  Html content =
+      paragraph(
+          "Where the dashed and the closed line run together, the mask is drawn as it should be.") +
+      legend(r);
   const std::vector<Group> groups = groups_of(r);
   int64_t done = 0, all = 0;
   for (const Group& group : groups) all += std::ssize(group.choice.picked);
@@ -160,7 +163,8 @@ Html mask_gallery(const Report& r) {
       const Html drawn =
           element("div", {{"class", "drawn"}}, photo(small, "The picture " + name),
                   outlines(r, masks_of(data, masked), s.masks(r.config().threshold), small));
-      shots.push_back(shot(name, drawn, caption_of(r, picture)));
+      shots.push_back(
+          shot(name, double{1} * small.width / small.height, drawn, caption_of(r, picture)));
       progress.count("Drawing", ++done, all);
     }
     content += gallery(heading, text, shots, choice.all, true);

@@ -32,8 +32,8 @@ std::string validation_of(const TrainOptions& o) {
 }
 
 Html option_table(const RunConfig& config) {
-  Table options{"config.json holds these options", {"Option", "Value"}, {}};
-  for (const auto& [name, value] : config.options)
+  Table options{"As config.json holds them", {"Option", "Value"}, {}};
+  for (const auto& [name, value] : option_texts(config))
     options.rows.push_back({"--" + name, value.empty() ? "–" : value});
   return details("All options of the training", table(options));
 }

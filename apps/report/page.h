@@ -46,6 +46,11 @@ Html paragraph(const Pieces&... pieces) {
   return element("p", {}, pieces...);
 }
 
+/// What is typed into a terminal.
+inline Html code(const std::string& text) {
+  return element("code", {}, text);
+}
+
 /// A part of the page with a heading, reachable as #id.
 Html section(const std::string& id, const std::string& heading, const Html& content);
 

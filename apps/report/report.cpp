@@ -68,17 +68,20 @@ std::string page_of(const Report& r) {
   const std::string name = fs::weakly_canonical(r.options.run).filename().string();
   const Html header = element("p", {{"class", "kicker"}}, "fettle report · " + today()) +
                       element("h1", {}, name) + element("p", {{"class", "quiet"}}, purpose_of(r));
+  const std::string heading = r.segments()             ? "By kind of defect"
+                              : r.config().multi_label ? "By label"
+                                                       : "By class";
   const Html figures = r.segments() ? mask_figures(r) : class_figures(r);
   const Html origin = origin_part(r);
   const Html pictures = r.segments() ? mask_gallery(r) : class_gallery(r);
-  const Html content =
-      section("outcome", "Outcome", headline(r)) +
-      section("caution", "Before you rely on it", warnings(r)) +
-      section("threshold", "The threshold", threshold_part(r)) +
-      section("figures", r.segments() ? "By kind of defect" : "By class", figures) +
-      section("pictures", "Mistakes, and what went well", pictures) +
-      section("training", "How it was trained", training_part(r)) +
-      section("origin", "Where it comes from", origin) + section("words", "Words", glossary(r));
+  const Html content = section("outcome", "Outcome", headline(r)) +
+                       section("caution", "Before you rely on it", warnings(r)) +
+                       section("threshold", "The threshold", threshold_part(r)) +
+                       section("figures", heading, figures) +
+                       section("pictures", "Mistakes, and what went well", pictures) +
+                       section("training", "How it was trained", training_part(r)) +
+                       section("origin", "Where it comes from", origin) +
+                       section("words", "Words", glossary(r));
   return page(name + " · fettle report", header, content,
               {{"outcome", "Outcome"},
                {"caution", "Caution"},

@@ -31,6 +31,7 @@ body {
 h1 { font-size: clamp(1.5rem, 4vw, 2.1rem); line-height: 1.2; margin: 0.1em 0 0.35em; overflow-wrap: anywhere; }
 h2 { font-size: 1.35rem; margin: 2.8rem 0 0.7rem; padding-bottom: 0.3rem; border-bottom: 2px solid var(--line); }
 h3 { font-size: 1.05rem; margin: 1.8rem 0 0.3rem; }
+h3 small { color: var(--quiet); font-weight: 400; margin-left: 0.4rem; }
 p { margin: 0.5rem 0; max-width: 46rem; }
 a { color: var(--accent); }
 code, pre { font: 0.86rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
@@ -72,8 +73,9 @@ td small, th small { color: var(--quiet); font-weight: 400; }
 .confusion td.wrong { background: rgb(var(--miss) / calc(0.65 * var(--share))); }
 .confusion thead th { text-align: center; }
 .confusion thead th:first-child { text-align: left; }
+.confusion thead small { display: block; }
 
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1.2rem; margin: 1rem 0; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1.2rem; margin: 1rem 0; }
 figure { margin: 0; }
 figure.chart { background: var(--panel); border: 1px solid var(--line); border-radius: 8px; padding: 0.6rem; max-width: 34rem; }
 figure.chart svg { display: block; width: 100%; height: auto; }
@@ -90,8 +92,10 @@ figure.chart figcaption { color: var(--quiet); font-size: 0.9rem; padding: 0.4re
 .chart .line4 { stroke: var(--line4); } .chart .line5 { stroke: var(--line5); }
 .chart .line6 { stroke: var(--line6); }
 
-.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); gap: 1rem; margin: 0.9rem 0; }
-.gallery.wide { grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); }
+.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); gap: 1rem; margin: 0.9rem 0; align-items: start; }
+.gallery.rows { display: flex; flex-wrap: wrap; }
+.gallery.rows .shot { flex: var(--aspect) 1 max(13rem, var(--aspect) * 13rem); max-width: min(100%, max(15rem, var(--aspect) * 20rem)); }
+.gallery.rows .drawn { max-width: calc(var(--aspect) * 22rem); margin: 0 auto; }
 .shot { background: var(--panel); border: 1px solid var(--line); border-radius: 8px; padding: 0.6rem; break-inside: avoid; }
 .shot .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0.4rem; align-items: start; }
 .shot .pair.stacked { grid-template-columns: 1fr; }
@@ -102,15 +106,15 @@ figure.chart figcaption { color: var(--quiet); font-size: 0.9rem; padding: 0.4re
 .shot .file { color: var(--quiet); font-size: 0.84rem; overflow-wrap: anywhere; }
 .shot p { margin: 0.15rem 0; }
 .swatch { display: inline-block; width: 0.8em; height: 0.8em; border-radius: 2px; border: 1px solid var(--quiet); vertical-align: -0.05em; margin-right: 0.25em; }
-.halo { fill: none; stroke: #000; stroke-opacity: 0.55; stroke-width: 4px; vector-effect: non-scaling-stroke; stroke-linejoin: round; }
-.truth { fill: none; stroke-width: 2px; stroke-dasharray: 5 4; vector-effect: non-scaling-stroke; }
-.found { fill-opacity: 0.2; stroke-width: 2px; vector-effect: non-scaling-stroke; }
+.halo { fill: none; stroke: #000; stroke-opacity: 0.55; stroke-width: 3.5px; vector-effect: non-scaling-stroke; stroke-linejoin: round; }
+.truth { fill: none; stroke-width: 1.6px; stroke-dasharray: 4 3; vector-effect: non-scaling-stroke; }
+.found { fill-opacity: 0.2; stroke-width: 1.8px; vector-effect: non-scaling-stroke; }
 .legend { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: 0.4rem 1.4rem; font-size: 0.92rem; }
 .legend svg { width: 2.6rem; height: 1.1rem; vertical-align: middle; margin-right: 0.4rem; background: #6b747c; border-radius: 3px; }
 
 details { margin: 1rem 0; border: 1px solid var(--line); border-radius: 8px; padding: 0.5rem 0.9rem; }
 summary { cursor: pointer; font-weight: 600; }
-.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr)); gap: 0.3rem 1.5rem; margin: 1rem 0; }
+.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); gap: 0.3rem 1.5rem; margin: 1rem 0; }
 .facts div { display: grid; grid-template-columns: 9.5rem 1fr; gap: 0.6rem; border-bottom: 1px solid var(--line); padding: 0.25rem 0; }
 .facts dt { color: var(--quiet); } .facts dd { margin: 0; overflow-wrap: anywhere; }
 .glossary dt { font-weight: 600; margin-top: 0.7rem; } .glossary dd { margin: 0.1rem 0 0; max-width: 46rem; }
@@ -122,7 +126,7 @@ summary { cursor: pointer; font-weight: 600; }
   h2 { margin-top: 1.6rem; break-after: avoid; } h3 { break-after: avoid; }
   .tile, .notes li, figure.chart, tr { break-inside: avoid; }
   .gallery { grid-template-columns: repeat(3, 1fr); gap: 0.6rem; }
-  .gallery.wide { grid-template-columns: repeat(2, 1fr); }
+  .gallery.rows .shot { flex-basis: calc(var(--aspect) * 38mm); }
   .scroll { overflow: visible; }
   details::details-content { content-visibility: visible; block-size: auto; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }

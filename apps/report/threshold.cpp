@@ -33,7 +33,7 @@ std::vector<OperatingPoint> operating_points(const Report& r, size_t of) {
 }
 
 /// How the threshold that was used came about.
-std::string origin_of(const Report& r) {
+Html origin_of(const Report& r) {
   const std::string& goal = r.config().threshold_goal;
   if (r.options.threshold > 0) return "It was given for this report by --threshold.";
   if (goal == "f1")
@@ -44,8 +44,9 @@ std::string origin_of(const Report& r) {
     return "It was chosen on the validation pictures, as the highest that reaches a recall of " +
            percent(goal_of(goal).recall) + ".";
   if (r.config().threshold == 0.5)
-    return "That is the usual one; none was chosen for this run. fettle evaluate RUN "
-           "--choose-threshold f1|recall=0.99 chooses one and keeps it.";
+    return Html("That is the usual one; none was chosen for this run. ") +
+           code("fettle evaluate RUN --choose-threshold f1|recall=0.99") +
+           Html(" chooses one and keeps it.");
   return "It is kept in the run; how it was chosen is not.";
 }
 
@@ -93,14 +94,16 @@ Html goal_table(const Report& r, const std::vector<OperatingPoint>& points) {
                   r.names()[1 - of] + "”",
               {"To find", "Threshold", "Found", "False alarms"},
               {}};
-  for (const double goal : {0.8, 0.9, 0.95, 0.99, 1.0}) {
+  const OperatingPoint* last = nullptr;
+  for (const double goal : {1.0, 0.99, 0.95, 0.9, 0.8}) {
     const OperatingPoint* best = nullptr;
     for (const OperatingPoint& point : points)
       if (point.found >= goal - 1e-9 && (!best || point.false_alarms < best->false_alarms))
         best = &point;
-    if (best)
-      goals.rows.push_back({percent(goal), fixed(best->threshold, 4), percent(best->found),
-                            percent(best->false_alarms)});
+    if (!best || best == last) continue;
+    last = best;
+    goals.rows.push_back({cat("at least ", 100 * goal, "\u00A0%"), fixed(best->threshold, 4),
+                          percent(best->found), percent(best->false_alarms)});
   }
   return table(goals);
 }

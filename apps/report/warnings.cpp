@@ -14,7 +14,7 @@ constexpr int64_t few_pictures = 30;
 /// Warnings, each with a word in front that says what it is about.
 class Notes {
  public:
-  void add(const std::string& about, const std::string& text) {
+  void add(const std::string& about, const Html& text) {
     items_ += element("li", {}, element("strong", {}, about + ". "), text);
   }
   Html html() const {
@@ -35,10 +35,12 @@ void add_where_measured(const Report& r, Notes& notes) {
   const auto& options = r.config().options;
   const auto trained_on = options.find("data");
   if (r.on_validation()) {
-    notes.add("Measured on the validation pictures",
-              "The epoch whose weights are kept was chosen by these same pictures, so the figures "
-              "are a little better than new pictures would give. Pictures that played no part in "
-              "the training tell the truth: fettle report RUN --data FOLDER.");
+    notes.add(
+        "Measured on the validation pictures",
+        Html("The epoch whose weights are kept was chosen by these same pictures, so the figures "
+             "are a little better than new pictures would give. Pictures that played no part in "
+             "the training tell the truth: ") +
+            code("fettle report RUN --data FOLDER") + Html("."));
   } else if (trained_on != options.end() && is_same_folder(trained_on->second, r.options.data)) {
     notes.add("Measured on the pictures it learned from",
               "The folder is the one that the model was trained on. These figures say nothing "
@@ -51,17 +53,16 @@ void add_where_measured(const Report& r, Notes& notes) {
 }
 
 void add_few(const Report& r, Notes& notes) {
-  const auto say = [&](int64_t count, const std::string& what) {
-    notes.add("Few pictures", "Only " + counted(count, what) +
-                                  ": one more or less right would change the rates visibly. Look "
-                                  "at the ranges, not at the figures alone.");
-  };
   if (const std::optional<Verdicts> v = verdicts_of(r)) {
     const int64_t bad = v->calls.found + v->calls.missed;
     const int64_t good = v->calls.false_alarms + v->calls.quiet;
     const bool labels = r.config().multi_label;
-    if (bad < few_pictures) say(bad, labels ? "picture with a label" : "defective picture");
-    if (good < few_pictures) say(good, labels ? "picture without a label" : "good picture");
+    if (bad < few_pictures || good < few_pictures)
+      notes.add("Few pictures",
+                with_commas(bad) + (labels ? " with a label and " : " defective and ") +
+                    with_commas(good) + (labels ? " without" : " good") +
+                    " ones: one more or less right changes the rates visibly. Look at the ranges, "
+                    "not at the figures alone.");
   }
   if (r.segments()) return;
   std::string rare, absent;
@@ -72,12 +73,14 @@ void add_few(const Report& r, Notes& notes) {
   }
   const bool already_said = r.good && r.has_two_classes();
   if (!rare.empty() && !already_said)
-    notes.add("Few pictures of a class", "There are fewer than " + std::to_string(few_pictures) +
-                                             " of " + rare + ": take their rates as rough ones.");
+    notes.add(r.config().multi_label ? "Few pictures of a label" : "Few pictures of a class",
+              "There are fewer than " + std::to_string(few_pictures) + " of " + rare +
+                  ": take their rates as rough ones.");
   if (!absent.empty())
-    notes.add("A class is missing", "There is no picture of " + absent +
-                                        ", so its figures are empty and the means over classes "
-                                        "are too low.");
+    notes.add(r.config().multi_label ? "A label is missing" : "A class is missing",
+              "There is no picture of " + absent +
+                  ", so its figures are empty and the means over classes "
+                  "too low.");
 }
 
 void add_quality(const Report& r, Notes& notes) {
@@ -92,9 +95,11 @@ void add_quality(const Report& r, Notes& notes) {
               "An AUC near 0.5 means that the probabilities do not tell the classes apart. More "
               "pictures, more epochs or a larger image size may help.");
   if (r.figures.number(Pointer("/expected_calibration_error")) > 0.1)
-    notes.add("Probabilities are not to be taken at their word",
-              "On average they are off by more than ten points; see “Are the probabilities true?”. "
-              "The verdicts are not affected. fettle evaluate RUN --calibrate mends it.");
+    notes.add(
+        "Probabilities are not to be taken at their word",
+        Html("On average they are off by more than ten points; see “Are the probabilities true?”. "
+             "The verdicts are not affected. ") +
+            code("fettle evaluate RUN --calibrate") + Html(" mends it."));
 }
 
 void add_training(const Report& r, Notes& notes) {
@@ -105,9 +110,11 @@ void add_training(const Report& r, Notes& notes) {
     return;
   }
   if (r.kept && *r.kept + 1 == r.history.size() && r.history.size() > 1)
-    notes.add("The last epoch was the best",
-              "The model was still getting better when the training ended. More epochs may make "
-              "it better still: fettle train --resume --out RUN --epochs N.");
+    notes.add(
+        "The last epoch was the best",
+        Html("The model was still getting better when the training ended. More epochs may make "
+             "it better still: ") +
+            code("fettle train --resume --out RUN --epochs N") + Html("."));
 }
 
 }  // namespace
