@@ -31,11 +31,11 @@ std::string validation_of(const TrainOptions& o) {
   return percent(o.validation_split) + " of the pictures, drawn by the seed";
 }
 
-Html option_table(const RunConfig& config) {
-  Table options{"As config.json holds them", {"Option", "Value"}, {}};
+Html options_of(const RunConfig& config) {
+  std::vector<std::pair<std::string, Html>> options;
   for (const auto& [name, value] : option_texts(config))
-    options.rows.push_back({"--" + name, value.empty() ? "–" : value});
-  return details("All options of the training", table(options));
+    options.emplace_back("--" + name, value.empty() ? "–" : value);
+  return details("All options of the training", facts(options));
 }
 
 }  // namespace
@@ -70,7 +70,7 @@ Html origin_part(const Report& r) {
   return content +
          paragraph("The same training once more, with the same bits on the same kind of device:") +
          element("pre", {}, element("code", {}, train_command(config, r.options.run))) +
-         option_table(config);
+         options_of(config);
 }
 
 Html glossary(const Report& r) {

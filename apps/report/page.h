@@ -71,10 +71,10 @@ struct Table {
 };
 Html table(const Table& table);
 
-/// What opens when its title is pressed, and in print.
+/// What opens when its title is pressed, and is open in print.
 Html details(const std::string& title, const Html& content);
 
-/// A place where numbers are defined by names: names with their values.
+/// Names with their values.
 Html facts(const std::vector<std::pair<std::string, Html>>& facts);
 
 /// The whole page. `sections` are the ids and short names that the navigation offers.

@@ -126,7 +126,8 @@ summary { cursor: pointer; font-weight: 600; }
   h2 { margin-top: 1.6rem; break-after: avoid; } h3 { break-after: avoid; }
   .tile, .notes li, figure.chart, tr { break-inside: avoid; }
   .gallery { grid-template-columns: repeat(3, 1fr); gap: 0.6rem; }
-  .gallery.rows .shot { flex-basis: calc(var(--aspect) * 38mm); }
+  .gallery.rows .shot { flex-basis: max(40mm, var(--aspect) * 38mm); max-width: max(56mm, var(--aspect) * 50mm); }
+  table { font-size: 8.5pt; } th, td { padding: 1mm 1.6mm; } thead th { white-space: normal; overflow-wrap: anywhere; }
   .scroll { overflow: visible; }
   details::details-content { content-visibility: visible; block-size: auto; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }

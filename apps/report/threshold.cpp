@@ -32,22 +32,31 @@ std::vector<OperatingPoint> operating_points(const Report& r, size_t of) {
   return all;
 }
 
+/// The class that the rates are told of: the defective one, or the second.
+size_t told_class(const Report& r) {
+  return r.good ? 1 - *r.good : 1;
+}
+
 /// How the threshold that was used came about.
 Html origin_of(const Report& r) {
   const std::string& goal = r.config().threshold_goal;
-  if (r.options.threshold > 0) return "It was given for this report by --threshold.";
+  if (r.options.threshold > 0)
+    return Html("It was given for this report by ") + code("--threshold") + Html(".");
   if (goal == "f1")
     return r.segments() ? "It was chosen on the validation pictures, for the best Dice."
                         : "It was chosen on the validation pictures, for the best F1: a balance of "
                           "what is missed and what is called in vain.";
   if (!goal.empty())
     return "It was chosen on the validation pictures, as the highest that reaches a recall of " +
-           percent(goal_of(goal).recall) + ".";
-  if (r.config().threshold == 0.5)
-    return Html("That is the usual one; none was chosen for this run. ") +
-           code("fettle evaluate RUN --choose-threshold f1|recall=0.99") +
-           Html(" chooses one and keeps it.");
-  return "It is kept in the run; how it was chosen is not.";
+           percent(goal_of(goal).recall) +
+           (r.has_two_classes() ? " of “" + r.names()[1] + "”." : ".");
+  if (r.config().threshold != 0.5) return "It is kept in the run; how it was chosen is not.";
+  const Html usual = "That is the usual one; none was chosen for this run. ";
+  // A recall can be asked for of the second class alone.
+  if (r.has_two_classes() && told_class(r) == 0)
+    return usual + code("--threshold") + Html(" tries another one.");
+  return usual + code("fettle evaluate RUN --choose-threshold f1|recall=0.99") +
+         Html(" chooses one and keeps it.");
 }
 
 Html threshold_text(const Report& r) {
@@ -57,11 +66,6 @@ Html threshold_text(const Report& r) {
   return paragraph("From a probability of ",
                    element("b", {}, r.figures.fixed(Figures::Pointer("/threshold"), 4)), " on, ",
                    what, ". ", origin_of(r));
-}
-
-/// The class that the rates are told of: the defective one, or the second.
-size_t told_class(const Report& r) {
-  return r.good ? 1 - *r.good : 1;
 }
 
 Html threshold_chart(const Report& r, const std::vector<OperatingPoint>& points) {

@@ -53,6 +53,14 @@ TEST(LineChart, ALineIsInterruptedWhereThereIsNoNumber) {
   EXPECT_EQ(chart.find("nan"), std::string::npos) << chart;
 }
 
+TEST(LineChart, DotsMayStandForALine) {
+  const std::string chart = line_chart(
+      {.title = "", .x = {}, .y = {}, .lines = {{"some", {{0.5, 1}, {1, 0}}, false, {4, 9}}}});
+  EXPECT_NE(chart.find("cx=\"270\" cy=\"40\" r=\"4\""), std::string::npos) << chart;
+  EXPECT_NE(chart.find("cx=\"470\" cy=\"440\" r=\"9\""), std::string::npos) << chart;
+  EXPECT_EQ(chart.find("M270,40"), std::string::npos) << chart;
+}
+
 TEST(LineChart, AnAxisEndsAtTicks) {
   const auto expect_ends = [](const std::vector<double>& values, double least, double most) {
     const ChartAxis axis = axis_over("y", values);
