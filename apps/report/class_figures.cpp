@@ -44,10 +44,13 @@ Html confusion_matrix(const Report& r) {
   }
   return paragraph(
              "A row for each true class shows what its pictures were called. Green is right, red "
-             "is "
-             "wrong; the stronger the colour, the larger the share of the row.") +
+             "is wrong; the stronger the colour, the larger the share of the row.") +
          element(
-             "div", {{"class", "scroll confusion"}, {"tabindex", "0"}},
+             "div",
+             {{"class", "scroll confusion"},
+              {"tabindex", "0"},
+              {"role", "region"},
+              {"aria-label", "Confusion matrix"}},
              element("table", {}, element("caption", {}, "Confusion matrix"),
                      element("thead", {}, element("tr", {}, header)), element("tbody", {}, body)));
 }

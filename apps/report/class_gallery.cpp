@@ -118,8 +118,8 @@ std::vector<Group> groups_of(const Report& r) {
 
 Html caption_of(const Report& r, const Answer& a) {
   const JudgedPicture& picture = r.evaluation.judged[a.picture];
-  const Html probability =
-      element("data", {{"value", number_text(float(a.probability))}}, percent(a.probability));
+  const Html probability = element(
+      "data", {{"value", number_text(static_cast<float>(a.probability))}}, percent(a.probability));
   const std::string& said = r.names()[a.said];
   if (r.config().multi_label)
     return element("p", {}, "“", element("b", {}, said), "” ", probability,
@@ -159,10 +159,8 @@ Html class_gallery(const Report& r) {
 
   Html content = paragraph(
       "Beside each picture stands its heat map (Grad-CAM): yellow and red are the places that "
-      "speak "
-      "for what it was called. Heat beside the part, on its background or its border, is a sign "
-      "that "
-      "the model learned something else than the defect.");
+      "speak for what it was called. Heat beside the part, on its background or its border, is a "
+      "sign that the model learned something else than the defect.");
   size_t next = 0;
   for (const Group& group : groups) {
     std::vector<Html> shots;

@@ -121,11 +121,11 @@ Html sentence_of(const Report& r, const std::optional<Verdicts>& verdicts) {
                     " " + bad + " ones");
     text += Html(" and missed ");
     text += verdicts->missed;
-    text += Html(". Of " + with_commas(c.false_alarms + c.quiet) + " " + good + " ones it called ");
-    text += element("b", {}, verdicts->false_alarms);
-    text += Html(r.config().multi_label ? " labelled: false alarms." : " defective: false alarms.");
-  }
-  if (!verdicts) {
+    text +=
+        Html(". Among " + with_commas(c.false_alarms + c.quiet) + " " + good + " ones it raised ");
+    text += element("b", {}, verdicts->false_alarms,
+                    c.false_alarms == 1 ? " false alarm." : " false alarms.");
+  } else {
     const Pointer accuracy(r.has_two_classes() ? "/at_threshold/accuracy" : "/accuracy");
     const auto right =
         std::llround(f.number(accuracy) * static_cast<double>(f.count(Pointer("/examples"))));
@@ -231,6 +231,14 @@ std::string Report::name_of(const std::string& path) const {
                                                            : fs::path(subject.folder).parent_path();
   const fs::path name = fs::path(path).lexically_relative(folder);
   return name.empty() || *name.begin() == ".." ? fs::path(path).filename().string() : name.string();
+}
+
+bool Report::is_folder_of(const std::string& option) const {
+  const auto found = config().options.find(option);
+  if (options.data.empty() || found == config().options.end() || found->second.empty())
+    return false;
+  std::error_code error;
+  return std::filesystem::equivalent(found->second, options.data, error) && !error;
 }
 
 std::optional<size_t> good_class(const std::vector<std::string>& names) {

@@ -24,12 +24,12 @@ Html mask_figures(const Report& r) {
                         r.figures.percent(Pointer("/precision")), ""});
 
   const Pointer place("/pictures");
-  Table pictures{"Whole pictures: defective where any pixel is",
-                 {"", "Found", "Missed", "False alarms", "Recall", "Precision", "Accuracy"},
-                 {{"Pictures with any mask", r.figures.counted(place / "found"),
-                   r.figures.counted(place / "missed"), r.figures.counted(place / "false_alarms"),
-                   r.figures.percent(place / "recall"), r.figures.percent(place / "precision"),
-                   r.figures.percent(place / "accuracy")}}};
+  Table pictures{
+      "Whole pictures: defective where any pixel is",
+      {"Pictures", "Found", "Missed", "False alarms", "Recall", "Precision", "Accuracy"},
+      {{"with any mask", r.figures.counted(place / "found"), r.figures.counted(place / "missed"),
+        r.figures.counted(place / "false_alarms"), r.figures.percent(place / "recall"),
+        r.figures.percent(place / "precision"), r.figures.percent(place / "accuracy")}}};
   return table(kinds) + table(pictures);
 }
 

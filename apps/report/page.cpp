@@ -59,7 +59,8 @@ Html table(const Table& table) {
     body += element("tr", i == table.marked ? marked : Attributes{}, cells);
   }
   return element(
-      "div", {{"class", "scroll"}, {"tabindex", "0"}},
+      "div",
+      {{"class", "scroll"}, {"tabindex", "0"}, {"role", "region"}, {"aria-label", table.caption}},
       element("table", {}, element("caption", {}, table.caption),
               element("thead", {}, element("tr", {}, header)), element("tbody", {}, body)));
 }

@@ -27,7 +27,6 @@ class Figures {
   bool has(const Pointer& place) const { return metrics_.contains(place); }
   double number(const Pointer& place) const { return metrics_.at(place).get<double>(); }
   int64_t count(const Pointer& place) const { return metrics_.at(place).get<int64_t>(); }
-  const Json& at(const Pointer& place) const { return metrics_.at(place); }
 
   Html percent(const Pointer& place) const;
   Html counted(const Pointer& place) const;

@@ -33,7 +33,9 @@ struct Report {
     return !segments() && !config().multi_label && names().size() == 2;
   }
   /// Whether the run is measured on the pictures that its training was validated with.
-  bool on_validation() const { return options.data.empty(); }
+  bool on_validation() const { return options.data.empty() || is_folder_of("validation-data"); }
+  /// Whether --data is the folder that this option of the training named.
+  bool is_folder_of(const std::string& option) const;
   /// A picture's path under the folder of the data.
   std::string name_of(const std::string& path) const;
 };

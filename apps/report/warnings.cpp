@@ -1,6 +1,4 @@
 // What to know before the figures are relied on, in plain words.
-#include <filesystem>
-
 #include "apps/report/report.h"
 #include "apps/table.h"
 
@@ -26,14 +24,7 @@ class Notes {
   Html items_;
 };
 
-bool is_same_folder(const std::string& a, const std::string& b) {
-  std::error_code error;
-  return !a.empty() && !b.empty() && std::filesystem::equivalent(a, b, error) && !error;
-}
-
 void add_where_measured(const Report& r, Notes& notes) {
-  const auto& options = r.config().options;
-  const auto trained_on = options.find("data");
   if (r.on_validation()) {
     notes.add(
         "Measured on the validation pictures",
@@ -41,7 +32,7 @@ void add_where_measured(const Report& r, Notes& notes) {
              "are a little better than new pictures would give. Pictures that played no part in "
              "the training tell the truth: ") +
             code("fettle report RUN --data FOLDER") + Html("."));
-  } else if (trained_on != options.end() && is_same_folder(trained_on->second, r.options.data)) {
+  } else if (r.is_folder_of("data")) {
     notes.add("Measured on the pictures it learned from",
               "The folder is the one that the model was trained on. These figures say nothing "
               "about new pictures.");
@@ -77,10 +68,9 @@ void add_few(const Report& r, Notes& notes) {
               "There are fewer than " + std::to_string(few_pictures) + " of " + rare +
                   ": take their rates as rough ones.");
   if (!absent.empty())
-    notes.add(r.config().multi_label ? "A label is missing" : "A class is missing",
-              "There is no picture of " + absent +
-                  ", so its figures are empty and the means over classes "
-                  "too low.");
+    notes.add(
+        r.config().multi_label ? "A label is missing" : "A class is missing",
+        "There is no picture of " + absent + ", so its figures are empty and the means too low.");
 }
 
 void add_quality(const Report& r, Notes& notes) {
