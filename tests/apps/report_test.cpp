@@ -87,6 +87,7 @@ TEST_F(Report, OfAClassifierAgreesWithItsMetricsAndShowsTheSurestMistakes) {
       metrics["at_threshold"]["confusion_matrix"].get<std::vector<std::vector<int>>>();
   EXPECT_TRUE(page.says(cat("It found ", matrix[0][0], " of 64 defective ones")));
   EXPECT_TRUE(page.says(cat("Among 64 good ones it raised ", matrix[1][0], " false alarms.")));
+  EXPECT_TRUE(page.says(cat(matrix[0][0], " of 64, ", matrix[0][1], " missed.")));
   EXPECT_TRUE(page.says("It was given for this report by --threshold"));
   EXPECT_TRUE(page.says("Measured on the pictures it learned from"));
   EXPECT_TRUE(page.says("“" + bad + "”"));
@@ -217,6 +218,13 @@ TEST_F(ReportOfLabels, ShowsWhichWereMissedAndWhichGivenInVain) {
     }
   }
   ASSERT_GT(missed.size() + in_vain.size(), 0u) << "too good to show anything";
+  const nlohmann::json metrics = json("e/metrics.json")["classes"];
+  const auto both = [&](const char* figure) {
+    return metrics["left"][figure].get<size_t>() + metrics["right"][figure].get<size_t>();
+  };
+  EXPECT_EQ(both("missed"), missed.size());
+  EXPECT_EQ(both("false_alarms"), in_vain.size());
+  EXPECT_EQ(both("found"), both("support") - missed.size());
   std::sort(missed.begin(), missed.end());
   std::sort(in_vain.rbegin(), in_vain.rend());
   const auto expect_shown = [&](const std::string& heading, std::vector<double> expected) {
