@@ -107,12 +107,25 @@ void add_wrong(const Report& r, Picker& picker) {
   }
 }
 
+void add_right(const Report& r, Picker& picker) {
+  const std::string sure = "The surest come first.", unsure = "The least sure come first.";
+  const auto right = [&](const Answer& a) { return a.truth && a.called; };
+  if (!r.good) {
+    picker.add("Right, but only just", unsure, most_right, false, right);
+    picker.add("Right and sure", sure, most_right, true, right);
+    return;
+  }
+  const auto found = [&](const Answer& a) { return right(a) && a.said != *r.good; };
+  picker.add("Found, but only just", unsure, most_right, false, found);
+  picker.add("Found and sure", sure, most_right, true, found);
+  picker.add("“" + r.names()[*r.good] + "” and called so, but only just", unsure, most_right, false,
+             [&](const Answer& a) { return right(a) && a.said == *r.good; });
+}
+
 std::vector<Group> groups_of(const Report& r) {
   Picker picker(r);
   add_wrong(r, picker);
-  const auto right = [](const Answer& a) { return a.truth && a.called; };
-  picker.add("Right, but only just", "The least sure come first.", most_right, false, right);
-  picker.add("Right and sure", "The surest come first.", most_right, true, right);
+  add_right(r, picker);
   return std::move(picker).groups();
 }
 
@@ -160,7 +173,8 @@ Html class_gallery(const Report& r) {
   Html content = paragraph(
       "Beside each picture stands its heat map (Grad-CAM): yellow and red are the places that "
       "speak for what it was called. Heat beside the part, on its background or its border, is a "
-      "sign that the model learned something else than the defect.");
+      "sign that the model learned something else than the defect. What speaks for a good picture "
+      "may lie anywhere.");
   size_t next = 0;
   for (const Group& group : groups) {
     std::vector<Html> shots;

@@ -98,14 +98,14 @@ Html goal_table(const Report& r, const std::vector<OperatingPoint>& points) {
                   r.names()[1 - of] + "”",
               {"To find", "Threshold", "Found", "False alarms"},
               {}};
-  const OperatingPoint* last = nullptr;
+  const OperatingPoint* dearer = nullptr;  // the one for a higher goal
   for (const double goal : {1.0, 0.99, 0.95, 0.9, 0.8}) {
     const OperatingPoint* best = nullptr;
     for (const OperatingPoint& point : points)
       if (point.found >= goal - 1e-9 && (!best || point.false_alarms < best->false_alarms))
         best = &point;
-    if (!best || best == last) continue;
-    last = best;
+    if (!best || (dearer && best->false_alarms >= dearer->false_alarms)) continue;
+    dearer = best;
     goals.rows.push_back({cat("at least ", 100 * goal, "\u00A0%"), fixed(best->threshold, 4),
                           percent(best->found), percent(best->false_alarms)});
   }
