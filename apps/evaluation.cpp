@@ -1,7 +1,5 @@
 #include "apps/evaluation.h"
 
-#include <filesystem>
-
 #include "apps/segmenter.h"
 #include "apps/table.h"
 #include "apps/train_options.h"

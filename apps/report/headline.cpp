@@ -1,5 +1,4 @@
 // The outcome first: a sentence and a few large figures.
-#include <algorithm>
 #include <array>
 #include <cctype>
 #include <cmath>

@@ -1,4 +1,6 @@
 // Where a run comes from: its model, its data, and the command that trains it again.
+#include <algorithm>
+
 #include "apps/report/report.h"
 #include "apps/table.h"
 #include "apps/train_options.h"

@@ -1,6 +1,4 @@
 // The threshold of a report: where it comes from, and what others would do.
-#include <algorithm>
-
 #include "apps/report/report.h"
 #include "apps/table.h"
 
