@@ -32,6 +32,16 @@ class ReportPage {
         }));
   }
 
+  /// The arguments of the command that the page says trains the run again, with another --out.
+  std::string training(const std::string& out) const {
+    for (const Element& e : elements_)
+      if (e.name == "pre")
+        return e.text.substr(std::string("fettle ").size(),
+                             e.text.rfind("--out ") - std::string("fettle ").size()) +
+               "--out " + out;
+    return "";
+  }
+
   /// The pictures under the heading that begins so.
   std::vector<Shown> gallery(const std::string& heading) const {
     std::vector<Shown> shown;

@@ -93,7 +93,8 @@ TEST_F(Report, OfAClassifierAgreesWithItsMetricsAndShowsTheSurestMistakes) {
   EXPECT_TRUE(page.says("“" + bad + "”"));
   const size_t kept = least_epoch(read_csv(path("run/history.csv")), "val_loss");
   EXPECT_TRUE(page.says(cat("epoch ", kept, ", which is kept")));
-  EXPECT_TRUE(page.says("fettle train --model tyre_cnn --data " + path("data") + " --epochs 8"));
+  done(fettle(page.training("{}/again")));
+  EXPECT_EQ(content(path("again/model.safetensors")), content(path("run/model.safetensors")));
 
   for (const auto& [heading, truth, called] :
        std::vector<std::tuple<std::string, std::string, size_t>>{{"Missed", bad, 3},
@@ -194,6 +195,26 @@ TEST_F(Report, OfManyClassesNamesTheWorstOne) {
                   .says(cat("It found ", 12 - matrix[0][2] - matrix[1][2], " of 12 defective")));
 }
 
+TEST_F(Report, TakesNoSideWhereNoNameSaysWhichClassIsGood) {
+  for (int i = 0; i < 8; ++i) {
+    write_png(folder_ / cat("data/not_ok/", i, ".png"), plain_picture(16, 16, 30 + i));
+    write_png(folder_ / cat("data/scrap/", i, ".png"), plain_picture(16, 16, 40 + i));
+  }
+  train("data", 1);
+  done(fettle("evaluate {}/run --data {}/data --out {}/e"));
+  done(fettle("report {}/run --data {}/data"));
+  const ReportPage page(path("run/report.html"));
+  page.expect_self_contained();
+  const nlohmann::json metrics = json("e/metrics.json");
+  page.expect_figures(metrics, {"/at_threshold/classes/not_ok/recall"});
+  const auto matrix =
+      metrics["at_threshold"]["confusion_matrix"].get<std::vector<std::vector<size_t>>>();
+  EXPECT_TRUE(page.says(cat("It gave the right answer for ", matrix[0][0] + matrix[1][1])));
+  EXPECT_TRUE(page.says("Recognised: scrap"));
+  EXPECT_EQ(page.gallery("“not_ok”, but called “scrap”").size(), matrix[0][1]);
+  EXPECT_EQ(page.gallery("“scrap”, but called “not_ok”").size(), matrix[1][0]);
+}
+
 class ReportOfLabels : public Labels {};
 
 TEST_F(ReportOfLabels, ShowsWhichWereMissedAndWhichGivenInVain) {
@@ -236,6 +257,8 @@ TEST_F(ReportOfLabels, ShowsWhichWereMissedAndWhichGivenInVain) {
     for (const Shown& one : page.gallery(heading)) shown.push_back(std::stod(one.probability));
     EXPECT_EQ(shown, expected) << heading;
   };
+  done(fettle(page.training("{}/again")));
+  EXPECT_EQ(content(path("again/model.safetensors")), content(path("run/model.safetensors")));
   expect_shown("Missed labels", missed);
   expect_shown("Labels given in vain", in_vain);
 }
@@ -298,6 +321,10 @@ TEST_F(ReportOfMasks, DrawsTheWorstAndTheBest) {
   EXPECT_GE(page.count("path", "truth"), 1 + missed + worst.size() + best.size());
   EXPECT_GE(page.count("path", "found"), 2 + worst.size() + best.size());
   expect_refused(fettle("report {}/run --good 1"), {"--good", "classes"});
+
+  const Outcome again = fettle(page.training("{}/again"));
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(content(path("again/model.safetensors")), content(path("run/model.safetensors")));
 }
 
 }  // namespace
