@@ -119,6 +119,12 @@ summary { cursor: pointer; font-weight: 600; }
 .facts dt { color: var(--quiet); } .facts dd { margin: 0; overflow-wrap: anywhere; }
 .glossary dt { font-weight: 600; margin-top: 0.7rem; } .glossary dd { margin: 0.1rem 0 0; max-width: 46rem; }
 
+@media (max-width: 40rem) {
+  table { font-size: 0.88rem; } th, td { padding: 0.35rem 0.45rem; }
+  .scroll th:first-child { position: sticky; left: 0; background: var(--paper); white-space: normal; }
+  .confusion td { min-width: 4.5rem; }
+}
+
 @media print {
   @page { margin: 14mm; }
   body { max-width: none; padding: 0; font-size: 10pt; }
