@@ -129,7 +129,7 @@ summary { cursor: pointer; font-weight: 600; }
   @page { margin: 14mm; }
   body { max-width: none; padding: 0; font-size: 10pt; }
   nav { display: none; }
-  h2 { margin-top: 1.6rem; break-after: avoid; } h3 { break-after: avoid; }
+  h2 { margin-top: 1.6rem; break-after: avoid; } h3, h3 + p { break-after: avoid; }
   .tile, .notes li, figure.chart, tr { break-inside: avoid; }
   .gallery { grid-template-columns: repeat(3, 1fr); gap: 0.6rem; }
   .gallery.rows .shot { flex-basis: max(40mm, var(--aspect) * 38mm); max-width: max(56mm, var(--aspect) * 50mm); }
