@@ -9,6 +9,7 @@ void add_train(CLI::App& program);
 void add_evaluate(CLI::App& program);
 void add_predict(CLI::App& program);
 void add_inspect(CLI::App& program);
+void add_report(CLI::App& program);
 void add_export(CLI::App& program);
 void add_summary(CLI::App& program);
 void add_synthesize(CLI::App& program);

@@ -1,9 +1,8 @@
 // fettle evaluate of a classifier: the report, the curves, and whether its probabilities are true.
 #include <cmath>
-#include <iostream>
 #include <map>
+#include <sstream>
 
-#include "apps/curve_files.h"
 #include "apps/evaluation.h"
 #include "apps/table.h"
 #include "engine/ops/arithmetic.h"
@@ -11,33 +10,19 @@
 namespace fettle {
 namespace {
 
-Judged judge(const EvaluateOptions& o, TrainedModel& model, const Data& data, Device device) {
+/// What the model says of the pictures that could be read, and their names.
+std::pair<Judged, std::vector<std::string>> judge(const EvaluateOptions& o, Subject& subject) {
   std::map<std::string, int32_t> labels;
-  for (const Example& example : data.examples) labels[example.path] = example.label;
-  const Logits all = logits_of(model, data.examples, o, device);
+  for (const Example& example : subject.data.examples) labels[example.path] = example.label;
+  Logits all = logits_of(subject.model, subject.data.examples, o, subject.device);
   require(all.values.defined(), "none of the pictures could be read");
   Judged judged{all.values, {}};
   for (const std::string& path : all.paths) judged.labels.push_back(labels[path]);
-  return judged;
+  return {std::move(judged), std::move(all.paths)};
 }
 
 Tensor tensor_of(const std::vector<int32_t>& labels) {
   return Tensor::from({std::ssize(labels)}, labels);
-}
-
-std::vector<Curves> class_curves(const Judged& judged, size_t classes) {
-  const ScoreRows rows = judged.probabilities();
-  std::vector<Curves> curves;
-  for (size_t k = 0; k < classes; ++k) {
-    std::vector<float> probabilities;
-    std::vector<bool> positive;
-    for (size_t n = 0; n < rows.size(); ++n) {
-      probabilities.push_back(rows[n][k]);
-      positive.push_back(judged.labels[n] == static_cast<int32_t>(k));
-    }
-    curves.push_back(curves_of(probabilities, positive));
-  }
-  return curves;
 }
 
 void print(std::ostream& out, const Metrics& metrics, const ClassificationReport& report,
@@ -96,27 +81,53 @@ Json json_of(const Metrics& m, const ClassificationReport& report,
           {"confusion_matrix", m.confusion}};
 }
 
-/// Chooses the threshold if that was asked for, and says how the run calls pictures with it.
-Json judge_calls(const EvaluateOptions& o, TrainedModel& model, const Judged& judged) {
-  const ScoreRows rows = judged.probabilities();
+std::vector<JudgedPicture> pictures_of(const RunConfig& config,
+                                       const std::vector<std::string>& paths, const ScoreRows& rows,
+                                       const std::vector<int32_t>& labels) {
+  std::vector<JudgedPicture> pictures;
+  for (size_t n = 0; n < rows.size(); ++n) {
+    std::vector<bool> truth(rows[n].size());
+    truth[static_cast<size_t>(labels[n])] = true;
+    pictures.push_back({paths[n], rows[n], std::move(truth), answers(config, rows[n])});
+  }
+  return pictures;
+}
+
+/// How the run calls pictures of two classes with its threshold: `at_threshold` of metrics.json.
+Json judge_calls(const RunConfig& config, const std::vector<JudgedPicture>& pictures,
+                 std::ostream& out) {
+  Calls calls;
+  std::vector<std::vector<int64_t>> confusion(2, std::vector<int64_t>(2));
+  for (const JudgedPicture& picture : pictures) {
+    calls.add(picture.truth[1], picture.called[1]);
+    ++confusion[picture.truth[1]][picture.called[1]];
+  }
+  calls.print(out, config.class_names[1], config.threshold);
+  Json json = calls.json();
+  const ClassificationReport report = classification_report(confusion);
+  for (size_t k = 0; k < 2; ++k) {
+    const ClassMetrics& c = report.classes[k];
+    json["classes"][config.class_names[k]] = json_of(ClassAverages{c.precision, c.recall, c.f1});
+  }
+  json["confusion_matrix"] = confusion;
+  return json;
+}
+
+/// The threshold that the goal asks for, from the probabilities of class 1.
+ThresholdChoice chosen_threshold(const ScoreRows& rows, const std::vector<int32_t>& labels,
+                                 const std::string& goal) {
   std::vector<float> probabilities;
   std::vector<bool> positive;
   for (size_t i = 0; i < rows.size(); ++i) {
     probabilities.push_back(rows[i][1]);
-    positive.push_back(judged.labels[i] == 1);
+    positive.push_back(labels[i] == 1);
   }
-  if (!o.choose.empty())
-    model.config.threshold = choose_threshold(probabilities, positive, goal_of(o.choose)).threshold;
-  Calls calls;
-  for (size_t i = 0; i < positive.size(); ++i)
-    calls.add(positive[i], class_of(model.config, rows[i]) == 1);
-  calls.print(std::cout, model.config.class_names[1], model.config.threshold);
-  return calls.json();
+  return choose_threshold(probabilities, positive, goal_of(goal));
 }
 
 }  // namespace
 
-Json calibrate(TrainedModel& model, Judged& judged) {
+Json calibrate(TrainedModel& model, Judged& judged, std::ostream& out) {
   const int64_t K = judged.logits.shape()[1];
   const std::vector<float> z = judged.logits.to_vector();
   ScoreRows rows;
@@ -136,45 +147,47 @@ Json calibrate(TrainedModel& model, Judged& judged) {
     const double odds = std::log(config.threshold / (1 - config.threshold));
     config.threshold = 1 / (1 + std::exp(-odds / factor));
   }
-  std::cout << "temperature " << fixed(config.temperature, 4) << ": expected calibration error "
-            << fixed(before, 4) << " before, " << fixed(after, 4) << " after\n\n";
+  out << "temperature " << fixed(config.temperature, 4) << ": expected calibration error "
+      << fixed(before, 4) << " before, " << fixed(after, 4) << " after\n\n";
   return {{"temperature", config.temperature},
           {"expected_calibration_error_before", before},
           {"expected_calibration_error_after", after}};
 }
 
-Json json_of(const ClassAverages& mean) {
-  return {{"precision", mean.precision}, {"recall", mean.recall}, {"f1", mean.f1}};
-}
-
-Json evaluate_classifier(const EvaluateOptions& o, TrainedModel& model, const Data& data,
-                         Device device) {
-  const bool two_classes = data.names.size() == 2;
+Evaluation evaluate_classifier(const EvaluateOptions& o, Subject& subject) {
+  const std::vector<std::string>& names = subject.data.names;
+  RunConfig& config = subject.model.config;
+  const bool two_classes = names.size() == 2;
   require(two_classes || o.choose.empty(), "--choose-threshold needs a run of two classes, not ",
-          data.names.size());
-  Judged judged = judge(o, model, data, device);
+          names.size());
+  auto [judged, paths] = judge(o, subject);
+  Evaluation e;
+  std::ostringstream text;
   Json calibration;
-  if (o.calibrate) calibration = calibrate(model, judged);
+  if (o.calibrate) calibration = calibrate(subject.model, judged, text);
+  const ScoreRows rows = judged.probabilities();
+  if (!o.choose.empty()) choose(config, chosen_threshold(rows, judged.labels, o.choose), o.choose);
 
   ClassMetricsCounter counter;
   const Tensor labels = tensor_of(judged.labels);
   counter.add(judged.logits, labels, cross_entropy()(judged.logits, labels).item());
   const Metrics metrics = counter.result();
   const ClassificationReport report = classification_report(metrics.confusion);
-  const std::vector<Curves> curves = class_curves(judged, data.names.size());
-  print(std::cout, metrics, report, curves, data.names);
-  write_curves(o.folder(), data.names, curves);
+  e.judged = pictures_of(config, paths, rows, judged.labels);
+  e.curves = curves_of(e.judged, names.size());
+  e.calibration = calibration_bins(rows, judged.labels);
+  print(text, metrics, report, e.curves, names);
 
-  Json json = json_of(metrics, report, curves, data.names);
-  json["expected_calibration_error"] =
-      expected_calibration_error(judged.probabilities(), judged.labels);
-  if (o.calibrate) json["calibration"] = calibration;
+  e.metrics = json_of(metrics, report, e.curves, names);
+  e.metrics["expected_calibration_error"] = expected_calibration_error(rows, judged.labels);
+  if (o.calibrate) e.metrics["calibration"] = calibration;
   if (two_classes) {
-    const Json calls = judge_calls(o, model, judged);
-    json["threshold"] = model.config.threshold;
-    json["at_threshold"] = calls;
+    const Json calls = judge_calls(config, e.judged, text);
+    e.metrics["threshold"] = config.threshold;
+    e.metrics["at_threshold"] = calls;
   }
-  return json;
+  e.text = text.str();
+  return e;
 }
 
 }  // namespace fettle

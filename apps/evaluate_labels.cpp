@@ -1,8 +1,8 @@
 // fettle evaluate of a classifier that gives several labels a picture.
-#include <iostream>
+#include <algorithm>
 #include <map>
+#include <sstream>
 
-#include "apps/curve_files.h"
 #include "apps/evaluation.h"
 #include "apps/table.h"
 #include "engine/train/label_metrics.h"
@@ -12,20 +12,23 @@ namespace {
 
 /// Every label of every picture as a yes or no of its own, picture by picture.
 struct Answers {
-  int64_t labels = 0;
+  std::vector<std::string> paths;
   LabelRows truth;  // by picture
   Judged each;      // logits [N*labels,1]
 
-  Tensor logits() const { return each.logits.view({std::ssize(truth), labels}); }
+  Tensor logits() const {
+    const int64_t N = std::ssize(truth);
+    return each.logits.view({N, each.logits.size() / N});
+  }
 };
 
-Answers answers_of(const EvaluateOptions& o, TrainedModel& model, const Data& data, Device device) {
+Answers answers_of(const EvaluateOptions& o, Subject& subject) {
   std::map<std::string, std::vector<uint8_t>> labels;
-  for (const Example& example : data.examples) labels[example.path] = example.labels;
-  const Logits all = logits_of(model, data.examples, o, device);
+  for (const Example& example : subject.data.examples) labels[example.path] = example.labels;
+  Logits all = logits_of(subject.model, subject.data.examples, o, subject.device);
   require(all.values.defined(), "none of the pictures could be read");
-  Answers answers{std::ssize(data.names), {}, {all.values.view({all.values.size(), 1}), {}}};
-  for (const std::string& path : all.paths) {
+  Answers answers{std::move(all.paths), {}, {all.values.view({all.values.size(), 1}), {}}};
+  for (const std::string& path : answers.paths) {
     answers.truth.push_back(labels[path]);
     for (const uint8_t label : labels[path]) answers.each.labels.push_back(label);
   }
@@ -33,28 +36,25 @@ Answers answers_of(const EvaluateOptions& o, TrainedModel& model, const Data& da
 }
 
 /// The threshold of all labels together.
-double chosen_threshold(const EvaluateOptions& o, const Judged& each) {
+ThresholdChoice chosen_threshold(const EvaluateOptions& o, const Judged& each) {
   std::vector<float> probabilities;
   std::vector<bool> positive;
   for (const std::vector<float>& row : each.probabilities()) probabilities.push_back(row[1]);
   for (const int32_t label : each.labels) positive.push_back(label == 1);
   require(std::find(positive.begin(), positive.end(), true) != positive.end(),
           "none of the validation pictures has a label to choose a threshold by");
-  return choose_threshold(probabilities, positive, goal_of(o.choose)).threshold;
+  return choose_threshold(probabilities, positive, goal_of(o.choose));
 }
 
-std::vector<Curves> label_curves(const ScoreRows& rows, const LabelRows& truth, size_t labels) {
-  std::vector<Curves> curves;
-  for (size_t k = 0; k < labels; ++k) {
-    std::vector<float> probabilities;
-    std::vector<bool> positive;
-    for (size_t n = 0; n < rows.size(); ++n) {
-      probabilities.push_back(rows[n][k]);
-      positive.push_back(truth[n][k] != 0);
-    }
-    curves.push_back(curves_of(probabilities, positive));
-  }
-  return curves;
+std::vector<JudgedPicture> pictures_of(const RunConfig& config, const Answers& all,
+                                       const ScoreRows& rows) {
+  std::vector<JudgedPicture> pictures;
+  for (size_t n = 0; n < rows.size(); ++n)
+    pictures.push_back({all.paths[n],
+                        rows[n],
+                        {all.truth[n].begin(), all.truth[n].end()},
+                        answers(config, rows[n])});
+  return pictures;
 }
 
 void print(std::ostream& out, const LabelReport& report, const std::vector<Curves>& curves,
@@ -107,35 +107,55 @@ Json json_of(const LabelReport& report, const LabelMetricsCounter& counter,
 
 }  // namespace
 
-Json evaluate_labels(const EvaluateOptions& o, TrainedModel& model, const Data& data,
-                     Device device) {
-  Answers answers = answers_of(o, model, data, device);
+Evaluation evaluate_labels(const EvaluateOptions& o, Subject& subject) {
+  const std::vector<std::string>& names = subject.data.names;
+  RunConfig& config = subject.model.config;
+  Answers all = answers_of(o, subject);
+  Evaluation e;
+  std::ostringstream text;
   Json calibration;
-  if (o.calibrate) calibration = calibrate(model, answers.each);
-  if (!o.choose.empty()) model.config.threshold = chosen_threshold(o, answers.each);
-  const double threshold = model.config.threshold;
+  if (o.calibrate) calibration = calibrate(subject.model, all.each, text);
+  if (!o.choose.empty()) choose(config, chosen_threshold(o, all.each), o.choose);
+  const double threshold = config.threshold;
 
-  const Tensor logits = answers.logits();
-  const std::vector<float> yes(answers.each.labels.begin(), answers.each.labels.end());
+  const Tensor logits = all.logits();
+  const std::vector<float> yes(all.each.labels.begin(), all.each.labels.end());
   const Tensor targets = Tensor::from(logits.shape(), yes);
-  LabelMetricsCounter counter(data.names);
+  LabelMetricsCounter counter(names);
   counter.add(logits, targets, cross_entropy()(logits, targets).item());
-  const ScoreRows rows = label_probabilities_of(logits);
-  const LabelReport report = label_report(rows, answers.truth, threshold);
-  const std::vector<Curves> curves = label_curves(rows, answers.truth, data.names.size());
-  print(std::cout, report, curves, data.names);
-  std::cout << "labels from threshold " << threshold << " on: accuracy "
-            << fixed(report.accuracy, 4) << " of each label, " << fixed(report.exact_match, 4)
-            << " of pictures with all labels right; loss " << fixed(counter.loss(), 4) << "\n";
-  write_curves(o.folder(), data.names, curves);
+  const ScoreRows rows = label_probabilities_of(logits), each = all.each.probabilities();
+  const LabelReport report = label_report(rows, all.truth, threshold);
+  e.judged = pictures_of(config, all, rows);
+  e.curves = curves_of(e.judged, names.size());
+  e.calibration = calibration_bins(each, all.each.labels);
+  print(text, report, e.curves, names);
+  text << "labels from threshold " << threshold << " on: accuracy " << fixed(report.accuracy, 4)
+       << " of each label, " << fixed(report.exact_match, 4)
+       << " of pictures with all labels right; loss " << fixed(counter.loss(), 4) << "\n";
 
-  Json json = json_of(report, counter, curves, data.names);
-  json["examples"] = answers.truth.size();
-  json["threshold"] = threshold;
-  json["expected_calibration_error"] =
-      expected_calibration_error(answers.each.probabilities(), answers.each.labels);
-  if (o.calibrate) json["calibration"] = calibration;
-  return json;
+  e.metrics = json_of(report, counter, e.curves, names);
+  for (size_t k = 0; k < names.size(); ++k) {
+    Calls calls;
+    for (const JudgedPicture& picture : e.judged) calls.add(picture.truth[k], picture.called[k]);
+    Json& label = e.metrics["classes"][names[k]];
+    label["found"] = calls.found;
+    label["missed"] = calls.missed;
+    label["false_alarms"] = calls.false_alarms;
+  }
+  Calls any;
+  const auto holds = [](const std::vector<bool>& labels) {
+    return std::find(labels.begin(), labels.end(), true) != labels.end();
+  };
+  for (const JudgedPicture& picture : e.judged)
+    any.add(holds(picture.truth), holds(picture.called));
+  any.print(text, "Pictures with any label", threshold);
+  e.metrics["pictures"] = any.json();
+  e.metrics["examples"] = all.truth.size();
+  e.metrics["threshold"] = threshold;
+  e.metrics["expected_calibration_error"] = expected_calibration_error(each, all.each.labels);
+  if (o.calibrate) e.metrics["calibration"] = calibration;
+  e.text = text.str();
+  return e;
 }
 
 }  // namespace fettle

@@ -60,26 +60,15 @@ std::string pixel(double place, int64_t cells, int extent) {
 
 }  // namespace
 
-void explain(TrainedModel& model, const std::vector<Explained>& pictures, const std::string& folder,
-             const RunOptions& options, Device device) {
-  namespace fs = std::filesystem;
-  const std::string file = (fs::path(folder) / "explanations.csv").string();
-  const std::string header = csv_line({"path", "class", "probability", "x", "y"});
-  std::set<fs::path> drawn;
-  if (pictures.empty()) {
-    remove_other_pngs(fs::path(folder) / explanations_folder, drawn);
-    write_file(file, header);
-    std::cerr << "No label was predicted, so there is none to explain\n";
-    return;
-  }
+void for_each_heat_map(TrainedModel& model, const std::vector<Explained>& pictures,
+                       const RunOptions& options, Device device,
+                       const std::function<void(size_t, const Tensor&)>& f) {
   model.layer->set_trainable(false);
   std::vector<Example> examples;
   for (const Explained& one : pictures) examples.push_back({one.picture.path, 0});
   PictureSource source(examples, prediction_options(model.config, options));
   DeviceBatches batches(source, device);
 
-  AtomicFile table(file);
-  table.write(header);
   Progress progress;
   size_t done = 0;
   batches.start_epoch(0);
@@ -91,31 +80,46 @@ void explain(TrainedModel& model, const std::vector<Explained>& pictures, const 
     const Tensor maps = grad_cam(*model.layer, batch->x, classes, model.config.multi_label);
     const Shape small = {1, maps.shape()[1], maps.shape()[2], 1};
     for (int64_t n = 0; n < maps.shape()[0]; ++n, ++done) {
-      const auto& [named, class_index, probability] = pictures[done];
-      const Picture picture = read_picture(named.path, static_cast<int>(model.config.channels));
       const float* map = maps.data() + n * small.size();
-      const Peak peak = peak_of(map, small[1], small[2]);
-      const Tensor heat = resize_bilinear(
-          Tensor::from(small, std::span<const float>(map, static_cast<size_t>(small.size()))),
-          picture.height, picture.width);
-      const std::string name = model.config.class_names[class_index];
-      table.write(csv_line({named.path, name, fixed(probability, 4),
-                            peak.any ? pixel(peak.x, small[2], picture.width) : "",
-                            peak.any ? pixel(peak.y, small[1], picture.height) : ""}));
-      const fs::path png =
-          fs::path(folder) / explanations_folder / file_name(model.config, pictures[done]);
-      drawn.insert(png);
-      make_folder(png.parent_path().string());
-      write_png(png.string(),
-                draw_heat_map(picture, {heat.data(), static_cast<size_t>(heat.size())},
-                              cat(name, ", ", fixed(probability, 2))));
+      f(done, Tensor::from(small, std::span<const float>(map, static_cast<size_t>(small.size()))));
     }
     progress.count("Explaining", static_cast<int64_t>(done), std::ssize(pictures));
   }
   progress.clear();
+}
+
+void explain(TrainedModel& model, const std::vector<Explained>& pictures, const std::string& folder,
+             const RunOptions& options, Device device) {
+  namespace fs = std::filesystem;
+  AtomicFile table((fs::path(folder) / "explanations.csv").string());
+  table.write(csv_line({"path", "class", "probability", "x", "y"}));
+  std::set<fs::path> drawn;
+  if (pictures.empty()) {
+    remove_other_pngs(fs::path(folder) / explanations_folder, drawn);
+    table.commit();
+    std::cerr << "No label was predicted, so there is none to explain\n";
+    return;
+  }
+  for_each_heat_map(model, pictures, options, device, [&](size_t index, const Tensor& map) {
+    const auto& [named, class_index, probability] = pictures[index];
+    const Picture picture = read_picture(named.path, static_cast<int>(model.config.channels));
+    const int64_t P = map.shape()[1], Q = map.shape()[2];
+    const Peak peak = peak_of(map.data(), P, Q);
+    const Tensor heat = resize_bilinear(map, picture.height, picture.width);
+    const std::string name = model.config.class_names[class_index];
+    table.write(csv_line({named.path, name, fixed(probability, 4),
+                          peak.any ? pixel(peak.x, Q, picture.width) : "",
+                          peak.any ? pixel(peak.y, P, picture.height) : ""}));
+    const fs::path png =
+        fs::path(folder) / explanations_folder / file_name(model.config, pictures[index]);
+    drawn.insert(png);
+    make_folder(png.parent_path().string());
+    write_png(png.string(), draw_heat_map(picture, {heat.data(), static_cast<size_t>(heat.size())},
+                                          cat(name, ", ", fixed(probability, 2))));
+  });
   remove_other_pngs(fs::path(folder) / explanations_folder, drawn);
   table.commit();
-  std::cerr << "Wrote " << done << " heat maps to "
+  std::cerr << "Wrote " << pictures.size() << " heat maps to "
             << (fs::path(folder) / explanations_folder).string() << "\n";
 }
 

@@ -13,7 +13,7 @@ namespace {
 
 struct Options : RunOptions {
   std::string classifier, segmenter;
-  double threshold = -1, mask_threshold = -1;  // -1: the run's
+  std::optional<double> threshold, mask_threshold;  ///< else the runs'
   int64_t min_area = 1;
   ImageSize tile;
   std::vector<std::string> pictures;
@@ -45,8 +45,8 @@ void inspect(const Options& o) {
   require(classifier.config.class_names.size() == 2, "the classifier '", o.classifier, "' tells ",
           classifier.config.class_names.size(), " classes; inspection needs good and defective");
   const Segmenter segment(model, device, o.tile);
-  const double threshold = o.threshold >= 0 ? o.threshold : classifier.config.threshold;
-  const double mask_threshold = o.mask_threshold >= 0 ? o.mask_threshold : model.config.threshold;
+  const double threshold = o.threshold.value_or(classifier.config.threshold);
+  const double mask_threshold = o.mask_threshold.value_or(model.config.threshold);
 
   const std::vector<NamedPicture> pictures = named_pictures(o.pictures, o.out);
   std::map<std::string, NamedPicture> by_path;

@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
   fettle::add_evaluate(program);
   fettle::add_predict(program);
   fettle::add_inspect(program);
+  fettle::add_report(program);
   fettle::add_export(program);
   fettle::add_summary(program);
   fettle::add_synthesize(program);

@@ -15,19 +15,10 @@ namespace {
 struct Options : RunOptions {
   std::vector<std::string> pictures;
   ImageSize tile;
-  double threshold = -1;  // the run's
+  std::optional<double> threshold;  ///< else the run's
   int64_t min_area = 1;
   bool explain = false;
 };
-
-/// Which class, or which labels, a row of probabilities predicts.
-std::vector<bool> answers(const RunConfig& config, const std::vector<float>& row) {
-  std::vector<bool> holds(row.size());
-  for (size_t k = 0; k < row.size(); ++k)
-    holds[k] = config.multi_label && has_label(row[k], config.threshold);
-  if (!config.multi_label) holds[class_of(config, row)] = true;
-  return holds;
-}
 
 /// predictions.csv of a classifier.
 void predict_classes(const Options& o, TrainedModel& model,
@@ -84,7 +75,7 @@ void predict_masks(const Options& o, TrainedModel& model, const std::vector<Name
 void predict_run(const Options& o) {
   const Device device = choose_device(o);
   TrainedModel model = load_model(o, device);
-  if (o.threshold >= 0) model.config.threshold = o.threshold;
+  if (o.threshold) model.config.threshold = *o.threshold;
   const std::vector<NamedPicture> pictures = named_pictures(o.pictures, o.out);
   if (model.entry().task == Task::segmentation) {
     require(!o.explain, "--explain is for classifiers; ", model.config.model,

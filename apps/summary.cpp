@@ -49,24 +49,20 @@ void print_summary(const Options& o) {
   TransferOptions transfer;
   transfer.head = o.head;
   check(transfer, *model.layer, o.model);
-  const RunConfig& config = model.config;
-  const int64_t height = config.crop_height > 0 ? config.crop_height : config.height;
-  const int64_t width = config.crop_width > 0 ? config.crop_width : config.width;
+  const LayerSummary summary = summary_of(model);
   std::vector<std::vector<std::string>> rows;
-  int64_t parameters = 0, fixed_parameters = 0;
-  for (const LayerRow& row : layer_table(*model.layer, {1, height, width, config.channels})) {
+  for (const LayerRow& row : summary.rows)
     rows.push_back(
         {cat(row.name, " (", row.kind, ")"), cat(row.output), with_commas(row.parameters)});
-    parameters += row.parameters;
-    fixed_parameters += row.non_trainable;
-  }
-  std::cout << "Model: " << config.model << ", input " << height << "x" << width << "x"
-            << config.channels << "\n";
+  std::cout << "Model: " << model.config.model << ", input " << summary.height << "x"
+            << summary.width << "x" << model.config.channels << "\n";
   print_table(std::cout, {"Layer (kind)", "Output shape of one picture", "Parameters"}, rows);
-  std::cout << "Total parameters: " << with_commas(parameters) << "\n"
-            << "Trainable parameters: " << with_commas(parameters - fixed_parameters) << "\n"
-            << "Non-trainable parameters: " << with_commas(fixed_parameters) << "\n"
-            << "Peak memory of a prediction: " << memory_of(model, height, width) << "\n";
+  std::cout << "Total parameters: " << with_commas(summary.parameters) << "\n"
+            << "Trainable parameters: " << with_commas(summary.parameters - summary.non_trainable)
+            << "\n"
+            << "Non-trainable parameters: " << with_commas(summary.non_trainable) << "\n"
+            << "Peak memory of a prediction: " << memory_of(model, summary.height, summary.width)
+            << "\n";
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ std::vector<std::unique_ptr<Callback>> callbacks(const TrainOptions& o, bool val
                                                  const NamedTensors& tensors, Layer& model) {
   const int64_t fine_tuning = o.transfer.fine_tuning_epoch();
   const bool scheduled = o.schedule == "cosine" || o.schedule == "step";
-  const std::string watched = !o.monitor.empty() ? o.monitor : validates ? "val_loss" : "loss";
+  const std::string watched = watched_figure(o, validates);
   std::vector<std::unique_ptr<Callback>> all;
   if (o.schedule == "plateau") {
     all.push_back(std::make_unique<ReduceLROnPlateau>(ReduceLROnPlateau::Options{
@@ -149,6 +149,7 @@ void train(TrainOptions o) {
   if (o.resume) {
     const RunConfig begun = read_config(run);
     config.threshold = begun.threshold;
+    config.threshold_goal = begun.threshold_goal;
     config.temperature = begun.temperature;
     require(config.class_names == begun.class_names && config.multi_label == begun.multi_label,
             "the classes or labels in '", o.data, "' are no longer those of the run '", o.out, "'");

@@ -1,8 +1,13 @@
 #include "apps/train_options.h"
 
+#include <algorithm>
+#include <cctype>
+#include <cstring>
 #include <sstream>
+#include <type_traits>
 
 #include "engine/error.h"
+#include "io/csv.h"
 
 namespace fettle {
 namespace {
@@ -16,6 +21,33 @@ std::string option_text(Number value) {
   out.precision(17);
   out << value;
   return out.str();
+}
+
+/// The values as people write them: 0.9 rather than what holds its bits, yes and no.
+std::vector<std::pair<std::string, std::string>> texts_of(TrainOptions& o) {
+  std::vector<std::pair<std::string, std::string>> texts;
+  o.visit([&](const std::string& name, auto& value) {
+    using Value = std::remove_reference_t<decltype(value)>;
+    if constexpr (std::is_same_v<Value, bool>) {
+      texts.emplace_back(name, value ? "yes" : "no");
+    } else if constexpr (std::is_same_v<Value, double>) {
+      texts.emplace_back(name, number_text(value));
+    } else {
+      texts.emplace_back(name, option_text(value));
+    }
+  });
+  return texts;
+}
+
+/// A text as one word of a shell.
+std::string quoted(const std::string& text) {
+  const auto is_plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || std::strchr("_-+=.,:/@%", c) != nullptr;
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), is_plain)) return text;
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
 }
 
 }  // namespace
@@ -171,6 +203,33 @@ void take_from_run(TrainOptions& o, const RunConfig& config) {
     require(CLI::detail::lexical_cast(found->second, value), "config.json of the run holds '",
             found->second, "' for --", name);
   });
+}
+
+std::string watched_figure(const TrainOptions& o, bool validates) {
+  return !o.monitor.empty() ? o.monitor : validates ? "val_loss" : "loss";
+}
+
+std::vector<std::pair<std::string, std::string>> option_texts(const RunConfig& config) {
+  TrainOptions o;
+  take_from_run(o, config);
+  return texts_of(o);
+}
+
+std::string train_command(const RunConfig& config, const std::string& out) {
+  const auto size = [](int64_t height, int64_t width) { return cat(height, "x", width); };
+  std::string command = "fettle train --model " + config.model;
+  TrainOptions usual;
+  const auto usual_texts = texts_of(usual), own_texts = option_texts(config);
+  for (size_t i = 0; i < own_texts.size(); ++i) {
+    const auto& [name, text] = own_texts[i];
+    if (text.empty() || text == usual_texts[i].second) continue;
+    command += " --" + name;
+    if (text != "yes") command += " " + quoted(text);
+  }
+  if (config.height > 0) command += " --image-size " + size(config.height, config.width);
+  if (config.crop_height > 0) command += " --crop " + size(config.crop_height, config.crop_width);
+  return command + cat(" --channels ", config.channels, " --seed ", config.seed, " --out ") +
+         quoted(out);
 }
 
 RunConfig config_of(TrainOptions& o, const Data& data) {

@@ -3,6 +3,8 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "apps/data.h"
 #include "apps/fine_tuning.h"
@@ -81,6 +83,15 @@ void add_train_options(CLI::App& command, TrainOptions& options);
 /// Takes what the run folder fixed when it was begun; --epochs given anew may extend the run.
 /// Throws Error when config.json holds something else.
 void take_from_run(TrainOptions& options, const RunConfig& config);
+
+/// The figure that says which epoch is the best: --monitor, or the loss.
+std::string watched_figure(const TrainOptions& options, bool validates);
+
+/// The options that the run was begun with, by name without --, their values as people write them.
+std::vector<std::pair<std::string, std::string>> option_texts(const RunConfig& config);
+
+/// The command that trains such a run again, into the folder `out`: with all that is not usual.
+std::string train_command(const RunConfig& config, const std::string& out);
 
 /// The configuration of a new run on such data.
 RunConfig config_of(TrainOptions& options, const Data& data);

@@ -83,6 +83,20 @@ TrainedModel load_model(const RunOptions& o, Device device) {
   return model;
 }
 
+LayerSummary summary_of(const TrainedModel& model) {
+  const RunConfig& config = model.config;
+  const bool cropped = config.crop_height > 0;
+  LayerSummary summary{.height = cropped ? config.crop_height : config.height,
+                       .width = cropped ? config.crop_width : config.width,
+                       .rows = {}};
+  summary.rows = layer_table(*model.layer, {1, summary.height, summary.width, config.channels});
+  for (const LayerRow& row : summary.rows) {
+    summary.parameters += row.parameters;
+    summary.non_trainable += row.non_trainable;
+  }
+  return summary;
+}
+
 void require_task(const TrainedModel& model, Task task) {
   require(model.entry().task == task, "the run's model ", model.config.model,
           task == Task::classification ? " draws masks; a classifier is needed here"
@@ -146,6 +160,14 @@ Probabilities classify(TrainedModel& model, const std::vector<Example>& examples
 
 size_t class_of(const RunConfig& config, const std::vector<float>& row) {
   return static_cast<size_t>(decide_class(row.data(), std::ssize(row), config.threshold));
+}
+
+std::vector<bool> answers(const RunConfig& config, const std::vector<float>& row) {
+  std::vector<bool> holds(row.size());
+  for (size_t k = 0; k < row.size(); ++k)
+    holds[k] = config.multi_label && has_label(row[k], config.threshold);
+  if (!config.multi_label) holds[class_of(config, row)] = true;
+  return holds;
 }
 
 }  // namespace fettle

@@ -31,6 +31,14 @@ TrainedModel make_model(const RunConfig& config);
 /// file that is missing or does not fit.
 TrainedModel load_model(const RunOptions& options, Device device);
 
+/// The layers of the model on a picture of the size it was trained with.
+struct LayerSummary {
+  int64_t height = 0, width = 0;
+  std::vector<LayerRow> rows;
+  int64_t parameters = 0, non_trainable = 0;
+};
+LayerSummary summary_of(const TrainedModel& model);
+
 /// Throws Error when the model is made for the other task.
 void require_task(const TrainedModel& model, Task task);
 
@@ -64,5 +72,8 @@ Probabilities classify(TrainedModel& model, const std::vector<Example>& examples
 /// The class of a row: with two classes the second one from the run's threshold on, else the
 /// largest probability.
 size_t class_of(const RunConfig& config, const std::vector<float>& row);
+
+/// Which class, or which labels, a row of probabilities predicts.
+std::vector<bool> answers(const RunConfig& config, const std::vector<float>& row);
 
 }  // namespace fettle

@@ -59,7 +59,8 @@ Scaling standardization(const Picture& picture);
 
 /// Writes a picture of 1 or 3 channels, whole or not at all; see io/atomic_file.h.
 void write_png(const std::string& path, const Picture& picture);
-/// `quality` from 1 to 100.
+/// A picture of 1 or 3 channels as the bytes of a JPEG file. `quality` from 1 to 100.
+std::string to_jpeg(const Picture& picture, int quality = 90);
 void write_jpeg(const std::string& path, const Picture& picture, int quality = 90);
 
 }  // namespace fettle

@@ -1,5 +1,6 @@
 #include "io/run_folder.h"
 
+#include <charconv>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -23,6 +24,7 @@ void write_config(const RunFolder& run, const RunConfig& config) {
       {"classes", config.class_names},
       {"multi_label", config.multi_label},
       {"threshold", config.threshold},
+      {"threshold_goal", config.threshold_goal},
       {"temperature", config.temperature},
       {"seed", config.seed},
       {"options", config.options},
@@ -45,6 +47,7 @@ RunConfig read_config(const RunFolder& run) {
       json["crop"].at(1).get_to(config.crop_width);
     }
     config.threshold = json.value("threshold", config.threshold);
+    config.threshold_goal = json.value("threshold_goal", config.threshold_goal);
     config.temperature = json.value("temperature", config.temperature);
     require(config.temperature > 0, "'", run.config(), "' has a temperature of ",
             config.temperature, "; it must be above 0");
@@ -70,6 +73,29 @@ void write_history(const std::string& path, const std::vector<EpochLog>& epochs)
     text += csv_line(line);
   }
   write_file(path, text);
+}
+
+std::vector<EpochLog> read_history(const std::string& path) {
+  const std::vector<CsvLine> lines = read_csv(path);
+  require(!lines.empty() && lines[0].fields[0] == "epoch", "'", path,
+          "' is not the history of a run: its first column must be called epoch");
+  std::vector<EpochLog> epochs;
+  for (size_t i = 1; i < lines.size(); ++i) {
+    const auto& [number, fields] = lines[i];
+    require(fields.size() == lines[0].fields.size(), "'", path, "', line ", number, " has ",
+            fields.size(), " columns instead of ", lines[0].fields.size());
+    EpochLog epoch;
+    for (size_t k = 1; k < fields.size(); ++k) {
+      double value = 0;
+      const char* end = fields[k].data() + fields[k].size();
+      const auto [read_to, error] = std::from_chars(fields[k].data(), end, value);
+      require(error == std::errc() && read_to == end, "'", path, "', line ", number, ": '",
+              fields[k], "' is no number");
+      epoch.emplace_back(lines[0].fields[k], value);
+    }
+    epochs.push_back(std::move(epoch));
+  }
+  return epochs;
 }
 
 void write_predictions(const std::string& path, const std::vector<std::string>& class_names,

@@ -25,7 +25,10 @@ struct RunConfig {
   std::vector<std::string> class_names;     ///< or the labels, or the kinds of defects
   bool multi_label = false;  ///< of a classifier: each class is a yes or no of its own
   double threshold = 0.5;    ///< probability from which a defect, or a label, is there
-  double temperature = 1;    ///< of a classifier's logits, see engine/train/calibration.h
+  /// How the threshold was chosen, "f1" or "recall=R"; "": it was not, or is of a time before this
+  /// was kept.
+  std::string threshold_goal = {};
+  double temperature = 1;  ///< of a classifier's logits, see engine/train/calibration.h
   uint64_t seed = 0;
   std::map<std::string, std::string> options;  ///< the command line, by option name without --
 };
@@ -56,6 +59,9 @@ RunConfig read_config(const RunFolder& run);
 /// history.csv: the figures of each epoch by name, in the order of the first epoch's, after its
 /// number from 1.
 void write_history(const std::string& path, const std::vector<EpochLog>& epochs);
+
+/// What write_history() wrote. Throws Error naming the file, and the line that is no epoch.
+std::vector<EpochLog> read_history(const std::string& path);
 
 /// What a model says of one picture.
 struct Prediction {

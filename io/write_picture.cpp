@@ -7,11 +7,12 @@
 namespace fettle {
 namespace {
 
-void check_writable(const std::string& path, const Picture& picture) {
+void check(const Picture& picture) {
   const auto& [height, width, channels, pixels] = picture;
   require(height > 0 && width > 0 && (channels == 1 || channels == 3) &&
               pixels.size() == size_t{1} * height * width * channels,
-          "cannot write '", path, "': a picture has 1 or 3 channels and all its pixels");
+          "a picture to be written has 1 or 3 channels and all its pixels, not ", height, "x",
+          width, "x", channels, " with ", pixels.size());
 }
 
 // stb hands over its output in pieces.
@@ -23,7 +24,7 @@ void append(void* bytes, void* piece, int size) {
 }  // namespace
 
 void write_png(const std::string& path, const Picture& picture) {
-  check_writable(path, picture);
+  check(picture);
   std::string bytes;
   require(stbi_write_png_to_func(append, &bytes, picture.width, picture.height, picture.channels,
                                  picture.pixels.data(), picture.width * picture.channels) != 0,
@@ -31,13 +32,17 @@ void write_png(const std::string& path, const Picture& picture) {
   write_file(path, bytes);
 }
 
-void write_jpeg(const std::string& path, const Picture& picture, int quality) {
-  check_writable(path, picture);
+std::string to_jpeg(const Picture& picture, int quality) {
+  check(picture);
   std::string bytes;
   require(stbi_write_jpg_to_func(append, &bytes, picture.width, picture.height, picture.channels,
                                  picture.pixels.data(), quality) != 0,
-          "'", path, "' cannot be written as a JPEG");
-  write_file(path, bytes);
+          "a picture of ", picture.height, "x", picture.width, " cannot become a JPEG");
+  return bytes;
+}
+
+void write_jpeg(const std::string& path, const Picture& picture, int quality) {
+  write_file(path, to_jpeg(picture, quality));
 }
 
 }  // namespace fettle

@@ -47,18 +47,26 @@ double fit_temperature(const ScoreRows& logits, const std::vector<int32_t>& labe
   return 1 / std::sqrt(low * high);
 }
 
-double expected_calibration_error(const ScoreRows& probabilities,
-                                  const std::vector<int32_t>& labels, int bins) {
+std::vector<CalibrationBin> calibration_bins(const ScoreRows& probabilities,
+                                             const std::vector<int32_t>& labels, int bins) {
   check(probabilities, labels);
-  std::vector<double> confidence(static_cast<size_t>(bins)), right(static_cast<size_t>(bins));
+  std::vector<CalibrationBin> all(static_cast<size_t>(bins));
   for (size_t n = 0; n < probabilities.size(); ++n) {
     const auto best = std::max_element(probabilities[n].begin(), probabilities[n].end());
     const auto bin = std::clamp(static_cast<int>(std::ceil(double{*best} * bins)) - 1, 0, bins - 1);
-    confidence[static_cast<size_t>(bin)] += *best;
-    right[static_cast<size_t>(bin)] += best - probabilities[n].begin() == labels[n];
+    CalibrationBin& here = all[static_cast<size_t>(bin)];
+    ++here.pictures;
+    here.probability_sum += *best;
+    here.right += best - probabilities[n].begin() == labels[n];
   }
+  return all;
+}
+
+double expected_calibration_error(const ScoreRows& probabilities,
+                                  const std::vector<int32_t>& labels, int bins) {
   double error = 0;
-  for (size_t i = 0; i < confidence.size(); ++i) error += std::fabs(confidence[i] - right[i]);
+  for (const CalibrationBin& bin : calibration_bins(probabilities, labels, bins))
+    error += std::fabs(bin.probability_sum - bin.right);
   return error / static_cast<double>(probabilities.size());
 }
 

@@ -17,9 +17,19 @@ using ScoreRows = std::vector<std::vector<float>>;
 /// and for labels that do not fit.
 double fit_temperature(const ScoreRows& logits, const std::vector<int32_t>& labels);
 
-/// The expected calibration error: pictures are put into `bins` equal intervals (low, high] of
-/// their largest probability; the sum over the bins of their share of the pictures times the
-/// difference between the mean of these probabilities and the share of right predictions.
+/// The pictures whose largest probability lies in one interval (low, high].
+struct CalibrationBin {
+  int64_t pictures = 0;
+  double probability_sum = 0;  ///< of their largest probabilities
+  double right = 0;            ///< how many of them were predicted rightly
+};
+
+/// The pictures in `bins` equal intervals from 0 to 1. Throws Error as fit_temperature() does.
+std::vector<CalibrationBin> calibration_bins(const ScoreRows& probabilities,
+                                             const std::vector<int32_t>& labels, int bins = 15);
+
+/// The expected calibration error: the sum over calibration_bins() of their share of the pictures
+/// times the difference between the mean of the probabilities and the share of right predictions.
 double expected_calibration_error(const ScoreRows& probabilities,
                                   const std::vector<int32_t>& labels, int bins = 15);
 

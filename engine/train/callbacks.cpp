@@ -72,6 +72,14 @@ void Monitor::restore(const std::string& value) {
   best_ = exact_value(value);
 }
 
+int64_t best_epoch(const std::vector<EpochLog>& history, const std::string& figure) {
+  Monitor monitor(figure, 0);
+  int64_t best = 0;
+  for (int64_t epoch = 0; epoch < std::ssize(history); ++epoch)
+    if (monitor.improved(history[static_cast<size_t>(epoch)])) best = epoch;
+  return best;
+}
+
 ReduceLROnPlateau::ReduceLROnPlateau(const Options& options)
     : options_(options), monitor_(options.monitor, options.min_delta) {}
 

@@ -56,6 +56,10 @@ class Monitor {
   double sign_, min_delta_, best_;
 };
 
+/// The epoch, from 0, whose weights EarlyStopping puts back: the first with the best value of the
+/// figure. Throws Error when the history, which must not be empty, lacks the figure.
+int64_t best_epoch(const std::vector<EpochLog>& history, const std::string& figure);
+
 /// Multiplies the learning rate by `factor` when the figure has not improved for `patience` epochs.
 class ReduceLROnPlateau : public Callback {
  public:

@@ -45,17 +45,23 @@ ThresholdChoice choose_threshold(const std::vector<float>& probabilities,
   return best;
 }
 
-ThresholdChoice choose_threshold(const MaskMetricsCounter& counter, const ThresholdGoal& goal) {
-  ThresholdChoice best{1, 0, -1, -1};
+std::vector<ThresholdChoice> threshold_choices(const MaskMetricsCounter& counter) {
+  std::vector<ThresholdChoice> choices;
   for (int64_t step = MaskMetricsCounter::bins - 1; step > 0; --step) {
     const double threshold =
         static_cast<double>(step) / static_cast<double>(MaskMetricsCounter::bins);
     const std::vector<MaskCounts> counts = counter.counts_from_step(step);
-    const ThresholdChoice choice{threshold, mean_over_kinds(counts, &MaskCounts::precision),
-                                 mean_over_kinds(counts, &MaskCounts::recall),
-                                 mean_over_kinds(counts, &MaskCounts::dice)};
-    if (better(choice, best, goal)) best = choice;
+    choices.push_back({threshold, mean_over_kinds(counts, &MaskCounts::precision),
+                       mean_over_kinds(counts, &MaskCounts::recall),
+                       mean_over_kinds(counts, &MaskCounts::dice)});
   }
+  return choices;
+}
+
+ThresholdChoice choose_threshold(const MaskMetricsCounter& counter, const ThresholdGoal& goal) {
+  ThresholdChoice best{1, 0, -1, -1};
+  for (const ThresholdChoice& choice : threshold_choices(counter))
+    if (better(choice, best, goal)) best = choice;
   require(best.recall >= goal.recall, "no threshold reaches a recall of ", goal.recall,
           " of the pixels; ask for less, or train longer");
   return best;

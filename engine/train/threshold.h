@@ -23,6 +23,10 @@ struct ThresholdChoice {
 ThresholdChoice choose_threshold(const std::vector<float>& probabilities,
                                  const std::vector<bool>& positive, const ThresholdGoal& goal);
 
+/// What each threshold for masks would be worth, in the counter's steps from below 1 to above 0:
+/// means over the kinds.
+std::vector<ThresholdChoice> threshold_choices(const MaskMetricsCounter& counter);
+
 /// The threshold for masks, in the counter's steps above 0: the best mean Dice (the F1 of pixels),
 /// or the highest one whose mean recall reaches the goal. Precision, recall and f1 of the choice
 /// are means over the kinds. Throws Error when the goal is not reached by any.

@@ -1,5 +1,7 @@
 #include "io/run_folder.h"
 
+#include <cmath>
+
 #include "io/csv.h"
 #include "io/read_file.h"
 #include "tests/io/temporary_folder.h"
@@ -26,6 +28,7 @@ TEST(RunFolder, TheConfigReadsBack) {
                      .class_names = {"a \"b\"", "ü"},
                      .multi_label = true,
                      .threshold = 0.125,
+                     .threshold_goal = "recall=0.9",
                      .seed = ~uint64_t{0},
                      .options = {{"epochs", "5"}}});
   const RunConfig read = read_config(run);
@@ -36,6 +39,7 @@ TEST(RunFolder, TheConfigReadsBack) {
   EXPECT_EQ(read.crop_height, 16);
   EXPECT_EQ(read.crop_width, 32);
   EXPECT_EQ(read.threshold, 0.125);
+  EXPECT_EQ(read.threshold_goal, "recall=0.9");
   EXPECT_TRUE(read.multi_label);
   EXPECT_EQ(read.class_names, (std::vector<std::string>{"a \"b\"", "ü"}));
   EXPECT_EQ(read.seed, ~uint64_t{0});
@@ -60,8 +64,27 @@ TEST(RunFolder, TheHistoryIsATable) {
   write_history(folder / "h.csv",
                 {{{"loss", 0.1}, {"accuracy", 1}}, {{"loss", 1e-9}, {"accuracy", 0.5}}});
   EXPECT_EQ(text_of(folder / "h.csv"), "epoch,loss,accuracy\n1,0.1,1\n2,1e-09,0.5\n");
+  const std::vector<EpochLog> read = read_history(folder / "h.csv");
+  EXPECT_EQ(read, (std::vector<EpochLog>{{{"loss", 0.1}, {"accuracy", 1}},
+                                         {{"loss", 1e-9}, {"accuracy", 0.5}}}));
   write_history(folder / "h.csv", {});
   EXPECT_EQ(text_of(folder / "h.csv"), "epoch\n");
+  EXPECT_TRUE(read_history(folder / "h.csv").empty());
+}
+
+TEST(RunFolder, AHistoryThatIsNoneIsNamed) {
+  const TemporaryFolder folder;
+  write_history(folder / "h.csv", {{{"loss", std::nan("")}}});
+  EXPECT_TRUE(std::isnan(read_history(folder / "h.csv").at(0).at(0).second));
+  for (const auto& [text, part] : std::vector<std::pair<std::string, std::string>>{
+           {"", "first column"},
+           {"loss\n1\n", "first column"},
+           {"epoch,loss\n1,2\n2\n", "line 3"},
+           {"epoch,loss\n1,high\n", "'high' is no number"},
+           {"epoch,loss\n1,2x\n", "'2x' is no number"}}) {
+    write_bytes(folder / "h.csv", text);
+    expect_error([&] { read_history(folder / "h.csv"); }, {"h.csv", part});
+  }
 }
 
 TEST(RunFolder, PredictionsAreQuoted) {

@@ -4,6 +4,7 @@
 #include "engine/train/calibration.h"
 #include "engine/train/classification_report.h"
 #include "engine/train/curves.h"
+#include "engine/train/interval.h"
 #include "engine/train/mask_metrics.h"
 #include "tests/stored_values.h"
 
@@ -100,6 +101,7 @@ TEST(Calibration, StaysInItsBoundsAndRefusesNonsense) {
   EXPECT_THROW(fit_temperature({}, {}), Error);
   EXPECT_THROW(fit_temperature({{0, 1}}, {2}), Error);
   EXPECT_THROW(expected_calibration_error({{0, 1}}, {1, 0}), Error);
+  EXPECT_THROW(calibration_bins({{0, 1}}, {1, 0}), Error);
 }
 
 // A sigmoid a label: what counts pixels of masks [N,H,W,kinds] counts labels [N,kinds], too.
@@ -118,6 +120,36 @@ TEST(SeveralLabels, AreMeasuredAsScikitLearnDoes) {
                                      {"macro_recall", &MaskCounts::recall},
                                      {"macro_f1", &MaskCounts::dice}})
     EXPECT_NEAR(mean_over_kinds(counts, figure), stored[name].get<double>(), 1e-12) << name;
+}
+
+TEST(Calibration, BinsHoldPicturesByTheirLargestProbability) {
+  // Of four bins: 0.5 lies in (0.25, 0.5], 0.6 and 0.75 in (0.5, 0.75], 1 in the last.
+  const std::vector<CalibrationBin> bins = calibration_bins(
+      {{0.5f, 0.5f}, {0.4f, 0.6f}, {0.75f, 0.25f}, {0, 1}}, {1, 1, 1, 1}, /*bins=*/4);
+  ASSERT_EQ(bins.size(), 4u);
+  const int64_t pictures[] = {0, 1, 2, 1};
+  const double sums[] = {0, 0.5, 1.35, 1}, right[] = {0, 0, 1, 1};
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(bins[i].pictures, pictures[i]) << i;
+    EXPECT_NEAR(bins[i].probability_sum, sums[i], 1e-6) << i;
+    EXPECT_EQ(bins[i].right, right[i]) << i;
+  }
+}
+
+// Newcombe, "Two-sided confidence intervals for the single proportion", Statistics in Medicine 17,
+// 1998, table I.
+TEST(Interval, IsWilsons) {
+  const auto expect = [](int64_t part, int64_t whole, double low, double high) {
+    const Interval interval = wilson_interval(part, whole);
+    EXPECT_NEAR(interval.low, low, 5e-5) << part << " of " << whole;
+    EXPECT_NEAR(interval.high, high, 5e-5) << part << " of " << whole;
+  };
+  expect(81, 263, 0.2553, 0.3662);
+  expect(15, 148, 0.0624, 0.1605);
+  expect(0, 20, 0, 0.1611);
+  expect(20, 20, 1 - 0.1611, 1);
+  expect(1, 29, 0.0061, 0.1718);
+  expect(0, 0, 0, 1);  // nothing is known
 }
 
 }  // namespace

@@ -160,6 +160,24 @@ TEST(Callbacks, EarlyStoppingNeverPutsUntrainedWeightsBack) {
   EXPECT_EQ(rehearsal.w.item(), 0);  // those of the first epoch
 }
 
+// A history says afterwards whose weights were put back.
+TEST(Callbacks, TheBestEpochIsTheOneOfEarlyStopping) {
+  for (const std::vector<double>& losses : std::vector<std::vector<double>>{
+           {5, 4, 4.5, 4, 6, 1}, {3}, {1, 2, 2}, {NAN, NAN}, {NAN, 3, NAN, 2}}) {
+    Rehearsal rehearsal;
+    EarlyStopping callback({.stop = false}, rehearsal.model);
+    rehearsal.rates(callback, losses);
+    std::vector<EpochLog> history;
+    for (const double loss : losses) history.push_back({{"loss", -loss}, {"val_loss", loss}});
+    EXPECT_EQ(best_epoch(history, "val_loss"), callback.best_epoch());
+  }
+  EXPECT_EQ(best_epoch({{{"val_auc", 0.5}}, {{"val_auc", 0.9}}, {{"val_auc", 0.9}}}, "val_auc"), 1);
+  EXPECT_NE(message_of([] {
+              best_epoch({{{"loss", 1}}}, "val_loss");
+            }).find("val_loss"),
+            std::string::npos);
+}
+
 TEST(Callbacks, AnUnknownFigureIsNamedWithTheKnownOnes) {
   EXPECT_EQ(message_of([] {
               figure({{"loss", 1}, {"auc", 2}}, "val_loss");
