@@ -5,9 +5,12 @@
 
 #include "apps/commands.h"
 #include "apps/evaluation.h"
+#include "apps/number_checks.h"
+#include "apps/resume.h"
 #include "apps/segmenter.h"
 #include "apps/table.h"
-#include "apps/train_options.h"
+#include "apps/training_data.h"
+#include "engine/argument_error.h"
 #include "io/atomic_file.h"
 
 namespace fettle {
@@ -52,13 +55,20 @@ Data read_data(const EvaluateOptions& o, const TrainedModel& model) {
 /// Refuses options that do not go together, before anything is read.
 void check(const EvaluateOptions& o) {
   const bool chooses = !o.choose.empty();
-  require(!chooses || o.data.empty(),
-          "--choose-threshold works on the run's own validation pictures; leave --data out");
-  require(!o.calibrate || o.data.empty(),
-          "--calibrate works on the run's own validation pictures; leave --data out");
-  require(!chooses || o.threshold == 0, "give either --threshold or --choose-threshold, not both");
-  require(!o.calibrate || o.threshold == 0, "give either --threshold or --calibrate, not both");
+  require_argument(
+      !chooses || o.data.empty(),
+      "--choose-threshold works on the run's own validation pictures; leave --data out");
+  require_argument(!o.calibrate || o.data.empty(),
+                   "--calibrate works on the run's own validation pictures; leave --data out");
+  require_argument(!chooses || !o.threshold,
+                   "give either --threshold or --choose-threshold, not both");
+  require_argument(!o.calibrate || !o.threshold,
+                   "give either --threshold or --calibrate, not both");
   if (chooses) goal_of(o.choose);
+  const FormatOptions& f = o.format;
+  const bool usual = f.format == "auto" && f.kinds == "auto" && f.labels.empty();
+  require_argument(!o.data.empty() || (usual && f.rle_origin == 1),
+                   "--format, --labels, --kinds and --rle-origin say how --data is read; give it");
 }
 
 /// Writes what was chosen into config.json.
@@ -78,9 +88,11 @@ void evaluate_run(const EvaluateOptions& o) {
   const Device device = choose_device(o);
   TrainedModel model = load_model(o, device);
   const bool classifies = model.entry().task == Task::classification;
-  require(classifies || !o.calibrate, "--calibrate is for classifiers; ", model.config.model,
-          " draws masks");
-  if (o.threshold > 0) model.config.threshold = o.threshold;
+  require_argument(classifies || !o.calibrate, "--calibrate is for classifiers; ",
+                   model.config.model, " draws masks");
+  require_argument(!classifies || o.tile.height == 0, "--tile is for models that draw masks; ",
+                   model.config.model, " classifies");
+  if (o.threshold) use_threshold(model, *o.threshold);
   const Data data = read_data(o, model);
   make_folder(o.folder());
   const auto measure = !classifies                ? evaluate_segmenter
@@ -98,9 +110,10 @@ void evaluate_run(const EvaluateOptions& o) {
 ThresholdGoal goal_of(const std::string& text) {
   ThresholdGoal goal;
   if (text == "f1") return goal;
-  require(text.starts_with("recall=") && CLI::detail::lexical_cast(text.substr(7), goal.recall) &&
-              goal.recall > 0 && goal.recall <= 1,
-          "--choose-threshold ", text, " is neither f1 nor recall=R with R above 0 and up to 1");
+  require_argument(
+      text.starts_with("recall=") && CLI::detail::lexical_cast(text.substr(7), goal.recall) &&
+          goal.recall > 0 && goal.recall <= 1,
+      "--choose-threshold ", text, " is neither f1 nor recall=R with R above 0 and up to 1");
   return goal;
 }
 
@@ -143,7 +156,7 @@ void add_evaluate(CLI::App& program) {
       ->add_option("--threshold", o->threshold,
                    "Probability from which a picture, or a pixel, counts as defective, or a "
                    "picture has a label [the run's]")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(number_between(0, 1));
   command->add_option("--choose-threshold", o->choose,
                       "Choose the run's threshold on its validation pictures and store it: f1 (the "
                       "best F1, over all labels, or mean Dice of masks), or recall=0.99 (the "

@@ -6,6 +6,7 @@
 #include "apps/curve_files.h"
 #include "apps/evaluation.h"
 #include "apps/table.h"
+#include "engine/argument_error.h"
 #include "engine/ops/arithmetic.h"
 
 namespace fettle {
@@ -150,8 +151,8 @@ Json json_of(const ClassAverages& mean) {
 Json evaluate_classifier(const EvaluateOptions& o, TrainedModel& model, const Data& data,
                          Device device) {
   const bool two_classes = data.names.size() == 2;
-  require(two_classes || o.choose.empty(), "--choose-threshold needs a run of two classes, not ",
-          data.names.size());
+  require_argument(two_classes || o.choose.empty(),
+                   "--choose-threshold needs a run of two classes, not ", data.names.size());
   Judged judged = judge(o, model, data, device);
   Json calibration;
   if (o.calibrate) calibration = calibrate(model, judged);

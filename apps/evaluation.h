@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
 #include <string>
 
@@ -19,14 +20,14 @@ struct EvaluateOptions : RunOptions {
   std::string data, choose;
   FormatOptions format;
   ImageSize tile;
-  double threshold = 0;  // 0: the run's
+  std::optional<double> threshold;  // none: the run's
   bool calibrate = false;
 
   /// Where the results are written.
   std::string folder() const { return out.empty() ? run : out; }
 };
 
-/// "f1" or "recall=0.99". Throws Error for another text.
+/// "f1" or "recall=0.99". Throws ArgumentError for another text.
 ThresholdGoal goal_of(const std::string& text);
 
 /// Right and wrong calls of "defective" at a threshold.

@@ -57,9 +57,10 @@ class Labels : public Program {
 
   Outcome train(const std::string& out, const std::string& more,
                 const std::string& model = "defect_cnn", int size = 32) {
+    const bool split = more.find("--validation-data") == std::string::npos;
     return fettle(cat("train --model ", model, " --data {}/learn/pictures --out {}/", out,
-                      " --image-size ", size, " --augment none --batch-size 8 ",
-                      "--validation-split 0.25 --seed 7 --labels {}/learn/", more));
+                      " --image-size ", size, " --augment none --batch-size 8 --seed 7 ",
+                      split ? "--validation-split 0.25 " : "", "--labels {}/learn/", more));
   }
   /// A defect_cnn that knows what it says.
   void train_well(const std::string& out, int size, int epochs) {
@@ -294,8 +295,8 @@ TEST_F(Labels, ValidationPicturesHaveATableOfTheirOwn) {
   std::filesystem::copy(path("check/columns.csv"), path("check/pictures/labels.csv"));
   done(train("other", begin));
   done(fettle("evaluate {}/run --data {}/check/pictures"));
-  expect_refused(train("third", "columns.csv --validation-labels {}/check/names.csv"),
-                 {"--validation-labels needs"});
+  expect_wrong_arguments(train("third", "columns.csv --validation-labels {}/check/names.csv"),
+                         {"--validation-labels needs"});
 }
 
 TEST_F(Labels, WhatDoesNotFitIsRefused) {
@@ -309,11 +310,12 @@ TEST_F(Labels, WhatDoesNotFitIsRefused) {
   expect_refused(train("run", "lost.csv"), {"lost.csv', line 3", "'lost.png'"});
   expect_refused(train("run", "nothing.csv"), {"nothing.csv"});
   expect_refused(train("run", "rare.csv --class-weights balanced"), {"no picture", "'rust'"});
-  expect_refused(train("run", "columns.csv", "res_unet"), {"labels are for classifiers"});
-  expect_refused(train("run", "columns.csv --format class-folders"), {"--labels", "leave one"});
-  expect_refused(train("run", "columns.csv --loss dice"), {"--loss dice"});
-  expect_refused(train("run", "columns.csv --width 8 --head pool,dense=1", "resnet18"),
-                 {"--head", "2 labels", "write dense=2"});
+  expect_wrong_arguments(train("run", "columns.csv", "res_unet"), {"labels are for classifiers"});
+  expect_wrong_arguments(train("run", "columns.csv --format class-folders"),
+                         {"--labels", "leave one"});
+  expect_wrong_arguments(train("run", "columns.csv --loss dice"), {"--loss dice"});
+  expect_wrong_arguments(train("run", "columns.csv --width 8 --head pool,dense=1", "resnet18"),
+                         {"--head", "2 labels", "write dense=2"});
   EXPECT_FALSE(std::filesystem::exists(path("run")));
 
   done(train("run", "columns.csv --epochs 1"));
@@ -339,8 +341,10 @@ TEST_F(Labels, TheSummaryTakesTheHeadOfAResnet) {
   // 512 * 7 + 7 and 7 * 3 + 3.
   EXPECT_NE(summary.out.find("3,591"), std::string::npos) << summary.out;
   EXPECT_NE(summary.out.find("24"), std::string::npos) << summary.out;
-  expect_refused(fettle("summary --model tyre_cnn --head pool,dense"), {"--head", "tyre_cnn"});
-  expect_refused(fettle("summary --model resnet18 --head pool"), {"--head", "must be dense"});
+  expect_wrong_arguments(fettle("summary --model tyre_cnn --head pool,dense"),
+                         {"--head", "tyre_cnn"});
+  expect_wrong_arguments(fettle("summary --model resnet18 --head pool"),
+                         {"--head", "must be dense"});
 }
 
 }  // namespace
