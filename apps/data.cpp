@@ -58,7 +58,7 @@ Data read_labels(const std::string& path, const FormatOptions& options, bool ski
 void check_use(const FormatOptions& o, const std::string& path, std::optional<MaskFormat> format) {
   const bool pairs = format == MaskFormat::pairs, folders = pairs || format == MaskFormat::mvtec;
   const auto require_use = [&](bool of_use, const std::string& option, const char* what) {
-    require_argument(of_use, "--", option, " is for ", what, ", and '", path,
+    require_argument(of_use || o.kept, "--", option, " is for ", what, ", and '", path,
                      "' is not read so; leave it out, or name another --format");
   };
   require_use(o.rle_origin == 1 || format == MaskFormat::severstal, "rle-origin 0", "run lengths");

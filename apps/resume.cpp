@@ -74,6 +74,7 @@ TrainOptions options_of(const RunConfig& config) {
   o.crop = {config.crop_height, config.crop_width};
   o.channels = config.channels;
   o.seed = config.seed;
+  o.format.kept = true;
   try {
     check_texts(o);
   } catch (const ArgumentError& error) {

@@ -20,8 +20,9 @@ fs::path whole(const std::string& path) {
 /// A line a picture: what it is for, where it lies under the folder, and its labels.
 void add_lines(const Data& data, const std::string& part, const std::string& folder,
                std::vector<std::string>& lines) {
+  const fs::path root = whole(folder);
   const auto add = [&](const std::string& path, const auto& labels) {
-    std::string line = cat(part, '\t', whole(path).lexically_relative(whole(folder)).string());
+    std::string line = cat(part, '\t', whole(path).lexically_relative(root).string());
     for (const auto label : labels) line += cat('\t', +label);
     lines.push_back(line + '\n');
   };

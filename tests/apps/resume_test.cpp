@@ -94,6 +94,7 @@ TEST_F(Resume, PicturesThatChangedAreRefused) {
   nlohmann::json old = config();
   old.erase("data_checksum");
   old["options"]["bn-momentum"] = "0";  // as it was written when the model's own was meant
+  old["options"]["kinds"] = "one";      // which did nothing, and was not refused
   write(old);
   const Outcome resumed = resume("--epochs 3");
   EXPECT_EQ(resumed.code, 0) << resumed.err;
