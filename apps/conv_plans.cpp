@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <sstream>
 
+#include "engine/argument_error.h"
 #include "io/atomic_file.h"
 #include "io/read_file.h"
 #include "kernels/conv2d/plan_table.h"
@@ -11,8 +12,9 @@ namespace fettle {
 
 ConvPlans::ConvPlans(const std::string& path, const Device& device) : path_(path) {
   if (path.empty()) return;
-  require(device.is_cuda(), "--conv-plans is about convolutions on a GPU, and this is the ",
-          to_string(device), ": leave it out, or give --device cuda");
+  require_argument(device.is_cuda(),
+                   "--conv-plans is about convolutions on a GPU, and this is the ",
+                   to_string(device), ": leave it out, or give --device cuda");
   const cuda::Gpu gpu = cuda::gpus().at(static_cast<size_t>(device.index));
   header_ = cat("fettle convolution plans, ", gpu.name);
   if (std::filesystem::exists(path)) {

@@ -4,7 +4,9 @@
 #include <iostream>
 #include <map>
 
-#include "engine/error.h"
+#include "apps/number_checks.h"
+#include "engine/argument_error.h"
+#include "engine/counted.h"
 #include "io/data_sets/label_table.h"
 
 namespace fettle {
@@ -31,8 +33,9 @@ Data read_classes(const std::string& path, bool skip_broken) {
   ClassFolder folder = read_class_folder(path, skip_broken);
   for (const BrokenFile& broken : folder.broken) std::cerr << "Left out: " << broken.reason << "\n";
   if (!folder.others.empty()) {
-    std::cerr << "Ignored " << folder.others.size() << " files in " << path
-              << " that are no pictures, for example " << folder.others[0] << "\n";
+    std::cerr << "Ignored what is no picture in " << path << ": "
+              << counted(std::ssize(folder.others), "file") << ", for example " << folder.others[0]
+              << "\n";
   }
   return {folder.class_names, folder.examples, {}};
 }
@@ -49,6 +52,19 @@ Data read_labels(const std::string& path, const FormatOptions& options, bool ski
                                             {.label_names = labels, .skip_broken = skip_broken});
   std::cerr << description(table);
   return {table.label_names, table.examples, {}, true};
+}
+
+/// Throws ArgumentError for an option that does nothing to data of that format.
+void check_use(const FormatOptions& o, const std::string& path, std::optional<MaskFormat> format) {
+  const bool pairs = format == MaskFormat::pairs, folders = pairs || format == MaskFormat::mvtec;
+  const auto require_use = [&](bool of_use, const std::string& option, const char* what) {
+    require_argument(of_use || o.kept, "--", option, " is for ", what, ", and '", path,
+                     "' is not read so; leave it out, or name another --format");
+  };
+  require_use(o.rle_origin == 1 || format == MaskFormat::severstal, "rle-origin 0", "run lengths");
+  require_use(o.kinds == "auto" || format, "kinds " + o.kinds, "masks");
+  require_use(o.kinds != "value" || pairs, "kinds value", "pairs of picture and mask");
+  require_use(o.kinds != "folder" || folders, "kinds folder", "pairs of picture and mask");
 }
 
 }  // namespace
@@ -76,21 +92,25 @@ void add_format_options(CLI::App& command, FormatOptions& o) {
   command
       .add_option("--rle-origin", o.rle_origin,
                   "Number of the first pixel in run lengths: 1 (Severstal's) or 0")
-      ->check(CLI::Range(0, 1))
+      ->check(whole_number(0, 1))
       ->capture_default_str();
 }
 
 Data read_data(const std::string& path, Task task, const FormatOptions& options, bool skip_broken,
                const std::vector<std::string>& labels) {
+  std::error_code error;
+  require(std::filesystem::exists(path, error), "the folder '", path, "' does not exist");
   const bool table = !options.labels.empty();
-  require(!table || options.format == "auto" || options.format == "labels", "--format ",
-          options.format, " has no use for --labels; leave one of them out");
+  require_argument(!table || options.format == "auto" || options.format == "labels", "--format ",
+                   options.format, " has no use for --labels; leave one of them out");
   if (table || options.format == "labels") {
-    require(task == Task::classification,
-            "labels are for classifiers; a model that draws masks learns from masks");
+    require_argument(task == Task::classification,
+                     "labels are for classifiers; a model that draws masks learns from masks");
+    check_use(options, path, {});
     return read_labels(path, options, skip_broken, labels);
   }
   const std::optional<MaskFormat> format = format_of(path, options);
+  check_use(options, path, format);
   if (!format) {
     require(task == Task::classification, "'", path,
             "' has no masks: a model that draws masks needs a table of run lengths (train.csv), "

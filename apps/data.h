@@ -15,6 +15,7 @@ struct FormatOptions {
   std::string format = "auto", kinds = "auto";
   std::string labels;  ///< the table of several labels a picture
   int64_t rle_origin = 1;
+  bool kept = false;  ///< in a run, where what does nothing may stay
 
   /// Calls f(name, value) for each of them.
   template <class F>

@@ -5,6 +5,7 @@
 
 #include "apps/evaluation.h"
 #include "apps/table.h"
+#include "engine/argument_error.h"
 #include "engine/ops/arithmetic.h"
 
 namespace fettle {
@@ -158,8 +159,8 @@ Evaluation evaluate_classifier(const EvaluateOptions& o, Subject& subject) {
   const std::vector<std::string>& names = subject.data.names;
   RunConfig& config = subject.model.config;
   const bool two_classes = names.size() == 2;
-  require(two_classes || o.choose.empty(), "--choose-threshold needs a run of two classes, not ",
-          names.size());
+  require_argument(two_classes || o.choose.empty(),
+                   "--choose-threshold needs a run of two classes, not ", names.size());
   auto [judged, paths] = judge(o, subject);
   Evaluation e;
   std::ostringstream text;

@@ -1,8 +1,11 @@
 #include "apps/evaluation.h"
 
+#include "apps/number_checks.h"
+#include "apps/resume.h"
 #include "apps/segmenter.h"
 #include "apps/table.h"
-#include "apps/train_options.h"
+#include "apps/training_data.h"
+#include "engine/argument_error.h"
 
 namespace fettle {
 namespace {
@@ -26,13 +29,20 @@ FormatOptions format_of(const EvaluateOptions& o, const TrainedModel& model) {
 /// Refuses options that do not go together, before anything is read.
 void check(const EvaluateOptions& o) {
   const bool chooses = !o.choose.empty();
-  require(!chooses || o.data.empty(),
-          "--choose-threshold works on the run's own validation pictures; leave --data out");
-  require(!o.calibrate || o.data.empty(),
-          "--calibrate works on the run's own validation pictures; leave --data out");
-  require(!chooses || !o.threshold, "give either --threshold or --choose-threshold, not both");
-  require(!o.calibrate || !o.threshold, "give either --threshold or --calibrate, not both");
+  require_argument(
+      !chooses || o.data.empty(),
+      "--choose-threshold works on the run's own validation pictures; leave --data out");
+  require_argument(!o.calibrate || o.data.empty(),
+                   "--calibrate works on the run's own validation pictures; leave --data out");
+  require_argument(!chooses || !o.threshold,
+                   "give either --threshold or --choose-threshold, not both");
+  require_argument(!o.calibrate || !o.threshold,
+                   "give either --threshold or --calibrate, not both");
   if (chooses) goal_of(o.choose);
+  const FormatOptions& f = o.format;
+  const bool usual = f.format == "auto" && f.kinds == "auto" && f.labels.empty();
+  require_argument(!o.data.empty() || (usual && f.rle_origin == 1),
+                   "--format, --labels, --kinds and --rle-origin say how --data is read; give it");
 }
 
 /// The folder, and the pictures in it, to measure on: those of --data or else the run's own
@@ -70,7 +80,7 @@ void add_measure_options(CLI::App& command, EvaluateOptions& o) {
       .add_option("--threshold", o.threshold,
                   "Probability from which a picture, or a pixel, counts as defective, or a "
                   "picture has a label [the run's]")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(number_between(0, 1));
 }
 
 Subject subject_of(const EvaluateOptions& o) {
@@ -78,9 +88,12 @@ Subject subject_of(const EvaluateOptions& o) {
   const Device device = choose_device(o);
   Subject subject{device, load_model(o, device), {}, {}};
   TrainedModel& model = subject.model;
-  require(model.entry().task == Task::classification || !o.calibrate,
-          "--calibrate is for classifiers; ", model.config.model, " draws masks");
-  if (o.threshold) model.config.threshold = *o.threshold;
+  const bool classifies = model.entry().task == Task::classification;
+  require_argument(classifies || !o.calibrate, "--calibrate is for classifiers; ",
+                   model.config.model, " draws masks");
+  require_argument(!classifies || o.tile.height == 0, "--tile is for models that draw masks; ",
+                   model.config.model, " classifies");
+  if (o.threshold) use_threshold(model, *o.threshold);
   std::tie(subject.folder, subject.data) = read_pictures(o, model);
   return subject;
 }
@@ -94,9 +107,10 @@ Evaluation evaluate(const EvaluateOptions& o, Subject& subject) {
 ThresholdGoal goal_of(const std::string& text) {
   ThresholdGoal goal;
   if (text == "f1") return goal;
-  require(text.starts_with("recall=") && CLI::detail::lexical_cast(text.substr(7), goal.recall) &&
-              goal.recall > 0 && goal.recall <= 1,
-          "--choose-threshold ", text, " is neither f1 nor recall=R with R above 0 and up to 1");
+  require_argument(
+      text.starts_with("recall=") && CLI::detail::lexical_cast(text.substr(7), goal.recall) &&
+          goal.recall > 0 && goal.recall <= 1,
+      "--choose-threshold ", text, " is neither f1 nor recall=R with R above 0 and up to 1");
   return goal;
 }
 

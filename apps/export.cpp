@@ -9,6 +9,7 @@
 #include "apps/commands.h"
 #include "apps/prediction_graph.h"
 #include "apps/single_file.h"
+#include "engine/argument_error.h"
 #include "io/atomic_file.h"
 #include "io/onnx.h"
 
@@ -80,8 +81,12 @@ void write_onnx(const Options& o, TrainedModel& model) {
 }
 
 void export_run(const Options& o) {
-  require(!o.onnx.empty() || !o.single_file.empty() || !o.c_array.empty(),
-          "say what to write: --onnx FILE, --single-file FILE or --c-array FILE.c");
+  require_argument(!o.onnx.empty() || !o.single_file.empty() || !o.c_array.empty(),
+                   "say what to write: --onnx FILE, --single-file FILE or --c-array FILE.c");
+  require_argument(!o.fp16 || !o.single_file.empty() || !o.c_array.empty(),
+                   "--fp16 is for --single-file and --c-array; leave it out");
+  require_argument(o.image_size.height == 0 || !o.onnx.empty(),
+                   "--image-size is for --onnx; leave it out");
   TrainedModel model = load_model(o, Device::cpu());
   if (!o.onnx.empty()) write_onnx(o, model);
   if (!o.single_file.empty() || !o.c_array.empty()) write_single_file(o, model);

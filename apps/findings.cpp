@@ -40,11 +40,10 @@ std::vector<NamedPicture> named_pictures(const std::vector<std::string>& given,
                                          const std::string& out) {
   std::vector<NamedPicture> pictures;
   std::set<std::string> names;
-  const fs::path base = fs::weakly_canonical(out);
-  const auto is_drawn = [&](const fs::path& path) {
-    const fs::path below = fs::weakly_canonical(path).lexically_relative(base);
-    return !below.empty() &&
-           (*below.begin() == overlays_folder || *below.begin() == explanations_folder);
+  const auto is_drawn = [&](const std::string& path) {
+    const fs::path base = out;
+    return lies_in(path, (base / overlays_folder).string()) ||
+           lies_in(path, (base / explanations_folder).string());
   };
   for (const std::string& one : given) {
     const bool folder = fs::is_directory(one);

@@ -2,6 +2,9 @@
 
 #include <iostream>
 
+#include "apps/number_checks.h"
+#include "engine/argument_error.h"
+
 namespace fettle {
 
 void add_head(CLI::App& command, std::string& head) {
@@ -38,21 +41,21 @@ void add_transfer_options(CLI::App& command, TransferOptions& o) {
       .add_option("--unfreeze-at", o.unfreeze_at,
                   "With --freeze-backbone: train everything from this epoch on, with an optimizer "
                   "that begins anew ...")
-      ->check(CLI::Range(2, 1000000));
+      ->check(whole_number(2, 1000000));
   command
       .add_option("--fine-tune-learning-rate", o.fine_tune_learning_rate,
                   "... at this learning rate")
-      ->check(CLI::PositiveNumber)
+      ->check(number_above(0))
       ->capture_default_str();
 }
 
 void check(const TransferOptions& o, Layer& model, const std::string& name) {
-  require(o.unfreeze_at == 0 || o.freeze_backbone, "--unfreeze-at needs --freeze-backbone");
   if (dynamic_cast<Classifier*>(&model)) return;
-  require(!o.freeze_backbone, "--freeze-backbone is for models with a backbone, the ResNets; ",
-          name, " has none");
-  require(o.head == "default", "--head is for models with a backbone, the ResNets; ", name,
-          " has its own head");
+  require_argument(!o.freeze_backbone,
+                   "--freeze-backbone is for models with a backbone, the ResNets; ", name,
+                   " has none");
+  require_argument(o.head == "default", "--head is for models with a backbone, the ResNets; ", name,
+                   " has its own head");
 }
 
 void freeze(const TransferOptions& o, Layer& model) {

@@ -39,7 +39,7 @@ void add_head(CLI::App& command, std::string& head);
 /// Adds the options above to the command.
 void add_transfer_options(CLI::App& command, TransferOptions& options);
 
-/// Throws Error naming the option that `model` or the other options leave no use for.
+/// Throws ArgumentError naming the option that `model` has no use for.
 void check(const TransferOptions& options, Layer& model, const std::string& name);
 
 /// Freezes the backbone of a Classifier if the options say so.

@@ -4,8 +4,10 @@
 
 #include "apps/commands.h"
 #include "apps/findings.h"
+#include "apps/number_checks.h"
 #include "apps/progress.h"
 #include "apps/table.h"
+#include "engine/counted.h"
 #include "io/csv.h"
 
 namespace fettle {
@@ -30,8 +32,7 @@ std::string text_of(const std::vector<FoundKind>& found) {
   std::string text;
   for (const FoundKind& f : found) {
     text += cat(text.empty() ? "" : "; ", f.kind, " (", with_commas(f.area), " px in ",
-                f.regions.size(), f.regions.size() == 1 ? " region, " : " regions, ",
-                fixed(f.confidence, 2), ")");
+                counted(std::ssize(f.regions), "region"), ", ", fixed(f.confidence, 2), ")");
   }
   return text;
 }
@@ -106,13 +107,13 @@ void add_inspect(CLI::App& program) {
       ->add_option("--threshold", o->threshold,
                    "Probability of the second class from which a picture is defective [the "
                    "classifier's]")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(number_between(0, 1));
   command
       ->add_option("--mask-threshold", o->mask_threshold,
                    "Probability from which a pixel is of a kind [the segmenter's]")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(number_between(0, 1));
   command->add_option("--min-area", o->min_area, "Smaller regions, in pixels, are noise")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_number(1))
       ->capture_default_str();
   add_tile(*command, o->tile);
   add_prediction_options(*command, *o);

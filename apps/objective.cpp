@@ -1,8 +1,10 @@
 #include "apps/objective.h"
 
+#include <algorithm>
 #include <iostream>
 
 #include "apps/trained_model.h"
+#include "engine/argument_error.h"
 #include "engine/train/label_metrics.h"
 #include "io/data_sets/label_table.h"
 #include "models/augmentation.h"
@@ -25,15 +27,23 @@ std::vector<float> class_weights(const TrainOptions& o, const Data& data) {
   if (!data.multi_label) return balanced_class_weights(counts);
   const auto pictures = std::ssize(data.examples);
   for (size_t k = 0; k < counts.size(); ++k)
-    require(counts[k] > 0 && counts[k]<pictures, "--class-weights balanced: ", counts[k]> 0
-                ? "every"
-                : "no",
+    require(counts[k] > 0 && counts[k] < pictures,
+            "--class-weights balanced: ", counts[k] == 0 ? "no" : "every",
             " picture to train on has the label '", data.names[k],
             "', so nothing balances it; leave the label or the option out");
   return balanced_label_weights(counts, pictures);
 }
 
 }  // namespace
+
+void check_classes(const Training& t) {
+  if (t.task != Task::classification || t.train.multi_label) return;
+  const std::vector<int64_t> counts = class_counts(t.train);
+  for (size_t k = 0; k < counts.size(); ++k)
+    require(
+        counts[k] > 0, "no picture to train on is of the class '", t.train.names[k],
+        "', which cannot be learned so; add some, or take another --validation-split or --seed");
+}
 
 void print_data(const TrainOptions& o, const Training& t) {
   std::cerr << "Pictures: " << t.train.size(t.task) << " to train, " << t.validation.size(t.task)
@@ -45,20 +55,24 @@ void print_data(const TrainOptions& o, const Training& t) {
       std::cerr << (k ? ", " : what) << t.train.names[k] << " (" << counts[k] << ")";
   }
   std::cerr << "  [" << o.data << "]\n";
+  if (t.task != Task::classification || t.validation.multi_label || !t.validates()) return;
+  const std::vector<int64_t> counts = class_counts(t.validation);
+  if (std::count_if(counts.begin(), counts.end(), [](int64_t count) { return count > 0; }) > 1)
+    return;
+  const auto only = std::max_element(counts.begin(), counts.end()) - counts.begin();
+  std::cerr << "Note: all pictures to validate are of the class "
+            << t.validation.names[static_cast<size_t>(only)]
+            << ", so that val_auc means nothing; take more pictures, or another --seed\n";
 }
 
 LossFunction loss_of(const TrainOptions& o, const Training& t) {
   if (t.task == Task::segmentation) {
-    require(o.class_weights == "none" && o.label_smoothing == 0,
-            "--class-weights and --label-smoothing are for classifiers");
     return mask_loss(o.loss == "default" ? model_entry(o.model).loss : o.loss,
                      {.false_negative_weight = static_cast<float>(o.false_negative_weight),
                       .false_positive_weight = static_cast<float>(o.false_positive_weight),
                       .focal_exponent = static_cast<float>(o.focal_exponent)});
   }
   const bool focal = o.loss == "focal";
-  require(focal || o.loss == "default" || o.loss == "cross-entropy", "--loss ", o.loss,
-          " is for models that draw masks; ", o.model, " takes cross-entropy or focal");
   return cross_entropy(class_weights(o, t.train), static_cast<float>(o.label_smoothing),
                        focal ? static_cast<float>(o.focal_gamma) : 0);
 }
@@ -70,9 +84,9 @@ void add_measures(const TrainOptions& o, const Training& t, FitOptions& fit) {
   if (t.task == Task::classification) return;
   const ModelEntry& entry = model_entry(o.model);
   fit.counter = [kinds = t.train.names] { return std::make_unique<MaskMetricsCounter>(kinds); };
-  require(!entry.standardize || o.augment.find("brightness") == std::string::npos,
-          "--augment brightness changes nothing for ", o.model,
-          ", whose pictures are standardised; leave it out");
+  require_argument(!entry.standardize || o.augment.find("brightness") == std::string::npos,
+                   "--augment brightness changes nothing for ", o.model,
+                   ", whose pictures are standardised; leave it out");
   auto layers = std::make_shared<Augmentation>(augmentation(o.augment, entry.augment));
   fit.augment = [layers](Batch& batch) { layers->apply(batch.x, &batch.y); };
 }

@@ -14,6 +14,9 @@ struct Training {
   bool validates() const { return validation.size(task) > 0; }
 };
 
+/// Throws Error when there is no picture of a class to learn it from.
+void check_classes(const Training& training);
+
 /// How many pictures there are, and of which classes or labels.
 void print_data(const TrainOptions& options, const Training& training);
 

@@ -2,8 +2,9 @@
 
 #include <iostream>
 
+#include "apps/number_checks.h"
+#include "engine/argument_error.h"
 #include "engine/device_name.h"
-#include "engine/error.h"
 #include "kernels/conv2d/plan.h"
 #include "kernels/parallel.h"
 
@@ -23,7 +24,36 @@ std::string parse_size(const std::string& text, ImageSize& size) {
   return {};
 }
 
+/// The command that the command line names, the innermost one.
+const CLI::App* chosen(const CLI::App* program) {
+  const std::vector<CLI::App*> commands = program->get_subcommands();
+  return commands.empty() ? program : chosen(commands.front());
+}
+
 }  // namespace
+
+std::set<std::string> given_options(const CLI::App& command) {
+  std::set<std::string> given;
+  for (const CLI::Option* option : command.get_options())
+    if (option->count() > 0) given.insert(option->get_single_name());
+  return given;
+}
+
+std::string sentence_of(const CLI::App* program, const CLI::Error& error) {
+  const CLI::App* command = chosen(program);
+  std::string sentence = error.what(), names;
+  for (const CLI::App* inner : command->get_subcommands({}))
+    names += (names.empty() ? "" : ", ") + inner->get_name();
+  const std::vector<std::string> unknown = command->remaining();
+  if (!names.empty() && !unknown.empty())
+    sentence = cat("there is no command '", unknown.front(), "' of ", command->get_name(),
+                   "; it has ", names);
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error))
+    for (const CLI::Option* option : command->get_options())
+      if (option->count() > 1 && option->get_items_expected_max() == 1)
+        sentence = cat(option->get_name(), " is given ", option->count(), " times; give it once");
+  return cat("fettle: ", sentence, "\nRun with --help for more information.\n");
+}
 
 void add_size(CLI::App& command, const std::string& name, ImageSize& size,
               const std::string& help) {
@@ -55,7 +85,7 @@ void add_threads(CLI::App& command) {
       .add_option_function<int>(
           "--threads", [](int count) { set_threads(count); },
           "Threads that compute; the result does not depend on it [all processors]")
-      ->check(CLI::Range(1, 1024));
+      ->check(whole_number(1, 1024));
 }
 
 void add_device(CLI::App& command, DeviceOptions& options) {
@@ -87,7 +117,7 @@ void add_run_options(CLI::App& command, RunOptions& options) {
 
 void add_prediction_options(CLI::App& command, RunOptions& options) {
   command.add_option("--batch-size", options.batch_size, "Pictures at a time")
-      ->check(CLI::Range(1, 65536))
+      ->check(whole_number(1, 65536))
       ->capture_default_str();
   command.add_flag("--skip-broken", options.skip_broken, "Leave out pictures that cannot be read");
   add_bn_statistics(command, options);
@@ -99,7 +129,8 @@ Device choose_device(const DeviceOptions& options) {
   const std::string &name = options.device, &precision = options.precision;
   const bool any = name == "auto";
   std::optional<Device> device = device_named(name);
-  require(any || device, "--device ", name, " is not auto, cpu, cuda or cuda:N with a number N");
+  require_argument(any || device, "--device ", name,
+                   " is not auto, cpu, cuda or cuda:N with a number N");
   if (any) device = cuda::gpus().empty() ? Device::cpu() : Device::cuda();
   try {
     require_device(*device);

@@ -3,11 +3,15 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <set>
 #include <string>
 
 #include "engine/device.h"
 
 namespace fettle {
+
+/// The options that a command line gives to a command, without --.
+std::set<std::string> given_options(const CLI::App& command);
 
 /// Largest height and width to which pictures are resized.
 constexpr int64_t max_image_size = 16384;
@@ -28,6 +32,9 @@ void add_crop(CLI::App& command, ImageSize& size);
 
 /// --threads, applied as soon as it is read.
 void add_threads(CLI::App& command);
+
+/// What is wrong with a command line, in a sentence, for `program` that could not read it.
+std::string sentence_of(const CLI::App* program, const CLI::Error& error);
 
 /// Where to compute, and how exactly.
 struct DeviceOptions {
@@ -60,8 +67,8 @@ void add_prediction_options(CLI::App& command, RunOptions& options);
 void add_run_options(CLI::App& command, RunOptions& options);
 
 /// The device that `--device` names; "auto" is the first GPU, or the CPU where there is none.
-/// Prints it, and has GPUs compute with the given precision. Throws Error when the device is not
-/// there or cannot do that: there is no silent fall back.
+/// Prints it, and has GPUs compute with the given precision. Throws ArgumentError for another
+/// name, and Error when the device is not there or cannot do that: there is no silent fall back.
 Device choose_device(const DeviceOptions& options);
 
 }  // namespace fettle

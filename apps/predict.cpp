@@ -5,7 +5,10 @@
 
 #include "apps/commands.h"
 #include "apps/explain.h"
+#include "apps/number_checks.h"
 #include "apps/progress.h"
+#include "engine/argument_error.h"
+#include "engine/counted.h"
 #include "engine/inference/decision.h"
 #include "io/atomic_file.h"
 
@@ -43,7 +46,7 @@ void predict_classes(const Options& o, TrainedModel& model,
   const std::string file = (std::filesystem::path(o.out) / "predictions.csv").string();
   write_predictions(file, model.config.class_names, predictions,
                     model.config.multi_label ? "labels" : "class");
-  std::cerr << "Wrote " << predictions.size() << " predictions to " << file << "\n";
+  std::cerr << "Wrote " << counted(std::ssize(predictions), "prediction") << " to " << file << "\n";
   if (o.explain) explain(model, explained, o.out, o, device);
 }
 
@@ -75,13 +78,16 @@ void predict_masks(const Options& o, TrainedModel& model, const std::vector<Name
 void predict_run(const Options& o) {
   const Device device = choose_device(o);
   TrainedModel model = load_model(o, device);
-  if (o.threshold) model.config.threshold = *o.threshold;
+  if (o.threshold) use_threshold(model, *o.threshold);
   const std::vector<NamedPicture> pictures = named_pictures(o.pictures, o.out);
   if (model.entry().task == Task::segmentation) {
-    require(!o.explain, "--explain is for classifiers; ", model.config.model,
-            " shows the place of a defect by its mask");
+    require_argument(!o.explain, "--explain is for classifiers; ", model.config.model,
+                     " shows the place of a defect by its mask");
     predict_masks(o, model, pictures, device);
   } else {
+    require_argument(o.tile.height == 0 && o.min_area == 1,
+                     "--tile and --min-area are for models that draw masks; ", model.config.model,
+                     " classifies");
     predict_classes(o, model, pictures, device);
   }
 }
@@ -98,9 +104,9 @@ void add_predict(CLI::App& program) {
       ->add_option("--threshold", o->threshold,
                    "Probability from which a picture, or a pixel, counts as defective, or a "
                    "picture has a label [the run's]")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(number_between(0, 1));
   command->add_option("--min-area", o->min_area, "Smaller regions of masks, in pixels, are noise")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_number(1))
       ->capture_default_str();
   command->add_flag("--explain", o->explain,
                     "Show in explanations/ where a classifier sees what speaks for the class, or "

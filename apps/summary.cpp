@@ -3,11 +3,13 @@
 
 #include "apps/commands.h"
 #include "apps/fine_tuning.h"
+#include "apps/number_checks.h"
 #include "apps/options.h"
 #include "apps/predictor.h"
 #include "apps/single_file.h"
 #include "apps/table.h"
 #include "apps/trained_model.h"
+#include "engine/argument_error.h"
 
 namespace fettle {
 namespace {
@@ -16,6 +18,7 @@ struct Options {
   std::string run, model, head = "default";
   ImageSize image_size;
   int64_t classes = 2;
+  std::set<std::string> given;
 };
 
 RunConfig config_of(const Options& o) {
@@ -43,8 +46,10 @@ std::string memory_of(TrainedModel& model, int64_t height, int64_t width) {
 }
 
 void print_summary(const Options& o) {
-  require(o.run.empty() != o.model.empty(), "give either a run folder or --model NAME");
-  require(o.run.empty() || o.head == "default", "--head goes with --model; a run has its own");
+  require_argument(o.run.empty() != o.model.empty(), "give either a run folder or --model NAME");
+  for (const char* option : {"head", "image-size", "classes"})
+    require_argument(o.run.empty() || !o.given.contains(option), "--", option,
+                     " goes with --model; a run has its own");
   TrainedModel model = make_model(config_of(o));
   TransferOptions transfer;
   transfer.head = o.head;
@@ -75,10 +80,13 @@ void add_summary(CLI::App& program) {
   command->add_option("--model", o->model, "Or the name of a model");
   add_image_size(*command, o->image_size);
   command->add_option("--classes", o->classes, "Classes of the model, or kinds of defects")
-      ->check(CLI::Range(1, 100000))
+      ->check(whole_number(1, 100000))
       ->capture_default_str();
   add_head(*command, o->head);
-  command->callback([o] { print_summary(*o); });
+  command->callback([o, command] {
+    o->given = given_options(*command);
+    print_summary(*o);
+  });
 }
 
 }  // namespace fettle

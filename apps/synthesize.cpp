@@ -2,6 +2,9 @@
 #include <iostream>
 
 #include "apps/commands.h"
+#include "apps/number_checks.h"
+#include "engine/counted.h"
+#include "io/folder.h"
 #include "io/synthesize_steel.h"
 #include "io/synthesize_tyres.h"
 
@@ -19,19 +22,21 @@ void add_tyres(CLI::App& command) {
   CLI::App* tyres = command.add_subcommand(
       "tyres", "Tyre treads as JPEGs in the class folders good/ and defective/, and defects.csv");
   auto options = std::make_shared<TyreOptions>();
-  tyres->add_option("folder", options->folder, "Folder to write to")->required();
+  tyres->add_option("folder", options->folder, "Folder to write to, new or empty")->required();
   tyres->add_option("--count", options->count, "Pictures of each class")
-      ->check(CLI::Range(1, 1000000))
+      ->check(whole_number(1, 1000000))
       ->capture_default_str();
   tyres->add_option("--image-size", options->image_size, "Height and width of a picture")
-      ->check(CLI::Range(32, 4096))
+      ->check(whole_number(32, 4096))
       ->capture_default_str();
   tyres->add_option("--seed", options->seed, "The same seed makes the same pictures")
+      ->check(seeds())
       ->capture_default_str();
   tyres->callback([options] {
+    check_unused(options->folder);
     synthesize_tyres(options->folder, options->count, options->image_size, options->seed);
-    std::cerr << "Wrote " << options->count << " good and " << options->count
-              << " defective treads to " << options->folder << "\n";
+    std::cerr << "Wrote " << options->count << " good and "
+              << counted(options->count, "defective tread") << " to " << options->folder << "\n";
   });
 }
 
@@ -42,24 +47,27 @@ void add_steel(CLI::App& command) {
     std::string folder;
   };
   auto options = std::make_shared<Options>();
-  steel->add_option("folder", options->folder, "Folder to write to")->required();
+  steel->add_option("folder", options->folder, "Folder to write to, new or empty")->required();
   steel->add_option("--count", options->count, "Pictures")
-      ->check(CLI::Range(1, 1000000))
+      ->check(whole_number(1, 1000000))
       ->capture_default_str();
   steel->add_option("--good-share", options->good_share, "Share of pictures without a defect")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(number_between(0, 1))
       ->capture_default_str();
   steel->add_option("--height", options->height, "Height of a picture")
-      ->check(CLI::Range(32, 8192))
+      ->check(whole_number(32, 8192))
       ->capture_default_str();
   steel->add_option("--width", options->width, "Width of a picture, no less than its height")
-      ->check(CLI::Range(32, 8192))
+      ->check(whole_number(32, 8192))
       ->capture_default_str();
   steel->add_option("--seed", options->seed, "The same seed makes the same pictures")
+      ->check(seeds())
       ->capture_default_str();
   steel->callback([options] {
+    check_unused(options->folder);
     synthesize_steel(options->folder, *options);
-    std::cerr << "Wrote " << options->count << " sheets of steel to " << options->folder << "\n";
+    std::cerr << "Wrote " << counted(options->count, "sheet") << " of steel to " << options->folder
+              << "\n";
   });
 }
 

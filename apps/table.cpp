@@ -8,17 +8,27 @@
 
 namespace fettle {
 
+namespace {
+
+/// The places that a text in UTF-8 takes on a line, where each character takes one.
+size_t width_of(const std::string& text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+}  // namespace
+
 void print_table(std::ostream& out, const std::vector<std::string>& header,
                  const std::vector<std::vector<std::string>>& rows) {
   std::vector<size_t> widths;
   for (size_t i = 0; i < header.size(); ++i) {
-    widths.push_back(header[i].size());
-    for (const auto& row : rows) widths[i] = std::max(widths[i], row[i].size());
+    widths.push_back(width_of(header[i]));
+    for (const auto& row : rows) widths[i] = std::max(widths[i], width_of(row[i]));
   }
   const auto print = [&](const std::vector<std::string>& row) {
     for (size_t i = 0; i < row.size(); ++i) {
-      out << (i ? "  " : "") << (i ? std::right : std::left)
-          << std::setw(static_cast<int>(widths[i])) << row[i];
+      const std::string padding(widths[i] - width_of(row[i]), ' ');
+      out << (i ? "  " + padding + row[i] : row[i] + padding);
     }
     out << "\n";
   };

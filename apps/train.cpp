@@ -7,12 +7,19 @@
 #include "apps/commands.h"
 #include "apps/conv_plans.h"
 #include "apps/objective.h"
+#include "apps/option_use.h"
 #include "apps/progress.h"
-#include "apps/train_options.h"
+#include "apps/resume.h"
+#include "apps/train_command.h"
 #include "apps/trained_model.h"
+#include "apps/training_data.h"
 #include "apps/weights.h"
+#include "engine/argument_error.h"
+#include "engine/counted.h"
 #include "engine/train/device_batches.h"
 #include "io/checkpoint.h"
+#include "io/folder.h"
+#include "io/run_lock.h"
 #include "io/safetensors.h"
 
 namespace fettle {
@@ -106,12 +113,13 @@ PictureSource source(const TrainOptions& o, const RunConfig& config, const Data&
 /// Says how the training ended. Throws Error when it was interrupted.
 void report(const TrainOptions& o, const Trainer& trainer, FitEnd end, Device device) {
   if (end == FitEnd::interrupted) {
-    throw Error("training was interrupted after ", trainer.epochs_done(), " whole epochs; ",
-                trainer.epochs_done() > 0 ? "go on with: fettle train --resume --out " + o.out
+    throw Error("training was interrupted after ", counted(trainer.epochs_done(), "whole epoch"),
+                "; ",
+                trainer.epochs_done() > 0 ? "go on with: " + RunFolder(o.out).resume_command()
                                           : "there is no checkpoint yet, so begin again");
   }
   if (end == FitEnd::stopped_early) {
-    std::cerr << "Stopped early: no improvement for " << o.early_stopping << " epochs.";
+    std::cerr << "Stopped early: no improvement for " << counted(o.early_stopping, "epoch") << ".";
   } else {
     std::cerr << "Trained all epochs: " << trainer.epochs_done() << ".";
   }
@@ -119,26 +127,55 @@ void report(const TrainOptions& o, const Trainer& trainer, FitEnd end, Device de
             << "\nPeak memory of tensors: " << (memory_stats(device).peak >> 20) << " MiB\n";
 }
 
-void train(TrainOptions o) {
-  const RunFolder run(o.out);
+void require_no_run(const RunFolder& run) {
+  require(!std::filesystem::exists(run.config()), "'", run.path(),
+          "' already holds a run; go on with it by --resume, or give another --out");
+}
+
+/// Refuses what cannot be trained so, before anything is read, and takes what a run fixed.
+void prepare(TrainOptions& o, const RunFolder& run) {
   if (o.resume) {
     take_from_run(o, read_config(run));
   } else {
-    require(!std::filesystem::exists(run.config()), "'", o.out,
-            "' already holds a run; go on with it by --resume, or give another --out");
-    require(!o.model.empty() && !o.data.empty(),
-            "--model and --data are needed to begin a run (a run goes on with --resume)");
+    require_argument(!o.model.empty() && !o.data.empty(),
+                     "--model and --data are needed to begin a run (a run goes on with --resume)");
+    check_use(o);
+    require_no_run(run);
   }
+  for (const std::string& data : {o.data, o.validation_data})
+    require_argument(data.empty() || !lies_in(o.out, data), "--out '", o.out,
+                     "' lies in the folder of pictures '", data,
+                     "', where it would be read as pictures, too; give a folder outside of it");
+}
+
+/// Weights that are trained further have the threshold and the temperature of a new run again. Says
+/// so if others had been chosen.
+void forget_choices(RunConfig& config, Progress& progress) {
+  if (config.threshold == default_threshold && config.temperature == default_temperature) return;
+  config.threshold = default_threshold;
+  config.temperature = default_temperature;
+  progress.line(
+      cat("Note: the threshold and the temperature were chosen for the weights before, and "
+          "are ",
+          config.threshold, " and ", config.temperature,
+          " again; choose them anew with fettle evaluate"));
+}
+
+void train(TrainOptions o) {
+  const RunFolder run(o.out);
+  prepare(o, run);
+  std::optional<RunLock> lock;
+  const auto place = std::filesystem::path(run.lock()).parent_path();
+  if (std::filesystem::is_directory(place)) lock.emplace(run);  // before the data are read
   const Task task = model_entry(o.model).task;
-  require(task == Task::segmentation || o.crop.height == 0,
-          "--crop is for models that draw masks; ", o.model, " looks at whole pictures");
   const Device device = choose_device(o.compute);
-  require(!o.cuda_graph || device.is_cuda(), "--cuda-graph is for a GPU, not for ",
-          to_string(device));
+  require_argument(!o.cuda_graph || device.is_cuda(), "--cuda-graph is for a GPU, not for ",
+                   to_string(device));
   ConvPlans conv_plans(o.conv_plans, device);
   Training t{task, {}, {}};
   std::tie(t.train, t.validation) = read_data(o, task);
   print_data(o, t);
+  check_classes(t);
   std::unique_ptr<WeightFile> weights;
   if (!o.resume) {
     if (!o.transfer.weights.empty()) weights = open_weights(o.transfer.weights);
@@ -146,11 +183,13 @@ void train(TrainOptions o) {
         preprocess_of(o.transfer.preprocess, model_entry(o.model), weights.get());
   }
   RunConfig config = config_of(o, t.train);
+  config.data_checksum = checksum_of(o, t.train, t.validation);
   if (o.resume) {
     const RunConfig begun = read_config(run);
     config.threshold = begun.threshold;
     config.threshold_goal = begun.threshold_goal;
     config.temperature = begun.temperature;
+    config.file = begun.file;
     require(config.class_names == begun.class_names && config.multi_label == begun.multi_label,
             "the classes or labels in '", o.data, "' are no longer those of the run '", o.out, "'");
   }
@@ -185,6 +224,7 @@ void train(TrainOptions o) {
                       const EpochLog& log) { progress.line(epoch_line(epoch, o.epochs, log)); },
       .checkpoint =
           [&](const TrainingState& state) {
+            forget_choices(config, progress);
             write_config(run, config);  // only now: without a checkpoint there is no run to resume
             write_checkpoint(run.checkpoint(), state);
             write_history(run.history(), trainer->history());
@@ -197,9 +237,18 @@ void train(TrainOptions o) {
                   callbacks(o, t.validates(), *optimizer, tensors, *model.layer), fit_options);
   if (o.resume) {
     trainer->restore(read_checkpoint(run.checkpoint()));
-    std::cerr << "Going on after epoch " << trainer->epochs_done() << "\n";
+    const int64_t done = trainer->epochs_done();
+    require_argument(!o.given.contains("epochs") || o.epochs >= done, "--epochs ", o.epochs,
+                     ": the run has trained ", counted(done, "epoch"),
+                     " already; give more, or leave it out");
+    std::cerr << "Going on after epoch " << done << "\n";
   }
+  trainer->check(t.validates());  // before anything is written
   run.create();
+  if (!lock) {
+    lock.emplace(run);
+    require_no_run(run);  // that another training has just ended
+  }
   std::signal(SIGINT, request_stop);
   std::signal(SIGTERM, request_stop);
   const FitEnd end =
@@ -209,6 +258,7 @@ void train(TrainOptions o) {
     std::cerr << "Left out: " << reason << "\n";
   }
   if (end != FitEnd::interrupted) {
+    write_config(run, config);
     write_safetensors(run.weights(), tensors,
                       {{"format", "fettle"},
                        {"layout", "KRSC"},
@@ -225,7 +275,10 @@ void add_train(CLI::App& program) {
       "train", "Train a model on a folder of pictures: to tell classes, or to draw defects");
   auto o = std::make_shared<TrainOptions>();
   add_train_options(*command, *o);
-  command->callback([o] { train(*o); });
+  command->callback([o, command] {
+    o->given = given_options(*command);
+    train(*o);
+  });
 }
 
 }  // namespace fettle

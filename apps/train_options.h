@@ -2,6 +2,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,7 +11,6 @@
 #include "apps/data.h"
 #include "apps/fine_tuning.h"
 #include "apps/options.h"
-#include "io/run_folder.h"
 
 namespace fettle {
 
@@ -27,7 +28,7 @@ struct TrainOptions {
   double focal_gamma = 2;
   double momentum = 0.9, weight_decay = 0.004, epsilon = 0;  // 0: the optimizer's own
   double validation_split = 0.2, label_smoothing = 0;
-  double bn_momentum = 0;  // 0: the model's own
+  std::optional<double> bn_momentum;  // none: the model's own
   std::string bn_statistics = "moving";
   bool bn_first = false;
   int64_t width = 0;  // 0: the model's own
@@ -37,7 +38,9 @@ struct TrainOptions {
   DeviceOptions compute;
   std::string conv_plans;
   bool cache = false, skip_broken = false, resume = false, cuda_graph = false;
-  bool epochs_given = false;  // so that they count in a resumed run, too
+  std::set<std::string> given;  ///< the options of the command line, without --
+  std::string data_checksum;    ///< of the pictures of the run that goes on; "": not known
+  bool of_run = false;          ///< they were read from a run folder
 
   /// Calls f(name, value) for each option that a resumed run takes from its run folder.
   template <class F>
@@ -79,25 +82,5 @@ struct TrainOptions {
 
 /// Adds every option to the command.
 void add_train_options(CLI::App& command, TrainOptions& options);
-
-/// Takes what the run folder fixed when it was begun; --epochs given anew may extend the run.
-/// Throws Error when config.json holds something else.
-void take_from_run(TrainOptions& options, const RunConfig& config);
-
-/// The figure that says which epoch is the best: --monitor, or the loss.
-std::string watched_figure(const TrainOptions& options, bool validates);
-
-/// The options that the run was begun with, by name without --, their values as people write them.
-std::vector<std::pair<std::string, std::string>> option_texts(const RunConfig& config);
-
-/// The command that trains such a run again, into the folder `out`: with all that is not usual.
-std::string train_command(const RunConfig& config, const std::string& out);
-
-/// The configuration of a new run on such data.
-RunConfig config_of(TrainOptions& options, const Data& data);
-
-/// The training and, unless neither a split nor other data are asked for, the validation data.
-/// Throws Error when they do not fit together.
-std::pair<Data, Data> read_data(const TrainOptions& options, Task task);
 
 }  // namespace fettle

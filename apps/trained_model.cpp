@@ -1,8 +1,12 @@
 #include "apps/trained_model.h"
 
+#include <algorithm>
+#include <filesystem>
 #include <iostream>
+#include <utility>
 
 #include "apps/progress.h"
+#include "engine/argument_error.h"
 #include "engine/autograd.h"
 #include "engine/inference/decision.h"
 #include "engine/ops/arithmetic.h"
@@ -21,11 +25,14 @@ std::string option_of(const RunConfig& config, const std::string& name) {
   return found == config.options.end() ? "" : found->second;
 }
 
-double number_of(const RunConfig& config, const std::string& name) {
+/// The number of an option that lies in [0, most], or nothing where it was not kept.
+std::optional<double> number_of(const RunConfig& config, const std::string& name, double most) {
   const std::string text = option_of(config, name);
+  if (text.empty()) return {};
   double number = 0;
-  require(text.empty() || CLI::detail::lexical_cast(text, number), "config.json of the run holds '",
-          text, "' for --", name);
+  const bool is_number = CLI::detail::lexical_cast(text, number);
+  require_argument(is_number && number >= 0 && number <= most, "--", name, " '", text,
+                   "' is not a number from 0 to ", most);
   return number;
 }
 
@@ -36,27 +43,61 @@ ModelOptions model_options(const RunConfig& config) {
                                    {"preprocess", &options.preprocess},
                                    {"head", &options.head}})
     if (!option_of(config, name).empty()) *text = option_of(config, name);
-  if (number_of(config, "bn-momentum") > 0)
-    options.bn_momentum = static_cast<float>(number_of(config, "bn-momentum"));
-  if (option_of(config, "bn-statistics") == "batch")
-    options.bn_statistics = BatchNormalization::Statistics::Batch;
-  options.bn_first = number_of(config, "bn-first") > 0;
-  options.width = static_cast<int64_t>(number_of(config, "width"));
-  options.dropout = static_cast<float>(number_of(config, "dropout"));
+  if (const auto momentum = number_of(config, "bn-momentum", 1))
+    options.bn_momentum = static_cast<float>(*momentum);
+  const std::string statistics = option_of(config, "bn-statistics");
+  require_argument(statistics.empty() || statistics == "moving" || statistics == "batch",
+                   "--bn-statistics '", statistics, "' is neither moving nor batch");
+  if (statistics == "batch") options.bn_statistics = BatchNormalization::Statistics::Batch;
+  options.bn_first = number_of(config, "bn-first", 1).value_or(0) > 0;
+  options.width = static_cast<int64_t>(number_of(config, "width", 1024).value_or(0));
+  options.dropout = static_cast<float>(number_of(config, "dropout", 0.99).value_or(0));
   return options;
 }
 
-}  // namespace
+/// Throws ArgumentError when a built model cannot look at pictures of that size, for this reason.
+[[noreturn]] void refuse_size(const RunConfig& config, int64_t height, int64_t width,
+                              const std::string& reason) {
+  const ModelEntry& entry = model_entry(config.model);
+  const NothingDrawn shapes_alone;
+  const auto fits = [&](int64_t least) {
+    try {
+      build(*entry.make(model_options(config)),
+            {1, std::max(height, least), std::max(width, least), config.channels});
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+  };
+  const std::string head = option_of(config, "head");
+  const std::string with =
+      entry.preprocess.empty() || head.empty() || head == "default" ? "" : " with --head " + head;
+  constexpr int64_t most = 1024;
+  int64_t small = 0, large = 1;  // does not fit, fits
+  while (large <= most && !fits(large)) small = std::exchange(large, 2 * large);
+  if (large > most)
+    throw ArgumentError(config.model, with, " cannot look at pictures of ", height, "x", width,
+                        ": ", reason, "; choose another --image-size",
+                        with.empty() ? "" : " or --head");
+  while (large - small > 1) {
+    const int64_t middle = (small + large) / 2;
+    (fits(middle) ? large : small) = middle;
+  }
+  throw ArgumentError(config.model, with, " needs pictures of at least ", large, "x", large,
+                      ", not ", height, "x", width, "; choose a larger ",
+                      config.crop_height > 0 ? "--crop" : "--image-size");
+}
 
-TrainedModel make_model(const RunConfig& config) {
+/// make_model(), whose complaints are about options.
+TrainedModel made_model(const RunConfig& config) {
   const ModelEntry& entry = model_entry(config.model);
   const bool any_size = config.height == 0 && config.width == 0 && config.crop_height > 0;
-  require(any_size || (config.height > 0 && config.width > 0 && config.height <= max_image_size &&
-                       config.width <= max_image_size),
-          "pictures of ", config.height, "x", config.width, " are not between 1x1 and ",
-          max_image_size, "x", max_image_size);
-  require(config.channels == 1 || config.channels == 3, "a picture has 1 or 3 channels, not ",
-          config.channels);
+  require_argument(any_size || (config.height > 0 && config.width > 0 &&
+                                config.height <= max_image_size && config.width <= max_image_size),
+                   "pictures of ", config.height, "x", config.width, " are not between 1x1 and ",
+                   max_image_size, "x", max_image_size);
+  require_argument(config.channels == 1 || config.channels == 3,
+                   "a picture has 1 or 3 channels, not ", config.channels);
   const bool classifies = entry.task == Task::classification;
   require(config.class_names.size() >= (classifies && !config.multi_label ? 2u : 1u),
           classifies ? "a classifier needs at least two classes, not "
@@ -64,18 +105,36 @@ TrainedModel make_model(const RunConfig& config) {
           config.class_names.size());
   const int64_t height = config.crop_height > 0 ? config.crop_height : config.height;
   const int64_t width = config.crop_width > 0 ? config.crop_width : config.width;
-  require(height % entry.multiple == 0 && width % entry.multiple == 0, config.model,
-          " needs a height and a width that are multiples of ", entry.multiple, ", not ", height,
-          "x", width, "; choose another --image-size or --crop");
+  require_argument(height % entry.multiple == 0 && width % entry.multiple == 0, config.model,
+                   " needs a height and a width that are multiples of ", entry.multiple, ", not ",
+                   height, "x", width, "; choose another --image-size or --crop");
   TrainedModel model{config, entry.make(model_options(config))};
-  build(*model.layer, {1, height, width, config.channels}, config.seed);
+  try {
+    build(*model.layer, {1, height, width, config.channels}, config.seed);
+  } catch (const Error& error) {
+    refuse_size(config, height, width, error.what());
+  }
   return model;
+}
+
+}  // namespace
+
+TrainedModel make_model(const RunConfig& config) {
+  if (config.file.empty()) return made_model(config);
+  try {
+    return made_model(config);
+  } catch (const ArgumentError& error) {
+    throw Error("'", config.file, "': ", error.what());
+  }
 }
 
 TrainedModel load_model(const RunOptions& o, Device device) {
   const RunFolder folder(o.run);
   RunConfig config = read_config(folder);
   if (!o.bn_statistics.empty()) config.options["bn-statistics"] = o.bn_statistics;
+  require(
+      std::filesystem::exists(folder.weights()), "the training of the run '", o.run,
+      "' has not come to its end, so it has no weights yet; go on with: ", folder.resume_command());
   const NothingDrawn all_is_read;
   TrainedModel model = make_model(config);
   load_into(named_tensors(*model.layer), SafetensorsFile(folder.weights()));
@@ -101,6 +160,15 @@ void require_task(const TrainedModel& model, Task task) {
   require(model.entry().task == task, "the run's model ", model.config.model,
           task == Task::classification ? " draws masks; a classifier is needed here"
                                        : " classifies; one that draws masks is needed here");
+}
+
+void use_threshold(TrainedModel& model, double threshold) {
+  const size_t classes = model.config.class_names.size();
+  require_argument(
+      model.entry().task == Task::segmentation || model.config.multi_label || classes == 2,
+      "--threshold has no use for a run of ", classes,
+      " classes, which answers the likeliest one; leave it out");
+  model.config.threshold = threshold;
 }
 
 LossFunction cross_entropy(const std::vector<float>& class_weights, float label_smoothing,

@@ -24,7 +24,8 @@ struct TrainedModel {
   }
 };
 
-/// Makes the configuration's model with fresh weights from its seed.
+/// Makes the configuration's model with fresh weights from its seed. Throws ArgumentError naming
+/// the option that does not fit it, or Error naming the file where the configuration was read.
 TrainedModel make_model(const RunConfig& config);
 
 /// Reads the run folder that `options` names into the memory of a device. Throws Error naming the
@@ -41,6 +42,10 @@ LayerSummary summary_of(const TrainedModel& model);
 
 /// Throws Error when the model is made for the other task.
 void require_task(const TrainedModel& model, Task task);
+
+/// Decides by that threshold instead of the run's. Throws ArgumentError for a classifier that goes
+/// by the largest of several probabilities.
+void use_threshold(TrainedModel& model, double threshold);
 
 /// The loss that goes with a classifier's output: binary cross-entropy for one logit and for labels
 /// f32 [N,K], sparse categorical cross-entropy for more classes. `class_weights` is empty or has a

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "engine/argument_error.h"
 #include "models/classifier.h"
 #include "models/resnet.h"
 
@@ -166,8 +167,8 @@ void require_same_network(const WeightFile& weights, const Match& m) {
 std::string preprocess_of(const std::string& given, const ModelEntry& entry,
                           const WeightFile* weights) {
   if (entry.preprocess.empty()) {
-    require(given == "default", "--preprocess is for the ResNets; ", entry.name,
-            " has its own preprocessing");
+    require_argument(given == "default", "--preprocess is for the ResNets; ", entry.name,
+                     " has its own preprocessing");
     return "";
   }
   if (given != "default") return given;

@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "engine/counted.h"
+
 namespace fettle {
 
 std::optional<Device> device_named(std::string_view name) {
@@ -21,7 +23,7 @@ void require_device(const Device& device) {
 }
 
 std::string description(const Device& device, int threads) {
-  if (!device.is_cuda()) return cat("CPU, ", threads, threads == 1 ? " thread" : " threads");
+  if (!device.is_cuda()) return cat("CPU, ", counted(threads, "thread"));
   const cuda::Gpu gpu = cuda::gpus().at(static_cast<size_t>(device.index));
   return cat(to_string(device), ", ", gpu.name, ", ", gpu.total_bytes >> 20, " MiB");
 }

@@ -23,17 +23,48 @@ void collect_folders(const fs::path& folder, std::vector<std::string>& folders) 
     if (!fs::is_symlink(inner)) collect_folders(inner, folders);
 }
 
+void require_readable(const fs::path& path, const std::error_code& error) {
+  require(!error, "'", path.string(), "' cannot be read: ", error.message(),
+          "; give yourself the right to read it, or name a folder with pictures alone");
+}
+
 }  // namespace
 
 void check_folder(const std::string& path) {
-  require(fs::exists(path), "the folder '", path, "' does not exist");
-  require(fs::is_directory(path), "'", path, "' is a file, not a folder");
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  require(status.type() != fs::file_type::not_found, "the folder '", path, "' does not exist");
+  require_readable(path, error);
+  require(fs::is_directory(status), "'", path, "' is a file, not a folder");
+}
+
+void check_unused(const std::string& path) {
+  if (!fs::exists(path)) return;
+  check_folder(path);
+  require(fs::is_empty(path), "the folder '", path,
+          "' is not empty, and what is there would be mixed with the new files; empty it, or give "
+          "another folder");
+}
+
+bool lies_in(const std::string& path, const std::string& folder) {
+  const fs::path inner = fs::weakly_canonical(fs::absolute(path));
+  const fs::path outer = fs::weakly_canonical(fs::absolute(folder));
+  const auto [end, rest] = std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
+  return end == outer.end() || end->empty();  // empty: the folder was written with a slash
 }
 
 std::vector<fs::path> sorted_entries(const fs::path& folder, bool folders) {
   std::vector<fs::path> entries;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder))
-    if (!is_hidden(entry.path()) && entry.is_directory() == folders) entries.push_back(entry);
+  std::error_code error;
+  fs::directory_iterator entry(folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    if (is_hidden(entry->path())) continue;
+    std::error_code unknown;
+    const fs::file_status status = entry->status(unknown);
+    if (status.type() == fs::file_type::none) require_readable(entry->path(), unknown);
+    if (fs::is_directory(status) == folders) entries.push_back(*entry);
+  }
+  require_readable(folder, error);
   std::sort(entries.begin(), entries.end(),
             [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
   return entries;

@@ -11,8 +11,14 @@ namespace fettle {
 /// Throws Error when `path` is missing or no folder.
 void check_folder(const std::string& path);
 
+/// Throws Error when something is in `path`, or it is no folder; it may be missing.
+void check_unused(const std::string& path);
+
+/// Whether `path`, which may be missing, is the folder or lies under it, links followed.
+bool lies_in(const std::string& path, const std::string& folder);
+
 /// The folders (or else the files) directly in a folder that are not hidden, ordered by the bytes
-/// of their names.
+/// of their names. Throws Error naming what cannot be looked at.
 std::vector<std::filesystem::path> sorted_entries(const std::filesystem::path& folder,
                                                   bool folders);
 

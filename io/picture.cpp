@@ -37,6 +37,7 @@ Picture turn_upright(Picture stored, int orientation) {
 }  // namespace
 
 PictureSize picture_size(const std::string& path, Bytes file) {
+  require(!file.empty(), "the picture '", path, "' is empty: its file has no byte");
   const PictureFormat format = picture_format(file);
   require(format != PictureFormat::none, "'", path, "' is not a JPEG, PNG, BMP or GIF picture");
   require(is_complete(format, file), "the picture '", path, "' is cut off before its end");
@@ -49,9 +50,9 @@ PictureSize picture_size(const std::string& path, Bytes file) {
   require(stbi_info_from_memory(file.data(), static_cast<int>(file.size()), &width, &height,
                                 &channels) != 0,
           "the picture '", path, "' has a damaged header, or far more than the ", million,
-          " million pixels that are accepted: mend it or make it smaller");
+          " million pixels that are accepted");
   require(int64_t{width} * height <= max_picture_pixels, "the picture '", path, "' has ", width,
-          " x ", height, " pixels; at most ", million, " million are accepted: make it smaller");
+          " x ", height, " pixels; at most ", million, " million are accepted");
   if (exif_orientation(file) >= 5) std::swap(width, height);
   return {height, width};
 }

@@ -1,8 +1,13 @@
 #include "io/run_folder.h"
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <string_view>
+#include <tuple>
 
 #include "engine/error.h"
 #include "io/atomic_file.h"
@@ -10,6 +15,119 @@
 #include "io/read_file.h"
 
 namespace fettle {
+namespace {
+
+/// Reads the entries of a config.json, which people edit, too.
+class ConfigReader {
+ public:
+  explicit ConfigReader(const std::string& path) : path_(path) {
+    const std::vector<uint8_t> text = read_file(path);
+    json_ = Json::parse(text, nullptr, false);
+    require(!json_.is_discarded() && json_.is_object(), "'", path,
+            "' is not the configuration of a run: it is no whole JSON object");
+  }
+
+  bool has(const char* key) const { return json_.contains(key); }
+
+  std::string text(const char* key) const {
+    const Json& value = at(key);
+    check(value.is_string(), key, value, "must be a text");
+    return value;
+  }
+
+  bool yes_or_no(const char* key) const {
+    const Json& value = at(key);
+    check(value.is_boolean(), key, value, "must be true or false");
+    return value;
+  }
+
+  int64_t whole(const char* key, int64_t least, int64_t most) const {
+    return whole(key, at(key), least, most);
+  }
+
+  std::pair<int64_t, int64_t> size(const char* key) const {
+    constexpr int64_t most = int64_t{1} << 30;
+    const Json& value = at(key);
+    check(value.is_array() && value.size() == 2, key, value, "must be [height, width]");
+    return {whole(key, value[0], 0, most), whole(key, value[1], 0, most)};
+  }
+
+  uint64_t seed(const char* key) const {
+    const Json& value = at(key);
+    check(value.is_number_unsigned(), key, value, "must be a whole number from 0 on");
+    return value;
+  }
+
+  double number(const char* key, bool (*fits)(double), const char* must) const {
+    const Json& value = at(key);
+    check(value.is_number() && fits(value), key, value, must);
+    return value;
+  }
+
+  std::vector<std::string> names(const char* key) const {
+    const Json& value = at(key);
+    std::vector<std::string> names;
+    std::set<std::string> seen;
+    check(value.is_array(), key, value, "must be a list of names");
+    for (const Json& name : value) {
+      check(name.is_string(), key, name, "must be a list of names");
+      check(seen.insert(name).second, key, name, "is there twice; every name must be another");
+      names.push_back(name);
+    }
+    return names;
+  }
+
+  std::map<std::string, std::string> texts(const char* key) const {
+    const Json& value = at(key);
+    std::map<std::string, std::string> texts;
+    check(value.is_object(), key, value, "must be an object of texts");
+    for (const auto& [name, text] : value.items()) {
+      check(text.is_string(), cat(key, '.', name), text, "must be a text, in quotes");
+      texts[name] = text;
+    }
+    return texts;
+  }
+
+ private:
+  using Json = nlohmann::json;
+
+  const Json& at(const char* key) const {
+    require(has(key), "'", path_, "' lacks ", key, ", which a run cannot be without");
+    return json_[key];
+  }
+
+  void check(bool right, const std::string& key, const Json& value, const char* must) const {
+    require(right, "'", path_, "': ", key, ": ", value.dump(), " ", must);
+  }
+
+  int64_t whole(const char* key, const Json& value, int64_t least, int64_t most) const {
+    const bool right = value.is_number_integer() && value >= least && value <= most;
+    require(right, "'", path_, "': ", key, ": ", value.dump(), " must be a whole number from ",
+            least, " to ", most);
+    return value;
+  }
+
+  std::string path_;
+  Json json_;
+};
+
+bool is_plain(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) ||
+         std::string_view("/._-+:@%,").find(c) != std::string_view::npos;
+}
+
+}  // namespace
+
+std::string quoted_for_shell(const std::string& text) {
+  if (!text.empty() && std::all_of(text.begin(), text.end(), is_plain)) return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+std::string RunFolder::resume_command() const {
+  return "fettle train --resume --out " + quoted_for_shell(path_);
+}
 
 void RunFolder::create() const {
   make_folder(std::filesystem::path(checkpoint()).parent_path().string());
@@ -28,6 +146,7 @@ void write_config(const RunFolder& run, const RunConfig& config) {
       {"temperature", config.temperature},
       {"seed", config.seed},
       {"options", config.options},
+      {"data_checksum", config.data_checksum},
   };
   write_file(run.config(), json.dump(2) + "\n");
 }
@@ -35,31 +154,33 @@ void write_config(const RunFolder& run, const RunConfig& config) {
 RunConfig read_config(const RunFolder& run) {
   require(std::filesystem::is_directory(run.path()), "the run folder '", run.path(),
           "' does not exist: give the folder that fettle train wrote with --out");
-  const std::vector<uint8_t> text = read_file(run.config());
-  try {
-    const auto json = nlohmann::json::parse(text);
-    RunConfig config;
-    json.at("model").get_to(config.model);
-    json.at("image_size").at(0).get_to(config.height);
-    json.at("image_size").at(1).get_to(config.width);
-    if (json.contains("crop")) {
-      json["crop"].at(0).get_to(config.crop_height);
-      json["crop"].at(1).get_to(config.crop_width);
-    }
-    config.threshold = json.value("threshold", config.threshold);
-    config.threshold_goal = json.value("threshold_goal", config.threshold_goal);
-    config.temperature = json.value("temperature", config.temperature);
-    require(config.temperature > 0, "'", run.config(), "' has a temperature of ",
-            config.temperature, "; it must be above 0");
-    json.at("channels").get_to(config.channels);
-    json.at("classes").get_to(config.class_names);
-    config.multi_label = json.value("multi_label", false);
-    json.at("seed").get_to(config.seed);
-    json.at("options").get_to(config.options);
-    return config;
-  } catch (const nlohmann::json::exception& error) {
-    throw Error("'", run.config(), "' is not the configuration of a run: ", error.what());
-  }
+  require(std::filesystem::exists(run.config()), "'", run.path(),
+          "' is no run folder of fettle, for it holds no config.json: give the folder that fettle "
+          "train wrote with --out");
+  const ConfigReader json(run.config());
+  RunConfig config;
+  config.file = run.config();
+  config.model = json.text("model");
+  std::tie(config.height, config.width) = json.size("image_size");
+  if (json.has("crop")) std::tie(config.crop_height, config.crop_width) = json.size("crop");
+  config.channels = json.whole("channels", 1, 3);
+  config.class_names = json.names("classes");
+  if (json.has("multi_label")) config.multi_label = json.yes_or_no("multi_label");
+  config.threshold = json.number(
+      "threshold", [](double value) { return value >= 0 && value <= 1; },
+      "must be a number from 0 to 1");
+  if (json.has("threshold_goal")) config.threshold_goal = json.text("threshold_goal");
+  if (json.has("temperature"))  // runs of before it was fitted
+    config.temperature = json.number(
+        "temperature", [](double value) { return value > 0; }, "must be a number above 0");
+  config.seed = json.seed("seed");
+  config.options = json.texts("options");
+  if (json.has("data_checksum")) config.data_checksum = json.text("data_checksum");
+  // Runs of before the checksum say 0 where batch-norm has the model's own momentum.
+  const auto momentum = config.options.find("bn-momentum");
+  if (config.data_checksum.empty() && momentum != config.options.end() && momentum->second == "0")
+    config.options.erase(momentum);
+  return config;
 }
 
 void write_history(const std::string& path, const std::vector<EpochLog>& epochs) {

@@ -4,14 +4,17 @@
 #include <map>
 #include <sstream>
 
+#include "engine/argument_error.h"
+
 namespace fettle {
 namespace {
 
 float factor_of(const std::string& part, const std::string& value) {
   float factor = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), factor);
-  require(error == std::errc() && end == value.data() + value.size() && factor >= 0 && factor <= 1,
-          "--augment: '", part, "' needs a number from 0 to 1 after the '='");
+  require_argument(
+      error == std::errc() && end == value.data() + value.size() && factor >= 0 && factor <= 1,
+      "--augment: '", part, "' needs a number from 0 to 1 after the '='");
   return factor;
 }
 
@@ -21,7 +24,8 @@ FlipMode mode_of(const std::string& part, const std::string& value) {
       {"vertical", FlipMode::vertical},
       {"both", FlipMode::horizontal_and_vertical}};
   const auto found = modes.find(value);
-  require(found != modes.end(), "--augment: '", part, "' needs horizontal, vertical or both");
+  require_argument(found != modes.end(), "--augment: '", part,
+                   "' needs horizontal, vertical or both");
   return found->second;
 }
 
@@ -40,7 +44,7 @@ void add_part(const std::string& part, Augmentation& layers) {
   } else if (name == "brightness") {
     layers.add(RandomBrightness(factor_of(part, value)));
   } else {
-    throw Error(
+    throw ArgumentError(
         "--augment: '", part,
         "' is not known; write none, default or a list of flip=..., rotation=..., zoom=..., "
         "contrast=..., brightness=...");

@@ -10,7 +10,7 @@ namespace fettle {
 /// Random layers, active only in training, from a list such as
 ///   flip=horizontal|vertical|both, rotation=0.1, zoom=0.1, contrast=0.1, brightness=0.1
 /// separated by commas and applied in that order. "default" means `usual`, "none" an empty list.
-/// Throws Error naming the part that is not understood.
+/// Throws ArgumentError naming the part that is not understood.
 Augmentation augmentation(const std::string& text, const std::string& usual);
 
 }  // namespace fettle

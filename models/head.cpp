@@ -4,6 +4,7 @@
 #include <map>
 #include <sstream>
 
+#include "engine/argument_error.h"
 #include "layers/dense.h"
 #include "layers/dropout.h"
 #include "layers/elementwise.h"
@@ -31,8 +32,9 @@ Number number_of(const Word& word, Number least, Number most) {
   Number number{};
   const char* end = word.value.data() + word.value.size();
   const auto [at, error] = std::from_chars(word.value.data(), end, number);
-  require(error == std::errc() && at == end && number >= least && number <= most, "--head: '",
-          word.text, "' needs a number from ", least, " to ", most, " after the '='");
+  require_argument(error == std::errc() && at == end && number >= least && number <= most,
+                   "--head: '", word.text, "' needs a number from ", least, " to ", most,
+                   " after the '='");
   return number;
 }
 
@@ -43,8 +45,8 @@ Activation activation_of(const Word& word) {
                                                                 {"swish", Activation::swish},
                                                                 {"sigmoid", Activation::sigmoid}};
   const auto found = activations.find(word.activation);
-  require(found != activations.end(), "--head: the activation of '", word.text,
-          "' is not relu, relu6, swish or sigmoid");
+  require_argument(found != activations.end(), "--head: the activation of '", word.text,
+                   "' is not relu, relu6, swish or sigmoid");
   return found->second;
 }
 
@@ -61,9 +63,10 @@ std::unique_ptr<Layer> layer_of(const Word& word) {
       return std::make_unique<MaxPooling2D>(number_of<int64_t>(word, 1, largest_window));
     if (word.name == "dropout") return std::make_unique<Dropout>(number_of(word, 0.0f, 0.99f));
   }
-  throw Error("--head: '", word.text,
-              "' is not known; write a list of pool, maxpool, avgpool=N, maxpool=N, flatten, "
-              "dropout=RATE, dense=UNITS and dense=UNITS:relu (relu6, swish, sigmoid)");
+  throw ArgumentError(
+      "--head: '", word.text,
+      "' is not known; write a list of pool, maxpool, avgpool=N, maxpool=N, flatten, "
+      "dropout=RATE, dense=UNITS and dense=UNITS:relu (relu6, swish, sigmoid)");
 }
 
 }  // namespace
@@ -73,7 +76,8 @@ Head::Head(const std::string& text, int64_t classes, bool multi_label) {
   std::vector<Word> words;
   std::istringstream parts(text);
   for (std::string part; std::getline(parts, part, ',');) words.emplace_back(part);
-  require(!words.empty(), "--head: the list is empty; write for example pool,dropout=0.2,dense");
+  require_argument(!words.empty(),
+                   "--head: the list is empty; write for example pool,dropout=0.2,dense");
   for (const Word& word : words) {
     if (word.name != "dense") {
       layers_.push_back(layer_of(word));
@@ -82,16 +86,18 @@ Head::Head(const std::string& text, int64_t classes, bool multi_label) {
     const int64_t units =
         word.name == word.text ? classes : number_of<int64_t>(word, 1, int64_t{1} << 20);
     const bool last = &word == &words.back();
-    require(!last || units == classes || (units == 1 && or_one), "--head: the last dense has ",
-            units, " units, but there are ", classes, multi_label ? " labels" : " classes",
-            "; write dense=", classes, or_one ? " or dense=1" : "");
-    require(!last || word.activation.empty(), "--head: '", word.text,
-            "' must have no activation: the last dense gives logits, and the loss knows what to do "
-            "with them");
+    require_argument(!last || units == classes || (units == 1 && or_one),
+                     "--head: the last dense has ", units, " units, but there are ", classes,
+                     multi_label ? " labels" : " classes", "; write dense=", classes,
+                     or_one ? " or dense=1" : "");
+    require_argument(
+        !last || word.activation.empty(), "--head: '", word.text,
+        "' must have no activation: the last dense gives logits, and the loss knows what to do "
+        "with them");
     layers_.push_back(std::make_unique<Dense>(units, activation_of(word)));
   }
-  require(words.back().name == "dense", "--head: the last word must be dense, not '",
-          words.back().text, "'");
+  require_argument(words.back().name == "dense", "--head: the last word must be dense, not '",
+                   words.back().text, "'");
 }
 
 void Head::members(Members& members) {

@@ -21,8 +21,8 @@ namespace fettle {
 /// It is called fc, as torchvision's; the others have Keras's names.
 class Head : public Layer {
  public:
-  /// With several labels a picture the last dense has one unit for each in any case. Throws Error
-  /// naming the word that is not understood, or what the last dense should be.
+  /// With several labels a picture the last dense has one unit for each in any case. Throws
+  /// ArgumentError naming the word that is not understood, or what the last dense should be.
   Head(const std::string& text, int64_t classes, bool multi_label = false);
   std::string_view kind() const override { return "Head"; }
   void members(Members& members) override;

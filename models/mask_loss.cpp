@@ -1,10 +1,12 @@
 #include "models/mask_loss.h"
 
 #include <charconv>
+#include <cmath>
 #include <map>
 #include <sstream>
 #include <vector>
 
+#include "engine/argument_error.h"
 #include "engine/ops/activation.h"
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/losses.h"
@@ -42,9 +44,9 @@ Term term_of(const std::string& name, const MaskLossOptions& o) {
   if (name == "tversky") return tversky(Grouping::batch, 1);
   if (name == "focal-tversky") return tversky(Grouping::batch, o.focal_exponent);
   if (name == "focal-tversky-kind") return tversky(Grouping::channel, o.focal_exponent);
-  throw Error("--loss: '", name,
-              "' is not known; write a sum of bce, dice, dice-batch, dice-kind, tversky, "
-              "focal-tversky and focal-tversky-kind, such as dice+0.5*bce");
+  throw ArgumentError("--loss: '", name,
+                      "' is not known; write a sum of bce, dice, dice-batch, dice-kind, tversky, "
+                      "focal-tversky and focal-tversky-kind, such as dice+0.5*bce");
 }
 
 }  // namespace
@@ -57,13 +59,14 @@ LossFunction mask_loss(const std::string& text, const MaskLossOptions& options) 
     const size_t star = part.find('*');
     if (star != std::string::npos) {
       const auto [end, error] = std::from_chars(part.data(), part.data() + star, weight);
-      require(error == std::errc() && end == part.data() + star && weight > 0, "--loss: '", part,
-              "' needs a number above 0 before the '*'");
+      const bool whole = error == std::errc() && end == part.data() + star;
+      require_argument(whole && weight > 0 && std::isfinite(weight), "--loss: '", part,
+                       "' needs a number above 0 before the '*'");
       part = part.substr(star + 1);
     }
     terms.emplace_back(weight, term_of(part, options));
   }
-  require(!terms.empty(), "--loss: there is no loss in '", text, "'");
+  require_argument(!terms.empty(), "--loss: there is no loss in '", text, "'");
   return [terms](const Tensor& logits, const Tensor& masks) {
     const Tensor probabilities = sigmoid(logits);
     Tensor sum;

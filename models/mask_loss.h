@@ -25,7 +25,7 @@ struct MaskLossOptions {
 ///   focal-tversky-kind  of each kind that the batch's masks have
 /// What is drawn of a kind that no mask of the batch has, only bce, dice, dice-batch and the
 /// Tversky losses over the whole batch hold against the model: add one of them to the "-kind" ones.
-/// Throws Error naming the term that is not understood.
+/// Throws ArgumentError naming the term that is not understood.
 LossFunction mask_loss(const std::string& text, const MaskLossOptions& options = {});
 
 }  // namespace fettle

@@ -1,5 +1,6 @@
 #include "models/model.h"
 
+#include "engine/argument_error.h"
 #include "layers/elementwise.h"
 #include "models/defect_cnn.h"
 #include "models/res_unet.h"
@@ -42,7 +43,8 @@ ModelEntry resnet_entry() {
           .width = 224,
           .channels = 3,
           .make = make_resnet<depth, dialect>,
-          .preprocess = keras ? "caffe" : "imagenet"};
+          .preprocess = keras ? "caffe" : "imagenet",
+          .options = {"bn-momentum", "bn-statistics", "width"}};
 }
 
 std::unique_ptr<Layer> make_unet_xception(const ModelOptions& options) {
@@ -67,7 +69,8 @@ const std::vector<ModelEntry>& model_entries() {
        .height = 160,
        .width = 160,
        .channels = 3,
-       .make = made<defect_cnn>},
+       .make = made<defect_cnn>,
+       .options = {"bn-momentum", "bn-statistics"}},
       {.name = "tyre_cnn",
        .description = "Sequential CNN of the tyre project: 3 convolutions, 2 dense layers",
        .task = Task::classification,
@@ -101,7 +104,8 @@ const std::vector<ModelEntry>& model_entries() {
        .loss = "focal-tversky",
        .standardize = true,
        .multiple = 16,
-       .reach = 64},
+       .reach = 64,
+       .options = {"bn-momentum", "bn-statistics", "bn-first", "width", "dropout"}},
       {.name = "unet_xception",
        .description = "U-Net Xception of the car-damage project: separable convolutions",
        .task = Task::segmentation,
@@ -112,7 +116,8 @@ const std::vector<ModelEntry>& model_entries() {
        .augment = "flip=horizontal",
        .loss = "dice",
        .multiple = 16,
-       .reach = 128},
+       .reach = 128,
+       .options = {"bn-momentum", "bn-statistics"}},
   };
   return entries;
 }
@@ -123,7 +128,7 @@ const ModelEntry& model_entry(const std::string& name) {
     if (entry.name == name) return entry;
     names += (names.empty() ? "" : ", ") + entry.name;
   }
-  throw Error("there is no model called '", name, "'; choose one of ", names);
+  throw ArgumentError("there is no model called '", name, "'; choose one of ", names);
 }
 
 }  // namespace fettle

@@ -51,11 +51,13 @@ struct ModelEntry {
   /// What `preprocess` means by "default"; empty for a model that has its own and takes
   /// no `head`. The others are Classifiers (models/classifier.h), whose backbones can be frozen.
   std::string preprocess = {};
+  /// The options of the command line that the model has a use for and not every other one has.
+  std::vector<std::string> options = {};
 };
 
 const std::vector<ModelEntry>& model_entries();
 
-/// The entry of that name. Throws Error listing the names when there is none.
+/// The entry of that name. Throws ArgumentError listing the names when there is none.
 const ModelEntry& model_entry(const std::string& name);
 
 }  // namespace fettle

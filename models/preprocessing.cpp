@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "engine/argument_error.h"
 #include "engine/ops/arithmetic.h"
 #include "engine/ops/conv2d.h"
 
@@ -53,8 +54,9 @@ const std::vector<std::string>& Preprocessing::texts() {
 
 Preprocessing::Preprocessing(const std::string& text, const std::string& usual)
     : text_(text == "default" ? usual : text) {
-  require(std::find(texts().begin(), texts().end(), text_) != texts().end(), "--preprocess ", text_,
-          " is not known; choose imagenet, caffe, unit, symmetric, none or default");
+  require_argument(std::find(texts().begin(), texts().end(), text_) != texts().end(),
+                   "--preprocess ", text_,
+                   " is not known; choose imagenet, caffe, unit, symmetric, none or default");
 }
 
 Tensor Preprocessing::call(const Tensor& x) {

@@ -9,6 +9,7 @@
 
 #include "apps/embedded/load.h"
 #include "apps/predictor.h"
+#include "engine/argument_error.h"
 #include "engine/device_name.h"
 #include "engine/inference/decision.h"
 #include "io/atomic_file.h"
@@ -30,12 +31,6 @@ constexpr const char* usage =
     "  --threads N          threads that compute [all processors]\n"
     "  --version, --help\n";
 
-/// Wrong arguments, in a sentence.
-class BadUsage : public Error {
- public:
-  using Error::Error;
-};
-
 struct Options {
   std::string model, masks, device = "cpu";
   std::vector<std::string> pictures;
@@ -52,7 +47,7 @@ T number(const std::string& option, const std::string& text, T least, T most) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() ||
       !(value >= least && value <= most))
-    throw BadUsage(option, " takes a number from ", least, " to ", most, ", not '", text, "'");
+    throw ArgumentError(option, " takes a number from ", least, " to ", most, ", not '", text, "'");
   return value;
 }
 
@@ -68,7 +63,7 @@ int64_t memory_size(const std::string& option, std::string text) {
 Precision precision(const std::string& option, const std::string& text) {
   if (text == "fp32") return Precision::fp32;
   if (text == "bf16") return Precision::bf16;
-  throw BadUsage(option, " takes fp32 or bf16, not '", text, "'");
+  throw ArgumentError(option, " takes fp32 or bf16, not '", text, "'");
 }
 
 Options parse(const std::vector<std::string>& arguments) {
@@ -81,19 +76,19 @@ Options parse(const std::vector<std::string>& arguments) {
     }
     const bool known = name == "--masks" || name == "--threshold" || name == "--device" ||
                        name == "--precision" || name == "--max-memory" || name == "--threads";
-    if (!known) throw BadUsage("there is no option ", name);
-    if (++i == arguments.size()) throw BadUsage(name, " needs a value");
+    if (!known) throw ArgumentError("there is no option ", name);
+    if (++i == arguments.size()) throw ArgumentError(name, " needs a value");
     const std::string& value = arguments[i];
     if (name == "--masks") o.masks = value;
     if (name == "--threshold") o.threshold = number<double>(name, value, 0, 1);
     if (name == "--device" && !device_named(value))
-      throw BadUsage("--device takes cpu, cuda or cuda:N with a number N, not '", value, "'");
+      throw ArgumentError("--device takes cpu, cuda or cuda:N with a number N, not '", value, "'");
     if (name == "--device") o.device = value;
     if (name == "--max-memory") o.max_memory = memory_size(name, value);
     if (name == "--precision") o.precision = precision(name, value);
     if (name == "--threads") o.threads = number<int>(name, value, 1, 1024);
   }
-  if (o.model.empty() || o.pictures.empty()) throw BadUsage("give a model and pictures");
+  if (o.model.empty() || o.pictures.empty()) throw ArgumentError("give a model and pictures");
   return o;
 }
 
@@ -202,7 +197,7 @@ int run(const std::vector<std::string>& arguments) {
   try {
     predict(parse(arguments));
     return 0;
-  } catch (const BadUsage& error) {
+  } catch (const ArgumentError& error) {
     std::cerr << "fettle-predict: " << error.what() << "\n" << usage;
     return 2;
   } catch (const std::bad_alloc&) {

@@ -2,8 +2,9 @@
 #include <algorithm>
 
 #include "apps/report/report.h"
+#include "apps/resume.h"
 #include "apps/table.h"
-#include "apps/train_options.h"
+#include "apps/train_command.h"
 #include "engine/device_name.h"
 #include "kernels/parallel.h"
 

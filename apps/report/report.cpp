@@ -6,8 +6,9 @@
 
 #include "apps/commands.h"
 #include "apps/report/report.h"
+#include "apps/resume.h"
 #include "apps/table.h"
-#include "apps/train_options.h"
+#include "apps/train_command.h"
 #include "engine/inference/decision.h"
 #include "io/atomic_file.h"
 

@@ -8,6 +8,8 @@
 #include <limits>
 #include <string_view>
 
+#include "engine/argument_error.h"
+
 namespace fettle {
 namespace {
 
@@ -35,7 +37,7 @@ double figure(const EpochLog& log, const std::string& name) {
     if (key == name) return value;
     names += (names.empty() ? "" : ", ") + key;
   }
-  throw Error("there is no figure '", name, "' to watch; this training has ", names);
+  throw ArgumentError("there is no figure '", name, "' to watch; this training has ", names);
 }
 
 std::string exact_text(double value) {

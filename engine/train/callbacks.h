@@ -12,7 +12,7 @@
 
 namespace fettle {
 
-/// The figure of that name. Throws Error listing the names when there is none.
+/// The figure of that name. Throws ArgumentError listing the names when there is none.
 double figure(const EpochLog& log, const std::string& name);
 
 /// What a callback may change.

@@ -88,12 +88,16 @@ Trainer::Trainer(ModelFunction model, NamedTensors tensors, LossFunction loss, O
       callbacks_(std::move(callbacks)),
       options_(std::move(options)) {}
 
-FitEnd Trainer::fit(BatchSource& train, BatchSource* validation) {
-  TrainingControl control{optimizer_, tensors_, stopped_};
+void Trainer::check(bool validates) const {
   EpochLog names;
   append(names, "", *options_.counter());
-  if (validation) append(names, "val_", *options_.counter());
+  if (validates) append(names, "val_", *options_.counter());
   for (const auto& callback : callbacks_) callback->check(names);
+}
+
+FitEnd Trainer::fit(BatchSource& train, BatchSource* validation) {
+  TrainingControl control{optimizer_, tensors_, stopped_};
+  check(validation != nullptr);
   while (epochs_done_ < options_.epochs && !control.stop) {
     for (const auto& callback : callbacks_) callback->on_epoch_begin(epochs_done_, control);
     const Clock clock;

@@ -65,6 +65,9 @@ class Trainer {
   Trainer(ModelFunction model, NamedTensors tensors, LossFunction loss, Optimizer& optimizer,
           std::vector<std::unique_ptr<Callback>> callbacks, FitOptions options);
 
+  /// Throws ArgumentError when a callback watches a figure that this training will not have.
+  void check(bool validates) const;
+
   /// Trains up to options.epochs, from the first epoch that is not done. When it is interrupted,
   /// the epoch under way is lost and the last checkpoint stands. Throws Error when the loss, a
   /// weight or a slot is no longer a finite number; no checkpoint ever holds such a one.

@@ -19,7 +19,8 @@ struct ThresholdChoice {
 
 /// The threshold for a classifier of two classes, from the probabilities of the second one and
 /// whether each picture is of it: predicted from the threshold on. It lies halfway between two
-/// probabilities that occurred, or a thousandth below the least. Throws Error when there is no picture of the second class.
+/// probabilities that occurred, or a thousandth below the least. Throws Error when there is no
+/// picture of the second class.
 ThresholdChoice choose_threshold(const std::vector<float>& probabilities,
                                  const std::vector<bool>& positive, const ThresholdGoal& goal);
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <random>
 
+#include "engine/counted.h"
 #include "engine/error.h"
 #include "io/folder.h"
 #include "io/picture.h"
@@ -47,16 +48,19 @@ ClassFolder read_class_folder(const std::string& path, bool skip_broken) {
           classes.empty() ? "no class folders" : "only one class folder",
           ": put the pictures of each class into a folder of its own under it");
   for (const fs::path& folder : classes) read_class(folder, data);
-  require(data.broken.empty() || skip_broken, data.broken.size(),
-          data.broken.size() == 1 ? " file" : " files", " under '", path,
-          "' cannot be used; the first: ", data.broken.empty() ? "" : data.broken.front().reason,
-          "; mend or remove them, or leave them out with --skip-broken");
+  const bool one = data.broken.size() == 1;
+  require(data.broken.empty() || skip_broken, counted(std::ssize(data.broken), "file"), " under '",
+          path, "' cannot be used",
+          one ? ": " : "; the first: ", data.broken.empty() ? "" : data.broken.front().reason,
+          "; mend or remove ", one ? "it, or leave it" : "them, or leave them",
+          " out with --skip-broken");
   require(!data.examples.empty(), "the folder '", path, "' has no whole picture");
   return data;
 }
 
 std::vector<std::string> list_pictures(const std::string& path) {
-  require(fs::exists(path), "'", path, "' does not exist");
+  std::error_code error;
+  require(fs::exists(path, error), "'", path, "' does not exist");
   if (!fs::is_directory(path)) return {path};
   std::vector<std::string> pictures;
   for (const std::string& file : files_under(path))

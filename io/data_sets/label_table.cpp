@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "engine/counted.h"
 #include "engine/error.h"
 #include "io/csv.h"
 #include "io/folder.h"
@@ -47,8 +48,8 @@ class Reader {
     lines_.erase(lines_.begin());
     check_header();
     for (const CsvLine& line : lines_)
-      require(line.fields.size() == header_.size(), where(line), ": has ", line.fields.size(),
-              " fields, but the header ", header_.size());
+      require(line.fields.size() == header_.size(), where(line), ": has ",
+              counted(std::ssize(line.fields), "field"), ", but the header ", header_.size());
   }
 
   LabelTable read() {
@@ -152,7 +153,11 @@ class Reader {
   void add(const CsvLine& line) {
     const std::string name = trimmed(line.fields[0]);
     require(!name.empty(), where(line), ": the picture has no name");
-    const std::string picture = (fs::path(folder_) / name).lexically_normal().string();
+    const fs::path inside = fs::path(name).lexically_normal();
+    require(inside.is_relative() && *inside.begin() != "..", where(line), ": '", name,
+            "' is not under the folder of pictures; write the path as it is from '", folder_,
+            "' on");
+    const std::string picture = (fs::path(folder_) / inside).lexically_normal().string();
     const auto [first, is_new] = lines_of_.try_emplace(place_of(picture), line.number);
     require(is_new, where(line), ": the picture '", name, "' is already in line ", first->second,
             "; keep one of the two");
@@ -176,7 +181,7 @@ class Reader {
       unlisted += is_named_like_a_picture(file) && !lines_of_.contains(place_of(file));
     if (unlisted > 0)
       table_.notes.push_back(
-          cat(unlisted, " pictures in ", folder_, " are not in the table and were left out"));
+          cat(counted(unlisted, "picture"), " in ", folder_, " not in the table, left out"));
   }
 
   std::string folder_;
@@ -212,11 +217,12 @@ std::string description(const LabelTable& table) {
       });
   std::string text =
       cat(table.path, ": ", table.columns ? "a column for each label" : "names of labels", ", ",
-          table.examples.size(), " pictures, ", table.label_names.size(),
-          table.label_names.size() == 1 ? " label, " : " labels, ", none, " pictures with none\n");
+          counted(std::ssize(table.examples), "picture"), ", ",
+          counted(std::ssize(table.label_names), "label"), ", ", counted(none, "picture"),
+          " with none\n");
   const std::vector<int64_t> counts = label_counts(table.examples);
   for (size_t k = 0; k < counts.size(); ++k)
-    text += cat("  label ", table.label_names[k], ": ", counts[k], " pictures\n");
+    text += cat("  label ", table.label_names[k], ": ", counted(counts[k], "picture"), "\n");
   for (const std::string& note : table.notes) text += cat("  note: ", note, "\n");
   return text;
 }

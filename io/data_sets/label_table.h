@@ -28,9 +28,10 @@ struct LabelTableOptions {
 ///   path,labels          the names of its labels, separated by ';' if there is one in the column,
 ///                        else by blanks; empty for none
 /// The first column may also be called file, filename, image or picture; capitals do not matter.
-/// Paths are those under the folder, or absolute. Throws Error naming the table, and the line, for
-/// whatever is wrong: a picture that is not there or is named twice, a value that is not 0 or 1, a
-/// column or label that is not known, no lines; and for a picture that cannot be decoded.
+/// Paths are those under the folder. Throws Error naming the table, and the line, for whatever is
+/// wrong: a path that leaves the folder, a picture that is not there or is named twice, a value
+/// that is not 0 or 1, a column or label that is not known, no lines; and for a picture that cannot
+/// be decoded.
 LabelTable read_label_table(const std::string& path, const std::string& folder,
                             const LabelTableOptions& options = {});
 

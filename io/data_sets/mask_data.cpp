@@ -8,6 +8,7 @@
 #include <sstream>
 #include <string_view>
 
+#include "engine/counted.h"
 #include "engine/error.h"
 #include "io/data_sets/mask_readers.h"
 #include "io/mask_file.h"
@@ -140,9 +141,8 @@ void survey(MaskData& data) {
     }
   }
   if (different.size() < data.pictures.size()) {
-    data.notes.push_back(cat(data.pictures.size() - different.size(),
-                             " pictures are byte for byte the same as another one and were left "
-                             "out"));
+    data.notes.push_back(cat(counted(std::ssize(data.pictures) - std::ssize(different), "picture"),
+                             " byte for byte the same as another one, left out"));
   }
   data.pictures = std::move(different);
 }
@@ -181,6 +181,13 @@ void drop_empty_kinds(MaskData& data) {
     });
   }
   renumber_kinds(data, kinds);
+}
+
+/// A format in words.
+const char* name_of(MaskFormat format) {
+  constexpr const char* names[] = {"Severstal's run lengths", "polygons of VIA",
+                                   "the layout of MVTec AD", "pairs of picture and mask"};
+  return names[static_cast<size_t>(format)];
 }
 
 void one_kind(MaskData& data) {
@@ -278,23 +285,22 @@ void renumber_kinds(MaskData& data, const std::vector<std::string>& kinds) {
 }
 
 std::string description(const MaskData& data) {
-  constexpr const char* names[] = {"Severstal's run lengths", "polygons of VIA",
-                                   "the layout of MVTec AD", "pairs of picture and mask"};
   int64_t good = 0, total = 0;
   for (const MaskedPicture& picture : data.pictures) {
     good += is_good(picture);
     total += picture.height * picture.width;
   }
   std::ostringstream text;
-  text << data.path << ": " << names[static_cast<size_t>(data.format)] << ", "
-       << data.pictures.size() << " pictures, " << good << " of them without a defect\n";
+  text << data.path << ": " << name_of(data.format) << ", "
+       << counted(std::ssize(data.pictures), "picture") << ", " << good
+       << " of them without a defect\n";
   text.precision(2);
   text << std::fixed;
   for (size_t k = 0; k < data.kinds.size(); ++k) {
     const int64_t pixels = pixels_of(data, k);
-    text << "  kind " << data.kinds[k] << ": " << pictures_with(data, k) << " pictures, " << pixels
-         << " pixels (" << 100 * static_cast<double>(pixels) / static_cast<double>(total)
-         << " % of all)\n";
+    text << "  kind " << data.kinds[k] << ": " << counted(pictures_with(data, k), "picture") << ", "
+         << counted(pixels, "pixel") << " ("
+         << 100 * static_cast<double>(pixels) / static_cast<double>(total) << " % of all)\n";
   }
   for (const std::string& note : data.notes) text << "  note: " << note << "\n";
   return text.str();

@@ -3,6 +3,7 @@
 #include <map>
 #include <string_view>
 
+#include "engine/counted.h"
 #include "engine/error.h"
 #include "io/data_sets/mask_readers.h"
 #include "io/folder.h"
@@ -78,17 +79,31 @@ struct Pair {
   std::optional<Entry> mask;
 };
 
-/// Picture and mask of a group. A mask is what is called so or, beside a JPEG, what is none.
-Pair pair_of(const std::string& name, std::vector<Entry> group) {
+/// Where annotations of VIA lie if one looks a folder too high.
+std::string via_hint(const std::string& path) {
+  for (const fs::path& folder : sorted_entries(path, true))
+    if (find_via_file(folder.string()))
+      return cat("; if you mean the annotations of VIA in '", folder.string(),
+                 "', give that folder");
+  return {};
+}
+
+/// Picture and mask of a group of the folder `path`. A mask is what is called so or, beside a JPEG,
+/// what is none.
+Pair pair_of(const std::string& path, const std::string& name, std::vector<Entry> group) {
   std::stable_partition(group.begin(), group.end(), [](const Entry& e) { return !e.sure_mask; });
   if (group.size() == 2 && !group[1].sure_mask && group[0].lossless != group[1].lossless) {
     if (group[0].lossless) std::swap(group[0], group[1]);
     group[1].sure_mask = true;
   }
   require(!group[0].sure_mask, "the mask '", group[0].path, "' has no picture");
-  require(group.size() == 1 || (group.size() == 2 && group[1].sure_mask), "'", name, "' has ",
-          group.size(), " pictures and masks that may belong together, such as '", group[0].path,
-          "' and '", group[1].path, "'; there must be one picture and one mask");
+  if (group.size() > 2 || (group.size() == 2 && !group[1].sure_mask)) {
+    throw Error("'", path, "' was read as pairs of picture and mask (--format pairs), in which '",
+                name, "' has ", group.size(), " files that may belong together, such as '",
+                group[0].path, "' and '", group[1].path,
+                "'; there must be one picture and one mask, or else name another --format",
+                via_hint(path));
+  }
   Pair pair{group[0], {}};
   if (group.size() == 2) pair.mask = group[1];
   return pair;
@@ -113,7 +128,7 @@ MaskData list_mask_pairs(const std::string& path, const MaskDataOptions& options
   MaskData data;
   int64_t without_mask = 0;
   for (const auto& [name, group] : groups_of(path)) {
-    const Pair pair = pair_of(name, group);
+    const Pair pair = pair_of(path, name, group);
     MaskedPicture picture{pair.picture.path, {}};
     if (pair.mask) {
       int32_t kind = MaskOfFile::by_value;
@@ -134,7 +149,7 @@ MaskData list_mask_pairs(const std::string& path, const MaskDataOptions& options
           "' has no masks: put them into a folder masks/ beside images/, or beside each picture as "
           "NAME_mask.png");
   if (without_mask > 0)
-    data.notes.push_back(cat(without_mask, " pictures have no mask and count as good"));
+    data.notes.push_back(cat(counted(without_mask, "picture"), " without a mask, counted as good"));
   return data;
 }
 

@@ -2,6 +2,7 @@
 // Bergmann et al.: "MVTec AD", CVPR 2019.
 #include <map>
 
+#include "engine/counted.h"
 #include "engine/error.h"
 #include "io/data_sets/mask_readers.h"
 #include "io/folder.h"
@@ -58,7 +59,8 @@ MaskData list_mvtec(const std::string& path, const MaskDataOptions&) {
             "' has no picture in '", (folder / "test" / kind).string(), "'");
   }
   if (without_mask > 0)
-    data.notes.push_back(cat(without_mask, " pictures of defects have no mask and were left out"));
+    data.notes.push_back(
+        cat(counted(without_mask, "picture"), " of defects without a mask, left out"));
   return data;
 }
 

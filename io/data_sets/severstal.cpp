@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "engine/counted.h"
 #include "engine/error.h"
 #include "io/csv.h"
 #include "io/data_sets/mask_readers.h"
@@ -35,8 +36,8 @@ Table read_table(const std::string& path) {
   table.lines.erase(table.lines.begin());
   for (size_t i = 0; i < header.size(); ++i) table.columns[lower(header[i])] = i;
   for (const CsvLine& line : table.lines)
-    require(line.fields.size() == header.size(), table.where(line), ": has ", line.fields.size(),
-            " fields, but the header ", header.size());
+    require(line.fields.size() == header.size(), table.where(line), ": has ",
+            counted(std::ssize(line.fields), "field"), ", but the header ", header.size());
   return table;
 }
 
@@ -169,9 +170,8 @@ MaskData list_severstal(const std::string& path, const MaskDataOptions&) {
     data.pictures.push_back(std::move(entry));
   }
   if (unlisted > 0) {
-    data.notes.push_back(cat(unlisted,
-                             " pictures are neither in the table nor listed as good, and "
-                             "were left out"));
+    data.notes.push_back(
+        cat(counted(unlisted, "picture"), " neither in the table nor listed as good, left out"));
   }
   return data;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "engine/counted.h"
 #include "engine/error.h"
 #include "io/data_sets/mask_readers.h"
 #include "io/folder.h"
@@ -27,10 +28,14 @@ std::vector<Point> polygon_of(const Json& shape) {
   const auto xs = shape.at("all_points_x").get<std::vector<double>>();
   const auto ys = shape.at("all_points_y").get<std::vector<double>>();
   require(xs.size() == ys.size(), "has ", xs.size(), " columns and ", ys.size(), " rows of points");
-  require(xs.size() >= 3, "has ", xs.size(), " points; a polygon needs three");
+  require(xs.size() >= 3, "has ", counted(std::ssize(xs), "point"), "; a polygon needs three");
   std::vector<Point> polygon;
   for (size_t i = 0; i < xs.size(); ++i) polygon.push_back({xs[i], ys[i]});
   return polygon;
+}
+
+bool is_json(const fs::path& file) {
+  return file.extension() == ".json";
 }
 
 std::string kind_of(const Json& region) {
@@ -78,7 +83,6 @@ std::vector<ViaPicture> read_via(const std::string& path) {
 }
 
 std::optional<std::string> find_via_file(const std::string& path) {
-  const auto is_json = [](const fs::path& file) { return file.extension() == ".json"; };
   if (!fs::is_directory(path))
     return is_json(path) && fs::exists(path) ? std::optional(path) : std::nullopt;
   const std::string usual = (fs::path(path) / "via_region_data.json").string();
@@ -94,6 +98,9 @@ std::optional<std::string> find_via_file(const std::string& path) {
 
 MaskData list_via(const std::string& path, const MaskDataOptions&) {
   const std::optional<std::string> file = find_via_file(path);
+  if (!file && fs::is_directory(path))
+    for (const fs::path& other : sorted_entries(path, false))
+      if (is_json(other)) read_via(other.string());  // says what is wrong with it
   require(file.has_value(), "'", path, "' holds no JSON file of annotations from VIA");
   MaskData data;
   std::vector<std::string> missing;
@@ -116,11 +123,12 @@ MaskData list_via(const std::string& path, const MaskDataOptions&) {
     }
     data.pictures.push_back(std::move(picture));
   }
-  require(!data.pictures.empty(), "none of the ", entries.size(), " pictures that '", *file,
-          "' names lies beside it");
+  require(!data.pictures.empty(), "no picture that '", *file,
+          "' names lies beside it: ", counted(std::ssize(entries), "entry", "entries"),
+          "; put the pictures there");
   if (!missing.empty()) {
-    data.notes.push_back(cat(
-        missing.size(), " entries have no picture beside the file, for example ", missing.front()));
+    data.notes.push_back(cat(counted(std::ssize(missing), "entry", "entries"),
+                             " without a picture beside the file, for example ", missing.front()));
   }
   return data;
 }

@@ -153,14 +153,15 @@ TEST_F(CommandLine, AGpuChangesNothingButTheDevice) {
             std::string::npos);
   expect_refused(fettle_with_gpu("evaluate {}/gpu --data {}/data --device cuda:3"),
                  {"cuda:3", "one GPU"});
-  expect_refused(fettle_with_gpu("evaluate {}/gpu --data {}/data --device gpu"), {"cuda:N"});
+  expect_wrong_arguments(fettle_with_gpu("evaluate {}/gpu --data {}/data --device gpu"),
+                         {"cuda:N"});
 }
 
 TEST_F(CommandLine, ConvolutionPlansAreTimedOnceAndKept) {
   const std::string arguments =
       "train --model tyre_cnn --data {}/data --image-size 8 --batch-size 4 --validation-split 0.5 "
       "--epochs 1 --conv-plans {}/plans.txt --device ";
-  expect_refused(fettle(arguments + "cpu --out {}/a"), {"--conv-plans", "--device cuda"});
+  expect_wrong_arguments(fettle(arguments + "cpu --out {}/a"), {"--conv-plans", "--device cuda"});
   const Outcome first = fettle_with_gpu(arguments + "cuda --out {}/b");
   ASSERT_EQ(first.code, 0) << first.err;
   const std::string plans = content(path("plans.txt"));
@@ -224,13 +225,14 @@ TEST_F(CommandLine, DataOfNoUseIsRefused) {
   expect_refused(train_on("empty"), {path("empty")});
   write_png(folder_ / "one/only/a.png", plain_picture(8, 8, 1));
   expect_refused(train_on("one"), {path("one"), "only one class"});
-  expect_refused(fettle("train --model alexnet --data {}/data --out {}/run"),
-                 {"alexnet", "tyre_cnn, wreck_cnn"});
-  expect_refused(fettle("train --model tyre_cnn --data {}/data --out {}/run --image-size 4"),
-                 {"max_pool2d"});
-  expect_refused(fettle("train --data {}/data --out {}/run"), {"--model"});
-  expect_refused(train("--augment spin=3"), {"--augment", "spin=3"});
-  expect_refused(train("--monitor val_dice"), {"val_dice", "val_accuracy"});
+  expect_wrong_arguments(fettle("train --model alexnet --data {}/data --out {}/run"),
+                         {"alexnet", "tyre_cnn, wreck_cnn"});
+  expect_wrong_arguments(
+      fettle("train --model tyre_cnn --data {}/data --out {}/run --image-size 4"),
+      {"tyre_cnn needs pictures of at least 8x8", "--image-size"});
+  expect_wrong_arguments(fettle("train --data {}/data --out {}/run"), {"--model"});
+  expect_wrong_arguments(train("--augment spin=3"), {"--augment", "spin=3"});
+  expect_wrong_arguments(train("--monitor val_dice"), {"val_dice", "val_accuracy"});
   expect_refused(train("--device cuda"), {"cuda", "--device cpu"});
 }
 

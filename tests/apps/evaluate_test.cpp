@@ -84,9 +84,9 @@ TEST_F(Evaluate, CalibrationMakesProbabilitiesTruerAndKeepsVerdicts) {
     ASSERT_EQ(fettle("evaluate {}/" + model + " --out {}/then").code, 0);
     EXPECT_NEAR(json("then/metrics.json")["loss"], after["loss"], 1e-5);
   }
-  expect_refused(fettle("evaluate {}/tyre_cnn --calibrate --data {}/data"),
-                 {"--calibrate", "validation pictures"});
-  expect_refused(fettle("evaluate {}/tyre_cnn --calibrate --threshold 0.4"), {"not both"});
+  expect_wrong_arguments(fettle("evaluate {}/tyre_cnn --calibrate --data {}/data"),
+                         {"--calibrate", "validation pictures"});
+  expect_wrong_arguments(fettle("evaluate {}/tyre_cnn --calibrate --threshold 0.4"), {"not both"});
 }
 
 }  // namespace

@@ -64,7 +64,7 @@ TEST_F(Export, TheFileSaysWhatPredictSays) {
 
 TEST_F(Export, RefusesWhatAFileCannotSay) {
   ASSERT_EQ(train("run --bn-statistics batch").code, 0);
-  expect_refused(fettle("export {}/run"), {"--onnx FILE"});
+  expect_wrong_arguments(fettle("export {}/run"), {"--onnx FILE"});
   expect_refused(fettle("export {}/run --onnx {}/run.onnx"), {"--bn-statistics moving"});
   EXPECT_FALSE(std::filesystem::exists(path("run.onnx")));
   EXPECT_EQ(fettle("export {}/run --onnx {}/run.onnx --bn-statistics moving").code, 0);

@@ -51,9 +51,10 @@ class Labels : public Program {
 
   Outcome train(const std::string& out, const std::string& more,
                 const std::string& model = "defect_cnn", int size = 32) {
+    const bool split = more.find("--validation-data") == std::string::npos;
     return fettle(cat("train --model ", model, " --data {}/learn/pictures --out {}/", out,
-                      " --image-size ", size, " --augment none --batch-size 8 ",
-                      "--validation-split 0.25 --seed 7 --labels {}/learn/", more));
+                      " --image-size ", size, " --augment none --batch-size 8 --seed 7 ",
+                      split ? "--validation-split 0.25 " : "", "--labels {}/learn/", more));
   }
   /// A defect_cnn that knows what it says.
   void train_well(const std::string& out, int size, int epochs) {

@@ -229,8 +229,8 @@ TEST_F(Labels, ValidationPicturesHaveATableOfTheirOwn) {
   std::filesystem::copy(path("check/columns.csv"), path("check/pictures/labels.csv"));
   done(train("other", begin));
   done(fettle("evaluate {}/run --data {}/check/pictures"));
-  expect_refused(train("third", "columns.csv --validation-labels {}/check/names.csv"),
-                 {"--validation-labels needs"});
+  expect_wrong_arguments(train("third", "columns.csv --validation-labels {}/check/names.csv"),
+                         {"--validation-labels needs"});
 }
 
 TEST_F(Labels, WhatDoesNotFitIsRefused) {
@@ -244,11 +244,12 @@ TEST_F(Labels, WhatDoesNotFitIsRefused) {
   expect_refused(train("run", "lost.csv"), {"lost.csv', line 3", "'lost.png'"});
   expect_refused(train("run", "nothing.csv"), {"nothing.csv"});
   expect_refused(train("run", "rare.csv --class-weights balanced"), {"no picture", "'rust'"});
-  expect_refused(train("run", "columns.csv", "res_unet"), {"labels are for classifiers"});
-  expect_refused(train("run", "columns.csv --format class-folders"), {"--labels", "leave one"});
-  expect_refused(train("run", "columns.csv --loss dice"), {"--loss dice"});
-  expect_refused(train("run", "columns.csv --width 8 --head pool,dense=1", "resnet18"),
-                 {"--head", "2 labels", "write dense=2"});
+  expect_wrong_arguments(train("run", "columns.csv", "res_unet"), {"labels are for classifiers"});
+  expect_wrong_arguments(train("run", "columns.csv --format class-folders"),
+                         {"--labels", "leave one"});
+  expect_wrong_arguments(train("run", "columns.csv --loss dice"), {"--loss dice"});
+  expect_wrong_arguments(train("run", "columns.csv --width 8 --head pool,dense=1", "resnet18"),
+                         {"--head", "2 labels", "write dense=2"});
   EXPECT_FALSE(std::filesystem::exists(path("run")));
 
   done(train("run", "columns.csv --epochs 1"));
@@ -274,8 +275,10 @@ TEST_F(Labels, TheSummaryTakesTheHeadOfAResnet) {
   // 512 * 7 + 7 and 7 * 3 + 3.
   EXPECT_NE(summary.out.find("3,591"), std::string::npos) << summary.out;
   EXPECT_NE(summary.out.find("24"), std::string::npos) << summary.out;
-  expect_refused(fettle("summary --model tyre_cnn --head pool,dense"), {"--head", "tyre_cnn"});
-  expect_refused(fettle("summary --model resnet18 --head pool"), {"--head", "must be dense"});
+  expect_wrong_arguments(fettle("summary --model tyre_cnn --head pool,dense"),
+                         {"--head", "tyre_cnn"});
+  expect_wrong_arguments(fettle("summary --model resnet18 --head pool"),
+                         {"--head", "must be dense"});
 }
 
 }  // namespace

@@ -144,11 +144,12 @@ TEST_F(MaskCommands, AThresholdIsChosenOnValidationPicturesAndKept) {
 
   ASSERT_EQ(fettle("evaluate {}/run --choose-threshold recall=0.7").code, 0);
   EXPECT_GE(json("run/metrics.json")["recall"], 0.7);
-  expect_refused(fettle("evaluate {}/run --choose-threshold best"), {"best", "recall=R"});
-  expect_refused(fettle("evaluate {}/run --choose-threshold recall=1.5"), {"recall=1.5"});
-  expect_refused(fettle("evaluate {}/run --choose-threshold f1 --data {}/steel"),
-                 {"validation pictures"});
-  expect_refused(fettle("evaluate {}/run --choose-threshold f1 --threshold 0.3"), {"not both"});
+  expect_wrong_arguments(fettle("evaluate {}/run --choose-threshold best"), {"best", "recall=R"});
+  expect_wrong_arguments(fettle("evaluate {}/run --choose-threshold recall=1.5"), {"recall=1.5"});
+  expect_wrong_arguments(fettle("evaluate {}/run --choose-threshold f1 --data {}/steel"),
+                         {"validation pictures"});
+  expect_wrong_arguments(fettle("evaluate {}/run --choose-threshold f1 --threshold 0.3"),
+                         {"not both"});
 }
 
 TEST_F(MaskCommands, ARunResumesToTheSameBytesWithItsCropsAndThreads) {
@@ -257,17 +258,18 @@ TEST_F(MaskCommands, DataOfNoUseIsRefused) {
   write_png(folder_ / "classes/b/1.png", plain_picture(8, 8, 2));
   expect_refused(fettle("train --model res_unet --data {}/classes --out {}/run"),
                  {path("classes"), "has no masks"});
-  expect_refused(train("--image-size 30"), {"multiples of 16"});
-  expect_refused(train("--crop 24"), {"multiples of 16"});
+  expect_wrong_arguments(train("--image-size 30"), {"multiples of 16"});
+  expect_wrong_arguments(train("--crop 24"), {"multiples of 16"});
   expect_refused(train("--image-size 32x48 --crop 64"), {"crops of 64x64 do not fit"});
-  expect_refused(train("--loss dice+lovasz"), {"'lovasz'"});
-  expect_refused(train_usual("--class-weights balanced"), {"--class-weights"});
-  expect_refused(train_usual("--augment brightness=0.1"), {"standardised"});
+  expect_wrong_arguments(train("--loss dice+lovasz"), {"'lovasz'"});
+  expect_wrong_arguments(train_usual("--class-weights balanced"), {"--class-weights"});
+  expect_wrong_arguments(train_usual("--augment brightness=0.1"), {"standardised"});
   expect_refused(train_usual("--format via"), {path("steel"), "VIA"});
-  expect_refused(fettle("train --model defect_cnn --data {}/steel --out {}/run --crop 16"),
-                 {"--crop is for models that draw masks"});
-  expect_refused(fettle("train --model defect_cnn --data {}/steel --out {}/run --loss dice"),
-                 {"--loss dice is for models that draw masks"});
+  expect_wrong_arguments(fettle("train --model defect_cnn --data {}/steel --out {}/run --crop 16"),
+                         {"--crop is for models that draw masks"});
+  expect_wrong_arguments(
+      fettle("train --model defect_cnn --data {}/steel --out {}/run --loss dice"),
+      {"--loss dice is no loss of a classifier"});
   const std::string whole = content(path("steel/train.csv"));
   write_bytes(path("steel/train.csv"), whole + "05.png,1,9999 3\n");
   expect_refused(train_usual(""), {"train.csv', line 14 (05.png, kind 1)", "32x48"});

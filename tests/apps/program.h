@@ -59,11 +59,22 @@ class Program : public testing::Test {
 
   /// Expects exit code 1 and a message that holds the parts in one line after "fettle: ".
   void expect_refused(const Outcome& outcome, const std::vector<std::string>& parts) {
-    EXPECT_EQ(outcome.code, 1) << outcome.err;
+    expect_sentence(outcome, 1, "", parts);
+  }
+  /// The same with exit code 2; a line that points to --help may follow.
+  void expect_wrong_arguments(const Outcome& outcome, const std::vector<std::string>& parts) {
+    expect_sentence(outcome, 2, "Run with --help for more information.\n", parts);
+  }
+  void expect_sentence(const Outcome& outcome, int code, const std::string& may_follow,
+                       const std::vector<std::string>& parts) {
+    EXPECT_EQ(outcome.code, code) << outcome.err;
     const size_t begin = outcome.err.rfind("fettle: ");
     ASSERT_NE(begin, std::string::npos) << outcome.err;
-    const std::string sentence = outcome.err.substr(begin);
-    EXPECT_EQ(sentence.find('\n'), sentence.size() - 1) << sentence;
+    const size_t end = outcome.err.find('\n', begin);
+    ASSERT_NE(end, std::string::npos) << outcome.err;
+    const std::string sentence = outcome.err.substr(begin, end - begin);
+    const std::string rest = outcome.err.substr(end + 1);
+    EXPECT_TRUE(rest.empty() || rest == may_follow) << outcome.err;
     for (const std::string& part : parts) {
       EXPECT_NE(sentence.find(part), std::string::npos) << "'" << part << "' not in " << sentence;
     }

@@ -109,12 +109,14 @@ TEST_F(Transfer, WhatDoesNotFitIsRefusedInOneSentence) {
   expect_refused(begin("--model defect_cnn --weights {}/sick.safetensors"),
                  {"sick.safetensors", sick.front().name, "not finite"});
 
-  expect_refused(begin(small + "--head pool,dense=3"), {"--head", "dense=2 or dense=1"});
-  expect_refused(begin(small + "--head avgpool=4,flatten,dense"), {"average_pool2d"});
-  expect_refused(begin(small + "--unfreeze-at 3"), {"--unfreeze-at", "--freeze-backbone"});
-  expect_refused(begin("--model tyre_cnn --freeze-backbone"), {"--freeze-backbone", "tyre_cnn"});
-  expect_refused(begin("--model tyre_cnn --head pool,dense"), {"--head", "tyre_cnn"});
-  expect_refused(begin("--model tyre_cnn --preprocess unit"), {"--preprocess", "tyre_cnn"});
+  expect_wrong_arguments(begin(small + "--head pool,dense=3"), {"--head", "dense=2 or dense=1"});
+  expect_wrong_arguments(begin(small + "--head avgpool=4,flatten,dense"),
+                         {"at least 97x97", "--image-size"});
+  expect_wrong_arguments(begin(small + "--unfreeze-at 3"), {"--unfreeze-at", "--freeze-backbone"});
+  expect_wrong_arguments(begin("--model tyre_cnn --freeze-backbone"),
+                         {"--freeze-backbone", "tyre_cnn"});
+  expect_wrong_arguments(begin("--model tyre_cnn --head pool,dense"), {"--head", "tyre_cnn"});
+  expect_wrong_arguments(begin("--model tyre_cnn --preprocess unit"), {"--preprocess", "tyre_cnn"});
   EXPECT_EQ(begin(small + "--preprocess bgr").code, 2);
   EXPECT_FALSE(std::filesystem::exists(path("run")));
 }

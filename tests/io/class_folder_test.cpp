@@ -42,12 +42,16 @@ TEST(ClassFolder, BrokenFilesAreNamedOrSkipped) {
   write_bytes(folder / "b/2.jpg", "a text");
   write_bytes(folder / "b/3", "\xFF\xD8\xFF\xE0 a JPEG that ends here");
   expect_error([&] { read_class_folder(folder.path()); },
-               {"2 files", "b/2.jpg", "is not a JPEG", "--skip-broken"});
+               {"2 files", "b/2.jpg", "is not a JPEG", "remove them, or leave them out"});
   const ClassFolder data = read_class_folder(folder.path(), true);
   EXPECT_EQ(data.examples.size(), 2u);
   ASSERT_EQ(data.broken.size(), 2u);
   EXPECT_EQ(data.broken[1].path, folder / "b/3");
   EXPECT_NE(data.broken[1].reason.find("cut off"), std::string::npos);
+  std::filesystem::remove(folder / "b/3");
+  write_bytes(folder / "b/2.jpg", "");
+  expect_error([&] { read_class_folder(folder.path()); },
+               {"1 file under", "2.jpg' is empty", "remove it, or leave it out"});
 }
 
 TEST(ClassFolder, FoldersOfNoUseAreNamed) {

@@ -89,7 +89,7 @@ TEST_F(MaskDataTest, SeverstalMergesTheRowsOfAPictureAndKnowsGoodOnes) {
   EXPECT_EQ(examples[2].label, 0);
   EXPECT_NE(description(data).find("3 pictures, 1 of them without a defect"), std::string::npos)
       << description(data);
-  EXPECT_NE(description(data).find("kind 3: 1 pictures, 4 pixels"), std::string::npos)
+  EXPECT_NE(description(data).find("kind 3: 1 picture, 4 pixels"), std::string::npos)
       << description(data);
 }
 
@@ -109,7 +109,7 @@ TEST_F(MaskDataTest, SeverstalTakesOnlyListedPicturesForGoodWhereThereIsAList) {
   text("list.csv", "ImageID,label\na.png,1\nb.png,0\nb.png,0\n");
   const MaskData data = read();
   EXPECT_EQ(lines(data), (Lines{"a.png: 1", "b.png:"}));
-  EXPECT_TRUE(has_note(data, "1 pictures are neither in the table nor listed as good"));
+  EXPECT_TRUE(has_note(data, "1 picture neither in the table nor listed as good"));
   text("list.csv", "ImageID,label\na.png,0\n");
   expect_refusal({"'a.png' is listed as good, but has defects in", "train.csv"});
 }
@@ -167,7 +167,7 @@ TEST_F(MaskDataTest, ViaFillsPolygonsByKindAndKeepsPicturesWithout) {
   const MaskData data = read();
   EXPECT_EQ(data.kinds, (Lines{"dent", "scratch"}));
   EXPECT_EQ(lines(data), (Lines{"a.png: 40 41 49 | 10 11 19 20", "b.png: |"}));
-  EXPECT_TRUE(has_note(data, "1 entries have no picture beside the file, for example demo.png"));
+  EXPECT_TRUE(has_note(data, "1 entry without a picture beside the file, for example demo.png"));
   EXPECT_EQ(read({.kinds = Kinds::one}).kinds, (Lines{"defect"}));
 }
 
@@ -186,7 +186,7 @@ TEST_F(MaskDataTest, ViaNamesTheRegionOfAFault) {
   text("via_region_data.json", R"({"a": {"filename": "a.png", "regi)");
   expect_refusal({"via_region_data.json' is no whole JSON file"});
   text("via_region_data.json", R"({"b": {"filename": "b.png", "regions": {}}})");
-  expect_refusal({"none of the 1 pictures", "via_region_data.json"});
+  expect_refusal({"lies beside it: 1 entry; put", "via_region_data.json"});
 }
 
 // MVTec AD.
@@ -203,7 +203,7 @@ TEST_F(MaskDataTest, MvtecHasAKindForEachFolder) {
   const MaskData data = read();
   EXPECT_EQ(data.kinds, (Lines{"cut", "glue"}));
   EXPECT_EQ(lines(data), (Lines{"000.png: |", "000.png: |", "000.png: 3 4 |", "000.png: | 7"}));
-  EXPECT_TRUE(has_note(data, "1 pictures of defects have no mask"));
+  EXPECT_TRUE(has_note(data, "1 picture of defects without a mask"));
 
   mask("ground_truth/glue/005_mask.png", {7});
   expect_refusal({"005_mask.png' has no picture in", "test/glue"});
@@ -218,7 +218,7 @@ TEST_F(MaskDataTest, PicturesOfTheSameBytesAreThereOnceWithTheirMask) {
   const MaskData data = read();
   EXPECT_EQ(lines(data), (Lines{"0.png: 3"}));
   EXPECT_NE(data.pictures[0].path.find("cut"), std::string::npos);
-  EXPECT_TRUE(has_note(data, "2 pictures are byte for byte the same"));
+  EXPECT_TRUE(has_note(data, "2 pictures byte for byte the same"));
 }
 
 // Pairs.
@@ -236,7 +236,7 @@ TEST_F(MaskDataTest, PairsLieInParallelFoldersOrCarryASuffix) {
   picture("images/d.png");
   const MaskData data = read();
   EXPECT_EQ(lines(data), (Lines{"a.png: 3", "b.png:", "c.png: 5", "d.png:"}));
-  EXPECT_TRUE(has_note(data, "1 pictures have no mask and count as good"));
+  EXPECT_TRUE(has_note(data, "1 picture without a mask, counted as good"));
 }
 
 TEST_F(MaskDataTest, PairsBesideEachOtherAreToldByTheirName) {
@@ -288,7 +288,28 @@ TEST_F(MaskDataTest, ThreeFilesOfOneNameAreRefused) {
   mask("masks/b.png", {3});
   picture("images/c.png");
   mask("masks/c.png", {3});
-  expect_refusal({"3 pictures and masks that may belong together", "images/a"});
+  expect_refusal({"3 files that may belong together", "images/a", "--format pairs"});
+}
+
+TEST_F(MaskDataTest, AFolderAboveAnnotationsOfViaSaysSo) {
+  for (const char* folder : {"train/", "val/"}) {
+    for (const char* name : {"a", "b"}) {
+      picture(cat(folder, name, ".png"));
+      picture(cat(folder, name, ".jpg"));
+    }
+    picture(cat(folder, "b.bmp"));
+    text(cat(folder, "via_region_data.json"), R"({"a": {"filename": "a.jpg", "regions": {}}})");
+  }
+  expect_refusal({"--format pairs", "annotations of VIA in '" + folder_.path() + "/train'"});
+}
+
+TEST_F(MaskDataTest, DamagedAnnotationsOfViaAreNamed) {
+  picture("a.jpg");
+  const auto read_as_via = [&] { read_mask_data(folder_.path(), MaskFormat::via); };
+  text("x.json", R"({"a.jpg": {"filename": "a.j)");
+  expect_error(read_as_via, {"x.json", "no whole JSON file", "export it again"});
+  text("x.json", "{}");
+  expect_error(read_as_via, {folder_.path(), "no JSON file of annotations"});
 }
 
 TEST_F(MaskDataTest, AFolderWithoutMasksIsOfNoFormat) {

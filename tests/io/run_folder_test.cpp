@@ -4,6 +4,7 @@
 
 #include "io/csv.h"
 #include "io/read_file.h"
+#include "io/run_lock.h"
 #include "tests/io/temporary_folder.h"
 
 namespace fettle {
@@ -50,13 +51,35 @@ TEST(RunFolder, ABrokenOneIsNamed) {
   const TemporaryFolder folder;
   expect_error([&] { read_config(RunFolder(folder.path() + "/no")); }, {"/no", "does not exist"});
   const RunFolder run(folder.path());
-  expect_error([&] { read_config(run); }, {"config.json", "No such file"});
-  for (const char* text : {"{", "{}", "[]", R"({"model":3})"}) {
+  expect_error([&] { read_config(run); }, {"no run folder of fettle", "config.json"});
+  for (const auto& [text, reason] : {std::pair{"{", "not the configuration"},
+                                     {"[]", "not the configuration"},
+                                     {"{}", "lacks model"},
+                                     {R"({"model":3})", "model: 3 must be a text"}}) {
     write_bytes(run.config(), text);
-    expect_error([&] { read_config(run); }, {"config.json", "not the configuration"});
+    expect_error([&] { read_config(run); }, {"config.json", reason});
   }
   write_bytes(folder / "file", "");
   expect_error([&] { RunFolder(folder.path() + "/file").create(); }, {"/file", "cannot make"});
+}
+
+TEST(RunFolder, OneTrainingAtATimeHoldsIt) {
+  const TemporaryFolder folder;
+  const RunFolder run(folder.path() + "/run");
+  expect_error([&] { RunLock lock(run); }, {"/run/checkpoint/lock", "cannot write"});
+  run.create();
+  {
+    const RunLock lock(run);
+    expect_error([&] { RunLock second(run); }, {"/run'", "another training", "--out"});
+  }
+  const RunLock again(run);
+}
+
+TEST(RunFolder, ItsCommandIsQuotedForAShell) {
+  EXPECT_EQ(RunFolder("runs/1").resume_command(), "fettle train --resume --out runs/1");
+  EXPECT_EQ(RunFolder("my run").resume_command(), "fettle train --resume --out 'my run'");
+  EXPECT_EQ(RunFolder("it's").resume_command(), "fettle train --resume --out 'it'\\''s'");
+  EXPECT_EQ(RunFolder("$HOME;ü").resume_command(), "fettle train --resume --out '$HOME;ü'");
 }
 
 TEST(RunFolder, TheHistoryIsATable) {

@@ -1,0 +1,19 @@
+// What a run folder keeps of a command line, and what it lets a resumed run change.
+#pragma once
+
+#include "apps/train_options.h"
+#include "io/run_folder.h"
+
+namespace fettle {
+
+/// Takes what the run folder fixed when it was begun. Options that were given anew stay if they may
+/// change: --epochs, where the pictures are, and what leaves the result as it is. Throws
+/// ArgumentError naming another one that differs from the run's, and Error when config.json holds
+/// what could not have been given.
+void take_from_run(TrainOptions& options, const RunConfig& config);
+
+/// The configuration of a run with such options on such data. Paths are kept whole, so that the run
+/// finds its pictures from any folder.
+RunConfig config_of(TrainOptions& options, const Data& data);
+
+}  // namespace fettle
