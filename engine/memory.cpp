@@ -41,11 +41,22 @@ std::string mebibytes(size_t bytes) {
   return cat((bytes + (size_t{1} << 19)) >> 20, " MiB");
 }
 
-std::byte* pop(std::vector<std::byte*>& blocks) {
-  if (blocks.empty()) return nullptr;
-  std::byte* block = blocks.back();
-  blocks.pop_back();
-  return block;
+/// Memory of the system, as large as it was asked for.
+struct Block {
+  std::byte* first = nullptr;
+  size_t bytes = 0;
+};
+
+/// The smallest free block that holds so many bytes and at most twice as many: in one that is a
+/// little too large memory is wasted for a while, in none of it the system is asked for more.
+Block pop(std::map<size_t, std::vector<std::byte*>>& blocks, size_t bytes) {
+  for (auto at = blocks.lower_bound(bytes); at != blocks.end() && at->first <= 2 * bytes; ++at) {
+    if (at->second.empty()) continue;
+    const Block block{at->second.back(), at->first};
+    at->second.pop_back();
+    return block;
+  }
+  return {};
 }
 
 class Pool {
@@ -53,23 +64,24 @@ class Pool {
   explicit Pool(Device device) : device_(device) {}
 
   /// Of the reserve first, if there is one.
-  std::byte* take(size_t bytes, ReservedMemory::Blocks* reserve) {
+  Block take(size_t bytes, ReservedMemory::Blocks* reserve) {
     const std::scoped_lock lock(mutex_);
-    std::byte* block = reserve ? pop(reserve->free[bytes]) : nullptr;
-    if (!block) block = pop(free_[bytes]);
-    if (!block) {
-      block = from_system(bytes, reserve != nullptr);
+    Block block = reserve ? pop(reserve->free, bytes) : Block();
+    if (!block.first) block = pop(free_, bytes);
+    if (!block.first) {
+      block = {from_system(bytes, reserve != nullptr), bytes};
       stats_.reserved += static_cast<int64_t>(bytes);
     }
     stats_.current += static_cast<int64_t>(bytes);
     stats_.peak = std::max(stats_.peak, stats_.current);
-    if (poison_all) set_memory(block, device_, 0xFF, bytes);  // every float a NaN
+    if (poison_all) set_memory(block.first, device_, 0xFF, bytes);  // every float a NaN
     return block;
   }
 
-  void give(std::byte* block, size_t bytes, ReservedMemory::Blocks* reserve) {
+  /// `bytes` were asked for.
+  void give(Block block, size_t bytes, ReservedMemory::Blocks* reserve) {
     const std::scoped_lock lock(mutex_);
-    (reserve && reserve->open ? reserve->free : free_)[bytes].push_back(block);
+    (reserve && reserve->open ? reserve->free : free_)[block.bytes].push_back(block.first);
     stats_.current -= static_cast<int64_t>(bytes);
   }
 
@@ -175,12 +187,12 @@ std::shared_ptr<std::byte> allocate(size_t bytes, Device device) {
   const size_t rounded = size_class(bytes);
   Pool& mine = pool(device);
   const Reserve reserve = reserve_of(device);
-  std::byte* block = mine.take(rounded, reserve.get());
-  const auto give = [rounded, device, &mine, reserve](std::byte* p) {
+  const Block block = mine.take(rounded, reserve.get());
+  const auto give = [block, rounded, device, &mine, reserve](std::byte*) {
     const Reserve now = reserve_of(device);
-    mine.give(p, rounded, (now ? now : reserve).get());
+    mine.give(block, rounded, (now ? now : reserve).get());
   };
-  return {block, give, RecyclingAllocator<std::byte>()};
+  return {block.first, give, RecyclingAllocator<std::byte>()};
 }
 
 ReservedMemory::ReservedMemory(Device device) : blocks_(std::make_shared<Blocks>(Blocks{device})) {}

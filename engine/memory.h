@@ -15,7 +15,7 @@ namespace fettle {
 
 /// Bytes of a device's pool.
 struct MemoryStats {
-  int64_t current = 0;   ///< held by living tensors
+  int64_t current = 0;   ///< held by living tensors, whose blocks may be larger
   int64_t peak = 0;      ///< the highest `current` since the start or reset_peak_memory()
   int64_t reserved = 0;  ///< held by the pool, in use or kept for reuse
 };

@@ -10,10 +10,6 @@ std::string percent(double share) {
   return fixed(100 * share, 1) + "\u00A0%";
 }
 
-std::string counted(int64_t count, const std::string& thing) {
-  return with_commas(count) + "\u00A0" + thing + (count == 1 ? "" : "s");
-}
-
 Html Figures::data(const Pointer& place, const std::string& text) const {
   const Json& value = metrics_.at(place);
   return element("data",

@@ -13,9 +13,6 @@ namespace fettle {
 /// A share as people read it: 0.9375 as "93.8 %".
 std::string percent(double share);
 
-/// 3 and "picture" as "3 pictures", with commas in large numbers.
-std::string counted(int64_t count, const std::string& thing);
-
 /// The figures of metrics.json on a page. Whatever is shown of them is read here, so that a page
 /// cannot differ from the file: <data value="0.9375" data-metric="/accuracy">93.8 %</data>.
 class Figures {
