@@ -154,6 +154,7 @@ void forget_choices(RunConfig& config, Progress& progress) {
   if (config.threshold == default_threshold && config.temperature == default_temperature) return;
   config.threshold = default_threshold;
   config.temperature = default_temperature;
+  config.threshold_goal.clear();
   progress.line(
       cat("Note: the threshold and the temperature were chosen for the weights before, and "
           "are ",

@@ -170,6 +170,9 @@ RunConfig read_config(const RunFolder& run) {
       "threshold", [](double value) { return value >= 0 && value <= 1; },
       "must be a number from 0 to 1");
   if (json.has("threshold_goal")) config.threshold_goal = json.text("threshold_goal");
+  const std::string& goal = config.threshold_goal;
+  require(goal.empty() || goal == "f1" || goal.starts_with("recall="), "'", run.config(),
+          "': threshold_goal: \"", goal, "\" must be f1, recall=R or empty");
   if (json.has("temperature"))  // runs of before it was fitted
     config.temperature = json.number(
         "temperature", [](double value) { return value > 0; }, "must be a number above 0");

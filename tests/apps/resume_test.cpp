@@ -67,6 +67,7 @@ TEST_F(Resume, WhatWasChosenForOtherWeightsIsForgotten) {
   ASSERT_EQ(train("--epochs 2").code, 0);
   nlohmann::json chosen = config();
   chosen["threshold"] = 0.125;
+  chosen["threshold_goal"] = "f1";
   chosen["temperature"] = 2.5;
   write(chosen);
   const Outcome same = resume("");
@@ -79,6 +80,7 @@ TEST_F(Resume, WhatWasChosenForOtherWeightsIsForgotten) {
             std::string::npos)
       << more.err;
   EXPECT_EQ(config()["threshold"], 0.5);
+  EXPECT_EQ(config()["threshold_goal"], "");
   EXPECT_EQ(config()["temperature"], 1);
 }
 
@@ -156,6 +158,7 @@ TEST_F(Resume, WhatIsEditedByHandIsHeldToTheRules) {
     if (!only_resume) expect_refused(fettle("predict {}/run {}/data --out {}/p"), all);
   };
   refused(R"({"threshold": 7})", {"threshold: 7 must be a number from 0 to 1"});
+  refused(R"({"threshold_goal": "best"})", {"threshold_goal", "f1", "recall=R"});
   refused(R"({"threshold": null})", {"lacks threshold"});
   refused(R"({"threshold": "x"})", {"threshold: \"x\" must be a number from 0 to 1"});
   refused(R"({"temperature": 0})", {"temperature: 0 must be a number above 0"});
