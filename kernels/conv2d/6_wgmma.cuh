@@ -11,6 +11,9 @@
 // through shared memory and takes 2 rows clocks to multiply, one of rows x 128 columns (3 rows +
 // 256) and 4 rows clocks.
 //
+// One wgmma is a word here: it sums over 32 bytes of each line, 16 bf16 or 8 floats. A feed
+// (wgmma_feeds.cuh) says for a direction what is copied into a stage, and where a word finds it.
+//
 // A block works through tiles, one after another. With 128 columns, each consumer has 64 of them;
 // with 64 columns the consumers take turns at whole tiles, and one multiplies while the other
 // stores. Meanwhile the producer fills the ring for the next.
