@@ -47,10 +47,9 @@ struct Block {
   size_t bytes = 0;
 };
 
-/// The smallest free block that holds so many bytes and at most twice as many: in one that is a
-/// little too large memory is wasted for a while, in none of it the system is asked for more.
-Block pop(std::map<size_t, std::vector<std::byte*>>& blocks, size_t bytes) {
-  for (auto at = blocks.lower_bound(bytes); at != blocks.end() && at->first <= 2 * bytes; ++at) {
+/// The smallest free block of `bytes` to `most`.
+Block pop(std::map<size_t, std::vector<std::byte*>>& blocks, size_t bytes, size_t most) {
+  for (auto at = blocks.lower_bound(bytes); at != blocks.end() && at->first <= most; ++at) {
     if (at->second.empty()) continue;
     const Block block{at->second.back(), at->first};
     at->second.pop_back();
@@ -66,8 +65,12 @@ class Pool {
   /// Of the reserve first, if there is one.
   Block take(size_t bytes, ReservedMemory::Blocks* reserve) {
     const std::scoped_lock lock(mutex_);
-    Block block = reserve ? pop(reserve->free, bytes) : Block();
-    if (!block.first) block = pop(free_, bytes);
+    // A GPU has no more memory than it has: there a block that is up to twice too large serves
+    // before the system is asked. On the host each size keeps its own blocks, so that a step that
+    // repeats asks for nothing.
+    const size_t most = device_.is_cuda() ? 2 * bytes : bytes;
+    Block block = reserve ? pop(reserve->free, bytes, most) : Block();
+    if (!block.first) block = pop(free_, bytes, most);
     if (!block.first) {
       block = {from_system(bytes, reserve != nullptr), bytes};
       stats_.reserved += static_cast<int64_t>(bytes);

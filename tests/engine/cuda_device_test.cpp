@@ -58,6 +58,25 @@ TEST_F(OnGpu, MemoryIsReusedAndCounted) {
   EXPECT_LT(memory_stats(gpu_).reserved, reserved);
 }
 
+TEST_F(OnGpu, ABlockThatIsALittleTooLargeServesBeforeTheSystemDoes) {
+  release_cached_memory(gpu_);
+  const int64_t before = memory_stats(gpu_).current;
+  const auto reserved = [&] { return memory_stats(gpu_).reserved; };
+  const auto floats = [&](int64_t n) { return Tensor::empty({n}, DType::f32, gpu_); };
+  Tensor large = floats(1 << 20);
+  const int64_t held = reserved();
+  large = {};
+  Tensor half = floats(1 << 19);  // in the block of the large one
+  EXPECT_EQ(reserved(), held);
+  EXPECT_EQ(memory_stats(gpu_).current - before, 4 << 19) << "what tensors hold, not their blocks";
+  half = {};
+  large = floats(1 << 20);  // and back
+  EXPECT_EQ(reserved(), held);
+  large = {};
+  const Tensor small = floats(1 << 18);  // it would waste three quarters
+  EXPECT_GT(reserved(), held);
+}
+
 TEST_F(OnGpu, SaysWhenThereIsNoMoreMemory) {
   const std::string message =
       message_of([&] { Tensor::empty({int64_t{1} << 40}, DType::f32, gpu_); });

@@ -53,24 +53,6 @@ TEST(Memory, CountsCurrentAndPeakBytesAndReusesBlocks) {
   EXPECT_LT(memory_stats().reserved - memory_stats().current, 1'000'000);
 }
 
-TEST(Memory, ABlockThatIsALittleTooLargeServesBeforeTheSystemDoes) {
-  release_cached_memory();
-  const int64_t before = memory_stats().current;
-  const auto reserved = [] { return memory_stats().reserved; };
-  Tensor large = Tensor::zeros({1 << 20});
-  const int64_t held = reserved();
-  large = {};
-  Tensor half = Tensor::zeros({1 << 19});  // in the block of the large one
-  EXPECT_EQ(reserved(), held);
-  EXPECT_EQ(memory_stats().current - before, 4 << 19) << "what tensors hold, not their blocks";
-  half = {};
-  large = Tensor::zeros({1 << 20});  // and back
-  EXPECT_EQ(reserved(), held);
-  large = {};
-  const Tensor small = Tensor::zeros({1 << 18});  // it would waste three quarters
-  EXPECT_GT(reserved(), held);
-}
-
 TEST(Memory, SaysWhenThereIsNoMore) {
   const std::string message = message_of([] { Tensor::empty({1 << 20, 1 << 20, 1 << 10}); });
   EXPECT_NE(message.find("out of memory"), std::string::npos) << message;
