@@ -12,25 +12,6 @@ namespace {
 
 using Texts = std::map<std::string, std::string>;  // by the option's name without --
 
-std::string option_text(const std::string& value) {
-  return value;
-}
-std::string option_text(double value) {
-  return number_text(value);
-}
-std::string option_text(int64_t value) {
-  return std::to_string(value);
-}
-std::string option_text(bool value) {
-  return value ? "1" : "0";
-}
-std::string option_text(const std::optional<double>& value) {
-  return value ? number_text(*value) : "";
-}
-std::string option_text(const ImageSize& size) {
-  return cat(size.height, 'x', size.width);
-}
-
 bool is_one_of(const std::string& name, std::initializer_list<const char*> names) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -95,6 +76,25 @@ Texts all_texts_of(TrainOptions& o) {
 }
 
 }  // namespace
+
+std::string option_text(const std::string& value) {
+  return value;
+}
+std::string option_text(double value) {
+  return number_text(value);
+}
+std::string option_text(int64_t value) {
+  return std::to_string(value);
+}
+std::string option_text(bool value) {
+  return value ? "1" : "0";
+}
+std::string option_text(const std::optional<double>& value) {
+  return value ? number_text(*value) : "";
+}
+std::string option_text(const ImageSize& size) {
+  return cat(size.height, 'x', size.width);
+}
 
 void take_from_run(TrainOptions& o, const RunConfig& config) {
   TrainOptions run = options_of(config), usual;

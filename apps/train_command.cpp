@@ -1,33 +1,20 @@
 #include "apps/train_command.h"
 
-#include <optional>
+#include <type_traits>
 
 #include "apps/resume.h"
-#include "io/csv.h"
 
 namespace fettle {
 namespace {
 
-std::string text_of(const std::string& value) {
-  return value;
-}
-std::string text_of(bool value) {
-  return value ? "yes" : "no";
-}
-std::string text_of(int64_t value) {
-  return std::to_string(value);
-}
-std::string text_of(double value) {
-  return number_text(value);
-}
-std::string text_of(const std::optional<double>& value) {
-  return value ? number_text(*value) : "";
-}
-
 std::vector<std::pair<std::string, std::string>> texts_of(TrainOptions& o) {
   std::vector<std::pair<std::string, std::string>> texts;
   o.visit([&](const std::string& name, const auto& value) {
-    texts.emplace_back(name, text_of(value));
+    if constexpr (std::is_same_v<std::decay_t<decltype(value)>, bool>) {
+      texts.emplace_back(name, value ? "yes" : "no");
+    } else {
+      texts.emplace_back(name, option_text(value));
+    }
   });
   return texts;
 }
@@ -45,7 +32,6 @@ std::vector<std::pair<std::string, std::string>> option_texts(const RunConfig& c
 }
 
 std::string train_command(const RunConfig& config, const std::string& out) {
-  const auto size = [](int64_t height, int64_t width) { return cat(height, "x", width); };
   std::string command = "fettle train --model " + config.model;
   TrainOptions usual;
   const auto usual_texts = texts_of(usual), own_texts = option_texts(config);
@@ -55,8 +41,10 @@ std::string train_command(const RunConfig& config, const std::string& out) {
     command += " --" + name;
     if (text != "yes") command += " " + quoted_for_shell(text);
   }
-  if (config.height > 0) command += " --image-size " + size(config.height, config.width);
-  if (config.crop_height > 0) command += " --crop " + size(config.crop_height, config.crop_width);
+  if (config.height > 0)
+    command += " --image-size " + option_text(ImageSize{config.height, config.width});
+  if (config.crop_height > 0)
+    command += " --crop " + option_text(ImageSize{config.crop_height, config.crop_width});
   return command + cat(" --channels ", config.channels, " --seed ", config.seed, " --out ") +
          quoted_for_shell(out);
 }

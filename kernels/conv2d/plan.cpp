@@ -278,11 +278,15 @@ double model_clocks(Conv2dDirection direction, const Conv2dShape& s, const Conv2
                                         : tensor_core_clocks(direction, s, plan, multiprocessors);
 }
 
+struct Modelled {
+  Conv2dPlan plan;
+  double clocks = std::numeric_limits<double>::infinity();
+};
+
 /// The tile and splits of rung 4 or 6 that the model finds quickest.
-Conv2dPlan quickest_by_model(Conv2dDirection direction, const Conv2dShape& s, Conv2dRung rung,
-                             Precision precision, int multiprocessors) {
-  Conv2dPlan best;
-  double least = std::numeric_limits<double>::infinity();
+Modelled quickest_by_model(Conv2dDirection direction, const Conv2dShape& s, Conv2dRung rung,
+                           Precision precision, int multiprocessors) {
+  Modelled best;
   const GemmExtents e = extents(direction, s);
   const int64_t most = std::max<int64_t>(std::min(e.K / 256, 65535 / (s.groups * e.phases)), 1);
   // Narrow lines where they hold the channels of many taps.
@@ -300,7 +304,7 @@ Conv2dPlan quickest_by_model(Conv2dDirection direction, const Conv2dShape& s, Co
       plan.splits = static_cast<int>(
           std::clamp<int64_t>(rounds * multiprocessors / tiles, 1, std::min<int64_t>(most, 512)));
       const double clocks = model_clocks(direction, s, plan, multiprocessors);
-      if (clocks < least) least = clocks, best = plan;
+      if (clocks < best.clocks) best = {plan, clocks};
     }
   }
   return best;
@@ -369,14 +373,11 @@ Conv2dPlan plan_conv2d(Conv2dDirection direction, const Conv2dShape& given, int 
     const auto quickest = [&](Conv2dRung rung) {
       return quickest_by_model(direction, shape, rung, plan.precision, multiprocessors);
     };
-    const Conv2dPlan best = quickest(plan.rung);
+    const Modelled best = quickest(plan.rung);
     if (plan.rung == Conv2dRung::tensor_core || precision == Precision::bf16 || !reduces_pixels)
-      return best;
-    const Conv2dPlan by_warps = quickest(Conv2dRung::tensor_core);
-    return model_clocks(direction, shape, best, multiprocessors) <
-                   model_clocks(direction, shape, by_warps, multiprocessors)
-               ? best
-               : by_warps;
+      return best.plan;
+    const Modelled by_warps = quickest(Conv2dRung::tensor_core);
+    return best.clocks < by_warps.clocks ? best.plan : by_warps.plan;
   }
   // Of phases, as many as the longest would make the same work.
   const auto blocks_of = [&](int tile) {
