@@ -6,8 +6,6 @@
 // With 16 pictures the arrays are larger than the caches.
 #include "bench/memory_bound.h"
 
-#include "bench/turns.h"
-
 namespace {
 
 using namespace fettle;
@@ -16,9 +14,7 @@ using namespace fettle;
 struct Arrays {
   explicit Arrays(const Operands& operands) {
     for (size_t i = 0; i < operands.size(); ++i) {
-      const Operand& o = operands[i];
-      values.push_back(o.is_read ? random_values(o.count, o.low, o.high, i + 1)
-                                 : Floats(static_cast<size_t>(o.count), NAN));
+      values.push_back(operands[i].beginning(i + 1));
       addresses.push_back(values.back().data());
     }
   }

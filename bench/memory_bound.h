@@ -4,10 +4,13 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
+#include <random>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "bench/turns.h"
 #include "kernels/batch_norm/batch_norm.h"
 #include "kernels/dropout/dropout.h"
 #include "kernels/elementwise/elementwise.h"
@@ -19,11 +22,24 @@
 
 namespace fettle {
 
-/// An array of an operation; what it reads begins with random numbers in [low, high).
+/// An array of an operation; what it reads begins with random numbers in [low, high), or, where
+/// `bytes_below` is given, with random bytes below that, four in the place of a float.
 struct Operand {
   bool is_read = true, is_written = false;
   int64_t count = 0;
   float low = -1, high = 1;
+  int bytes_below = 0;
+
+  /// What the array begins with: NaN where it is not read.
+  Floats beginning(uint64_t seed) const {
+    if (!is_read) return Floats(static_cast<size_t>(count), NAN);
+    if (!bytes_below) return random_values(count, low, high, seed);
+    Floats values(static_cast<size_t>(count));
+    std::mt19937 random(static_cast<uint32_t>(seed));
+    for (std::byte& byte : std::as_writable_bytes(std::span(values)))
+      byte = static_cast<std::byte>(random() % static_cast<uint32_t>(bytes_below));
+    return values;
+  }
 };
 inline Operand in(int64_t count, float low = -1, float high = 1) {
   return {true, false, count, low, high};
@@ -33,6 +49,9 @@ inline Operand out(int64_t count) {
 }
 inline Operand in_out(int64_t count, float low = -1, float high = 1) {
   return {true, true, count, low, high};
+}
+inline Operand in_bytes(int64_t bytes, int below) {
+  return {.count = bytes / 4, .bytes_below = below};
 }
 using Operands = std::vector<Operand>;
 
@@ -117,14 +136,20 @@ template <class Bench>
 void pooling(Bench& bench, const std::string& name, bool maximum, const Pool2dShape& s) {
   if (!bench.wants(name, name == "res_unet/max_pool_2x2")) return;
   const int64_t x = s.N * s.H * s.W * s.C, y = s.N * s.P * s.Q * s.C;
-  bench.measure("pooling", name + "/forward", x + y, {in(x), out(y)},
+  // In training a maximum leaves the byte that says where it stands.
+  const int64_t places = maximum ? y / 4 : 0;
+  const auto bytes = [](float* p) { return reinterpret_cast<uint8_t*>(p); };
+  Operands operands = {in(x), out(y)};
+  if (maximum) operands.push_back(out(places));
+  bench.measure("pooling", name + "/forward", x + y + places, operands,
                 [=](auto device, float* const* a) {
-                  if (maximum) return max_pool2d_forward(device, s, a[0], a[1]);
+                  if (maximum) return max_pool2d_forward(device, s, a[0], a[1], bytes(a[2]));
                   average_pool2d_forward(device, s, a[0], a[1]);
                 });
-  bench.measure("pooling", name + "/backward", (maximum ? 2 : 1) * x + y,
-                {in(maximum ? x : 1), in(y), out(x)}, [=](auto device, float* const* a) {
-                  if (maximum) return max_pool2d_backward(device, s, a[0], a[1], a[2]);
+  bench.measure("pooling", name + "/backward", x + y + places,
+                {in_bytes(4 * places, static_cast<int>(s.R * s.S)), in(y), out(x)},
+                [=](auto device, float* const* a) {
+                  if (maximum) return max_pool2d_backward(device, s, bytes(a[0]), a[1], a[2]);
                   average_pool2d_backward(device, s, a[1], a[2]);
                 });
 }

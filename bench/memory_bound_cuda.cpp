@@ -11,7 +11,6 @@
 #include <cstdio>
 
 #include "bench/gpu.h"
-#include "bench/turns.h"
 #include "kernels/cuda_error.h"
 
 namespace fettle {
@@ -96,9 +95,7 @@ class OnGpu {
     int64_t bytes = 0;
     const auto size = [&](size_t i) { return static_cast<size_t>(operands[i].count) * 4; };
     for (size_t i = 0; i < operands.size(); ++i) {
-      const Operand& o = operands[i];
-      values.push_back(o.is_read ? random_values(o.count, o.low, o.high, i + 1)
-                                 : Floats(static_cast<size_t>(o.count), NAN));
+      values.push_back(operands[i].beginning(i + 1));
       addresses.push_back(values.back().data());
       CHECK(cudaMemcpy(all[0].addresses[i], addresses[i], size(i), cudaMemcpyHostToDevice));
       bytes += operands[i].count * 4;

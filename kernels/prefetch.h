@@ -15,8 +15,9 @@ inline uintptr_t address_of(const float* p, int64_t offset) {
   return reinterpret_cast<uintptr_t>(p) + static_cast<uintptr_t>(offset) * sizeof(float);
 }
 
-/// Asks for the line with p[offset] to be in the first cache soon.
-inline void prefetch(const float* p, int64_t offset) {
+/// Asks for the line with p[offset] to be in the first cache soon. Inlined always: GCC leaves out a
+/// call of a function that only does that, as one without effect.
+[[gnu::always_inline]] inline void prefetch(const float* p, int64_t offset) {
   __builtin_prefetch(reinterpret_cast<const void*>(address_of(p, offset)), 0, 3);
 }
 

@@ -43,15 +43,19 @@ Pool2dOptions whole_picture(const char* operation, const Tensor& x) {
 Tensor max_pool2d(const Tensor& x, const Pool2dOptions& options) {
   const Pool2dShape s = pool2d_shape("max_pool2d", x, options);
   Tensor y = Tensor::empty({s.N, s.P, s.Q, s.C}, x.dtype(), x.device());
+  Tensor places;
+  if (grad_enabled() && x.requires_grad())
+    places = Tensor::empty({s.N, s.P, s.Q, s.C * bytes_a_place(s)}, DType::u8, x.device());
   on(x, [&](auto device, auto element) {
     using T = decltype(element);
-    max_pool2d_forward(device, s, x.data<T>(), y.data<T>());
+    if (!places.defined()) return max_pool2d_forward(device, s, x.data<T>(), y.data<T>());
+    max_pool2d_forward(device, s, x.data<T>(), y.data<T>(), places.data<uint8_t>());
   });
   trace(graph::MaxPool2d{s}, {x}, y);
-  return record(std::move(y), {x}, [s, x = x.detach()](const Tensor& dy, Grads& grads) {
+  return record(std::move(y), {x}, [s, places](const Tensor& dy, Grads& grads) {
     on(dy, [&](auto device, auto element) {
       using T = decltype(element);
-      max_pool2d_backward(device, s, x.data<T>(), dy.data<T>(), grads.fresh<T>(0));
+      max_pool2d_backward(device, s, places.data<uint8_t>(), dy.data<T>(), grads.fresh<T>(0));
     });
   });
 }

@@ -70,20 +70,20 @@ __device__ __forceinline__ Covering covering(int at, int pad, int kernel, const 
   return {before < 0 ? 0 : by_stride.quotient(before) + 1, last + 1 < windows ? last + 1 : windows};
 }
 
-/// A maximum and the pixel (row * W + column) where it stands first.
+/// A maximum and where in its window it stands first, r * S + s.
 struct Best {
   float value;
-  int pixel;
+  int place;
   __device__ void take(float other, int at) {
-    if (pixel < 0 || other > value || (other == value && at < pixel)) {
+    if (place < 0 || other > value || (other == value && at < place)) {
       value = other;
-      pixel = at;
+      place = at;
     }
   }
 };
 
-/// Maxima of V channels of a window and where in it each stands first, r * S + s; of windows of
-/// less than large_window pixels.
+/// Maxima of V channels of a window and where in it each stands first, r * S + s; of windows whose
+/// places are bytes.
 template <int V>
 struct Maxima {
   Vec<float, V> value = {};
@@ -150,12 +150,11 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-/// One thread: V neighbouring channels of one output, of which it keeps where in the window each
-/// maximum stands first, r * S + s.
+/// One thread: V neighbouring channels of one output and the places of the maxima.
 template <int V, class T>
 __global__ void __launch_bounds__(256)
     max_pool2d_places_kernel(Geometry g, Divider by_across, const T* __restrict__ x,
-                             uint8_t* __restrict__ places) {
+                             T* __restrict__ y, uint8_t* __restrict__ places) {
   wait_for_kernels_before();
   const int outputs = g.N * g.P * g.Q * by_across.divisor;
   for (int64_t i = strided_first(); i < outputs; i += strided_step()) {
@@ -178,15 +177,16 @@ __global__ void __launch_bounds__(256)
             });
       }
     }
+    store_floats(y + i * V, maxima.value);
     store_vec(places + i * V, maxima.place);
   }
 }
 
 /// One thread: V neighbouring channels of one input, which gathers from the windows that cover it,
 /// in their order; limited by memory bandwidth.
-template <int V, class T>
+template <int V, class Index, class T>
 __global__ void __launch_bounds__(256)
-    max_pool2d_gather_kernel(Geometry g, Divider by_across, const uint8_t* __restrict__ places,
+    max_pool2d_gather_kernel(Geometry g, Divider by_across, const Index* __restrict__ places,
                              const T* __restrict__ dy, T* __restrict__ dx) {
   wait_for_kernels_before();
   const int inputs = g.N * g.H * g.W * by_across.divisor;
@@ -199,7 +199,7 @@ __global__ void __launch_bounds__(256)
     for (int p = rows.first; p < rows.end; ++p) {
       const int r = at.row + g.pad_top - p * g.stride_h;
       struct Looked {
-        Vec<uint8_t, V> place;
+        Vec<Index, V> place;
         Vec<float, V> gradient;
       };
       const auto look = [&](int q) -> Looked {
@@ -223,33 +223,26 @@ __global__ void __launch_bounds__(256)
 }
 
 /// One thread: V neighbouring channels of one window, where the windows lie side by side and cover
-/// the picture: it finds the maxima again and writes all gradients under the window.
+/// the picture: it writes all gradients under the window.
 template <int V, class T>
 __global__ void __launch_bounds__(256)
-    max_pool2d_side_by_side_kernel(Geometry g, Divider by_across, const T* __restrict__ x,
-                                   const T* __restrict__ dy, T* __restrict__ dx) {
+    max_pool2d_side_by_side_kernel(Geometry g, Divider by_across,
+                                   const uint8_t* __restrict__ places, const T* __restrict__ dy,
+                                   T* __restrict__ dx) {
   wait_for_kernels_before();
   const int outputs = g.N * g.P * g.Q * by_across.divisor;
   for (int64_t i = strided_first(); i < outputs; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), by_across, g.by_Q, g.by_P);
     const int64_t corner =
         ((int64_t{at.n} * g.H + at.row * g.R) * g.W + at.column * g.S) * g.C + at.c * V;
-    Maxima<V> maxima;
-#pragma unroll 1
-    for (int r = 0; r < g.R; ++r) {
-#pragma unroll 2
-      for (int s = 0; s < g.S; ++s) {
-        maxima.take(load_floats<V>(x + corner + (int64_t{r} * g.W + s) * g.C), r * g.S + s,
-                    r == 0 && s == 0);
-      }
-    }
+    const auto place = load_vec<V>(places + i * V);
     const auto gradient = load_floats<V>(dy + i * V);
 #pragma unroll 1
     for (int r = 0; r < g.R; ++r) {
 #pragma unroll 1
       for (int s = 0; s < g.S; ++s) {
         Vec<float, V> value;
-        for (int k = 0; k < V; ++k) value[k] = maxima.place[k] == r * g.S + s ? gradient[k] : 0.0f;
+        for (int k = 0; k < V; ++k) value[k] = place[k] == r * g.S + s ? gradient[k] : 0.0f;
         store_floats(dx + corner + (int64_t{r} * g.W + s) * g.C, value);
       }
     }
@@ -322,65 +315,43 @@ struct GlobalAverage {
 
 struct LargeWindowShared {
   float value[8][32];
-  int pixel[8][32];
+  int place[8][32];
 };
 
 /// One block: 32 channels of one output pixel.
 template <class T>
 __global__ void __launch_bounds__(256)
     large_maxima_kernel(Geometry g, const T* __restrict__ x, T* __restrict__ y,
-                        int* __restrict__ best_pixel) {
+                        int* __restrict__ places) {
   wait_for_kernels_before();
   LargeWindowShared& s = shared<LargeWindowShared>();
   const int tx = static_cast<int>(threadIdx.x), ty = static_cast<int>(threadIdx.y);
   const int c = static_cast<int>(blockIdx.y) * 32 + tx;
   const int output = static_cast<int>(blockIdx.x), line = g.by_Q.quotient(output);
   const int n = g.by_P.quotient(line);
-  const Window window = window_of(g, g.by_P.remainder(line, n), g.by_Q.remainder(output, line));
+  const int p = g.by_P.remainder(line, n), q = g.by_Q.remainder(output, line);
+  const Window window = window_of(g, p, q);
   const int width = window.right - window.left;
+  const int corner = (p * g.stride_h - g.pad_top) * g.S + q * g.stride_w - g.pad_left;
   const T* picture = x + int64_t{n} * g.H * g.W * g.C + c;
 
   Best best = {0, -1};
   if (c < g.C) {
     for (int i = ty; i < window.pixels(); i += 8) {
-      const int pixel = (window.top + i / width) * g.W + window.left + i % width;
-      best.take(to_float(picture[int64_t{pixel} * g.C]), pixel);
+      const int h = window.top + i / width, w = window.left + i % width;
+      best.take(to_float(picture[(int64_t{h} * g.W + w) * g.C]), h * g.S + w - corner);
     }
   }
   s.value[ty][tx] = best.value;
-  s.pixel[ty][tx] = best.pixel;
+  s.place[ty][tx] = best.place;
   __syncthreads();
   if (ty == 0 && c < g.C) {
     const int64_t i = int64_t{output} * g.C + c;
     for (int k = 1; k < 8; ++k) {
-      if (s.pixel[k][tx] >= 0) best.take(s.value[k][tx], s.pixel[k][tx]);
+      if (s.place[k][tx] >= 0) best.take(s.value[k][tx], s.place[k][tx]);
     }
-    if (y) y[i] = from_float<T>(best.value);
-    if (best_pixel) best_pixel[i] = best.pixel;
-  }
-}
-
-/// One thread: one input under large windows, whose maxima stand at pixels of the picture.
-template <class T>
-__global__ void __launch_bounds__(256)
-    max_pool2d_backward_kernel(Geometry g, const int* __restrict__ best_pixel,
-                               const T* __restrict__ dy, T* __restrict__ dx) {
-  wait_for_kernels_before();
-  const int inputs = g.N * g.H * g.W * g.C;
-  for (int64_t i = strided_first(); i < inputs; i += strided_step()) {
-    const Place at = place_of(static_cast<int>(i), g.by_C, g.by_W, g.by_H);
-    const Covering rows = covering(at.row, g.pad_top, g.R, g.by_stride_h, g.P);
-    const Covering columns = covering(at.column, g.pad_left, g.S, g.by_stride_w, g.Q);
-    const int pixel = at.row * g.W + at.column;
-    float sum = 0;
-    for (int p = rows.first; p < rows.end; ++p) {
-#pragma unroll 1
-      for (int q = columns.first; q < columns.end; ++q) {
-        const int64_t output = ((int64_t{at.n} * g.P + p) * g.Q + q) * g.C + at.c;
-        if (best_pixel[output] == pixel) sum += to_float(dy[output]);
-      }
-    }
-    dx[i] = from_float<T>(sum);
+    y[i] = from_float<T>(best.value);
+    if (places) places[i] = best.place;
   }
 }
 
@@ -391,8 +362,6 @@ void for_each_part(const Pool2dShape& s, const F& f) {
   const int64_t pictures = std::max<int64_t>(((int64_t{1} << 31) - 1) / a_picture, 1);
   for (int64_t n = 0; n < s.N; n += pictures) f(Geometry(s, std::min(pictures, s.N - n)), n);
 }
-
-constexpr int64_t large_window = 64;
 
 /// f(vector width, how many make up a pixel's channels).
 template <class T, class F>
@@ -405,37 +374,38 @@ void by_vectors(int C, bool aligned, const F& f) {
   }
 }
 
-bool side_by_side(const Pool2dShape& s) {
-  return s.stride_h == s.R && s.stride_w == s.S && s.pad_top == 0 && s.pad_left == 0 &&
-         s.P * s.R == s.H && s.Q * s.S == s.W;
-}
-
 /// One window of all pixels.
 bool is_global(const Pool2dShape& s) {
   return s.P == 1 && s.Q == 1 && s.R - s.pad_top >= s.H && s.S - s.pad_left >= s.W;
 }
 
-/// Maxima of large windows: y or their pixels.
+/// Of large windows, where bytes_a_place() is 4.
 template <class T>
-void large_maxima(const char* name, Cuda device, const Geometry& g, const T* x, T* y,
-                  int* best_pixel) {
+void large_maxima(const char* name, Cuda device, const Geometry& g, const T* x, T* y, int* places) {
   launch(name, large_maxima_kernel<T>,
          dim3(blocks_for(int64_t{g.N} * g.P * g.Q, 1), blocks_for(g.C, 32)), dim3(32, 8), 0, device,
-         g, x, y, best_pixel);
+         g, x, y, places);
+}
+
+/// Element i of places that take four bytes.
+int* wide(uint8_t* places, int64_t i) {
+  return reinterpret_cast<int*>(places) + i;
+}
+const int* wide(const uint8_t* places, int64_t i) {
+  return reinterpret_cast<const int*>(places) + i;
 }
 
 }  // namespace
 
 template <class T>
 void max_pool2d_forward(Cuda device, const Pool2dShape& s, const T* x, T* y) {
+  constexpr const char* name = "max_pool2d_forward";
   for_each_part(s, [&](const Geometry& g, int64_t n) {
     const T* in = x + n * s.H * s.W * s.C;
     T* out = y + n * s.P * s.Q * s.C;
-    if (s.R * s.S >= large_window) {
-      return large_maxima("max_pool2d_forward", device, g, in, out, nullptr);
-    }
+    if (bytes_a_place(s) == 4) return large_maxima<T>(name, device, g, in, out, nullptr);
     by_vectors<T>(g.C, in_vectors(in, out), [&](auto width, const Divider& by_across) {
-      launch("max_pool2d_forward", pool2d_values_kernel<false, width, T>,
+      launch(name, pool2d_values_kernel<false, width, T>,
              strided_blocks(g.N * s.P * s.Q * s.C / width, 256), 256, 0, device, g, by_across, in,
              out);
     });
@@ -443,30 +413,46 @@ void max_pool2d_forward(Cuda device, const Pool2dShape& s, const T* x, T* y) {
 }
 
 template <class T>
-void max_pool2d_backward(Cuda device, const Pool2dShape& s, const T* x, const T* dy, T* dx) {
+void max_pool2d_forward(Cuda device, const Pool2dShape& s, const T* x, T* y, uint8_t* places) {
+  constexpr const char* name = "max_pool2d_forward";
   for_each_part(s, [&](const Geometry& g, int64_t n) {
-    const int64_t inputs = s.H * s.W * s.C, outputs = s.P * s.Q * s.C;
-    const T *in = x + n * inputs, *gradient = dy + n * outputs;
+    const int64_t outputs = s.P * s.Q * s.C, first = n * outputs;
+    const T* in = x + n * s.H * s.W * s.C;
+    T* out = y + first;
+    if (bytes_a_place(s) == 4) return large_maxima(name, device, g, in, out, wide(places, first));
+    by_vectors<T>(g.C, in_vectors(in, out, places + first),
+                  [&](auto width, const Divider& by_across) {
+                    launch(name, max_pool2d_places_kernel<width, T>,
+                           strided_blocks(g.N * outputs / width, 256), 256, 0, device, g, by_across,
+                           in, out, places + first);
+                  });
+  });
+}
+
+template <class T>
+void max_pool2d_backward(Cuda device, const Pool2dShape& s, const uint8_t* places, const T* dy,
+                         T* dx) {
+  constexpr const char* name = "max_pool2d_backward";
+  for_each_part(s, [&](const Geometry& g, int64_t n) {
+    const int64_t inputs = s.H * s.W * s.C, outputs = s.P * s.Q * s.C, first = n * outputs;
+    const T* gradient = dy + first;
     T* out = dx + n * inputs;
-    constexpr const char* name = "max_pool2d_backward";
-    if (s.R * s.S >= large_window) {
-      int* best_pixel = scratch<int>(device, g.N * outputs);
-      large_maxima<T>(name, device, g, in, nullptr, best_pixel);
-      return launch(name, max_pool2d_backward_kernel<T>, strided_blocks(g.N * inputs, 256), 256, 0,
-                    device, g, best_pixel, gradient, out);
-    }
-    by_vectors<T>(g.C, in_vectors(in, gradient, out), [&](auto width, const Divider& by_across) {
-      const unsigned windows = strided_blocks(g.N * outputs / width, 256);
-      if (side_by_side(s)) {
-        return launch(name, max_pool2d_side_by_side_kernel<width, T>, windows, 256, 0, device, g,
-                      by_across, in, gradient, out);
-      }
-      uint8_t* places = scratch<uint8_t>(device, g.N * outputs);
-      launch(name, max_pool2d_places_kernel<width, T>, windows, 256, 0, device, g, by_across, in,
-             places);
-      launch(name, max_pool2d_gather_kernel<width, T>, strided_blocks(g.N * inputs / width, 256),
-             256, 0, device, g, by_across, places, gradient, out);
-    });
+    const auto backward = [&](const auto* at) {
+      using Index = std::remove_cvref_t<decltype(*at)>;
+      by_vectors<T>(g.C, in_vectors(at, gradient, out), [&](auto width, const Divider& by_across) {
+        launch(name, max_pool2d_gather_kernel<width, Index, T>,
+               strided_blocks(g.N * inputs / width, 256), 256, 0, device, g, by_across, at,
+               gradient, out);
+      });
+    };
+    if (bytes_a_place(s) == 4) return backward(wide(places, first));
+    if (!side_by_side(s)) return backward(places + first);
+    by_vectors<T>(g.C, in_vectors(places + first, gradient, out),
+                  [&](auto width, const Divider& by_across) {
+                    launch(name, max_pool2d_side_by_side_kernel<width, T>,
+                           strided_blocks(g.N * outputs / width, 256), 256, 0, device, g, by_across,
+                           places + first, gradient, out);
+                  });
   });
 }
 
@@ -513,10 +499,11 @@ void average_pool2d_backward(Cuda device, const Pool2dShape& s, const T* dy, T* 
   });
 }
 
-#define FETTLE_POOL(T)                                                                 \
-  template void max_pool2d_forward(Cuda, const Pool2dShape&, const T*, T*);            \
-  template void max_pool2d_backward(Cuda, const Pool2dShape&, const T*, const T*, T*); \
-  template void average_pool2d_forward(Cuda, const Pool2dShape&, const T*, T*);        \
+#define FETTLE_POOL(T)                                                                       \
+  template void max_pool2d_forward(Cuda, const Pool2dShape&, const T*, T*);                  \
+  template void max_pool2d_forward(Cuda, const Pool2dShape&, const T*, T*, uint8_t*);        \
+  template void max_pool2d_backward(Cuda, const Pool2dShape&, const uint8_t*, const T*, T*); \
+  template void average_pool2d_forward(Cuda, const Pool2dShape&, const T*, T*);              \
   template void average_pool2d_backward(Cuda, const Pool2dShape&, const T*, T*)
 FETTLE_POOL(float);
 FETTLE_POOL(bf16);

@@ -21,17 +21,37 @@ struct Pool2dShape {
   int64_t pad_top = 0, pad_left = 0;  ///< smaller than R and S: no window lies outside the picture
 };
 
+/// Where in its window a maximum stands, the first of them row by row: r * S + s, in one byte where
+/// windows have fewer than 64 pixels, as nearly all have, else as an int32_t.
+constexpr int64_t bytes_a_place(const Pool2dShape& shape) {
+  return shape.R * shape.S < 64 ? 1 : 4;
+}
+
+/// Whether the windows lie side by side and cover the picture.
+constexpr bool side_by_side(const Pool2dShape& shape) {
+  return shape.stride_h == shape.R && shape.stride_w == shape.S && shape.pad_top == 0 &&
+         shape.pad_left == 0 && shape.P * shape.R == shape.H && shape.Q * shape.S == shape.W;
+}
+
 void max_pool2d_forward(Cpu, const Pool2dShape& shape, const float* x, float* y);
 template <class T>
 void max_pool2d_forward(Cuda, const Pool2dShape& shape, const T* x, T* y);
 void max_pool2d_forward(Reference, const Pool2dShape& shape, const float* x, float* y);
 
-/// dx [N,H,W,C]: dy goes to the first (row by row) of the window's maxima.
-void max_pool2d_backward(Cpu, const Pool2dShape& shape, const float* x, const float* dy, float* dx);
+/// The same with the places [N,P,Q,C] of the maxima, for the way back, which then needs no x.
+void max_pool2d_forward(Cpu, const Pool2dShape& shape, const float* x, float* y, uint8_t* places);
 template <class T>
-void max_pool2d_backward(Cuda, const Pool2dShape& shape, const T* x, const T* dy, T* dx);
-void max_pool2d_backward(Reference, const Pool2dShape& shape, const float* x, const float* dy,
+void max_pool2d_forward(Cuda, const Pool2dShape& shape, const T* x, T* y, uint8_t* places);
+void max_pool2d_forward(Reference, const Pool2dShape& shape, const float* x, float* y,
+                        uint8_t* places);
+
+/// dx [N,H,W,C]: dy goes to the window's maximum.
+void max_pool2d_backward(Cpu, const Pool2dShape& shape, const uint8_t* places, const float* dy,
                          float* dx);
+template <class T>
+void max_pool2d_backward(Cuda, const Pool2dShape& shape, const uint8_t* places, const T* dy, T* dx);
+void max_pool2d_backward(Reference, const Pool2dShape& shape, const uint8_t* places,
+                         const float* dy, float* dx);
 
 void average_pool2d_forward(Cpu, const Pool2dShape& shape, const float* x, float* y);
 template <class T>

@@ -137,8 +137,9 @@ TEST_F(Bf16, Pooling) {
     const int64_t inputs = s.N * s.H * s.W * s.C, outputs = s.N * s.P * s.Q * s.C;
     expect_rounded(c.name, {bf16_values(inputs, 1), bf16_values(outputs, 2)},
                    {outputs, inputs, outputs, inputs}, [&](auto device, const auto& in, auto& out) {
-                     max_pool2d_forward(device, s, in[0].data(), out[0].data());
-                     max_pool2d_backward(device, s, in[0].data(), in[1].data(), out[1].data());
+                     Array<uint8_t> places(static_cast<size_t>(outputs * bytes_a_place(s)));
+                     max_pool2d_forward(device, s, in[0].data(), out[0].data(), places.data());
+                     max_pool2d_backward(device, s, places.data(), in[1].data(), out[1].data());
                      average_pool2d_forward(device, s, in[0].data(), out[2].data());
                      average_pool2d_backward(device, s, in[1].data(), out[3].data());
                    });

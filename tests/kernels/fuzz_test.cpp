@@ -45,9 +45,10 @@ TEST_F(Fuzzed, Pooling) {
         [&](auto device) {
           Arrays out = {unwritten(dy.size()), unwritten(dy.size()), unwritten(x.size()),
                         unwritten(x.size())};
-          max_pool2d_forward(device, s, x.data(), out[0].data());
+          Array<uint8_t> places(dy.size() * static_cast<size_t>(bytes_a_place(s)));
+          max_pool2d_forward(device, s, x.data(), out[0].data(), places.data());
           average_pool2d_forward(device, s, x.data(), out[1].data());
-          max_pool2d_backward(device, s, x.data(), dy.data(), out[2].data());
+          max_pool2d_backward(device, s, places.data(), dy.data(), out[2].data());
           average_pool2d_backward(device, s, dy.data(), out[3].data());
           return out;
         },

@@ -20,13 +20,14 @@ struct Inputs {
 
 template <class Device>
 Arrays all(Device device, const Pool2dShape& s, const Inputs& a) {
-  Array<> max(a.dy.size(), NAN), average(a.dy.size(), NAN), dmax(a.x.size(), NAN),
-      daverage(a.x.size(), NAN);
-  max_pool2d_forward(device, s, a.x.data(), max.data());
+  Array<> max(a.dy.size(), NAN), alone = max, average = max, dmax(a.x.size(), NAN), daverage = dmax;
+  Array<uint8_t> places(a.dy.size() * static_cast<size_t>(bytes_a_place(s)), 255);
+  max_pool2d_forward(device, s, a.x.data(), max.data(), places.data());
+  max_pool2d_forward(device, s, a.x.data(), alone.data());
   average_pool2d_forward(device, s, a.x.data(), average.data());
-  max_pool2d_backward(device, s, a.x.data(), a.dy.data(), dmax.data());
+  max_pool2d_backward(device, s, places.data(), a.dy.data(), dmax.data());
   average_pool2d_backward(device, s, a.dy.data(), daverage.data());
-  return {max, average, dmax, daverage};
+  return {max, alone, {places.begin(), places.end()}, average, dmax, daverage};
 }
 
 class Pool2dKernel : public testing::TestWithParam<Pool2dCase> {};
