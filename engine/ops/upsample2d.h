@@ -8,7 +8,19 @@
 
 namespace fettle {
 
-/// [N,H,W,C] to [N, H*size[0], W*size[1], C].
+/// An enlarged tensor that nobody has read yet.
+struct PendingUpsample2d : Pending {
+  PendingUpsample2d(const Tensor& x, const Upsample2dShape& shape, Upsampling interpolation)
+      : x(x), shape(shape), interpolation(interpolation) {}
+  Tensor compute() const override;
+
+  Tensor x;
+  Upsample2dShape shape;
+  Upsampling interpolation;
+};
+
+/// [N,H,W,C] to [N, H*size[0], W*size[1], C]. The result stays pending (Tensor::deferred):
+/// concatenate() enlarges x right into its own, and reads the gradient there.
 Tensor upsample2d(const Tensor& x, std::array<int64_t, 2> size = {2, 2},
                   Upsampling interpolation = Upsampling::nearest);
 

@@ -67,6 +67,18 @@ class Terms {
   std::vector<size_t> begins_;
 };
 
+/// Pictures side by side in memory: how large they are, and the floats from a pixel to the next.
+struct Layout {
+  int64_t height, width, pixel;
+};
+
+Layout layout_of_x(const Upsample2dShape& s) {
+  return {s.H, s.W, s.C};
+}
+Layout layout_of_y(const Upsample2dShape& s) {
+  return {s.H * s.factor_h, s.W * s.factor_w, s.y_pixel()};
+}
+
 }  // namespace
 }  // namespace fettle
 #endif  // FETTLE_UPSAMPLE2D_ONCE
@@ -82,48 +94,48 @@ namespace fettle {
 namespace HWY_NAMESPACE {
 namespace {
 
-/// A row of pixels, each `factor` times.
-void repeat_pixels(const float* from, int64_t width, int64_t C, int64_t factor, float* to) {
-  for (int64_t w = 0; w < width; ++w, from += C, to += factor * C) {
+/// A row of pixels, each `factor` times, `pixel_out` floats from one to the next.
+void repeat_pixels(const float* from, int64_t width, int64_t C, int64_t factor, float* to,
+                   int64_t pixel_out) {
+  for (int64_t w = 0; w < width; ++w, from += C, to += factor * pixel_out) {
     for (int64_t c = 0; c < C; c += L) {
       const Vec pixel = load(from + c, C - c);
-      for (int64_t i = 0; i < factor; ++i) store(pixel, to + i * C + c, C - c);
+      for (int64_t i = 0; i < factor; ++i) store(pixel, to + i * pixel_out + c, C - c);
     }
   }
 }
 
-/// A row of sums of `rows` x `factor` pixels of rows `row` floats long.
-void sum_pixels(const float* from, int64_t row, int64_t width, int64_t C, int64_t rows,
-                int64_t factor, float* to) {
-  for (int64_t w = 0; w < width; ++w, from += factor * C, to += C) {
-    for (int64_t c = 0; c < C; c += L) {
+/// A row of sums of s.factor_h x s.factor_w pixels of `from`, a picture that lies as y.
+void sum_pixels(const Upsample2dShape& s, const float* from, float* to) {
+  const int64_t pixel = s.y_pixel(), row = s.W * s.factor_w * pixel;
+  for (int64_t w = 0; w < s.W; ++w, from += s.factor_w * pixel, to += s.C) {
+    for (int64_t c = 0; c < s.C; c += L) {
       Vec total = hn::Zero(lanes_tag);
-      for (int64_t r = 0; r < rows; ++r)
-        for (int64_t i = 0; i < factor; ++i)
-          total = hn::Add(load(from + r * row + i * C + c, C - c), total);
-      store(total, to + c, C - c);
+      for (int64_t r = 0; r < s.factor_h; ++r)
+        for (int64_t i = 0; i < s.factor_w; ++i)
+          total = hn::Add(load(from + r * row + i * pixel + c, s.C - c), total);
+      store(total, to + c, s.C - c);
     }
   }
 }
 
 /// One row of the result: to[j,c] = sum over rows r and columns t of r.weight * t.weight *
-/// from[r.index, t.index, c], where `from` is a picture of rows of `width` pixels.
-void weighted_row(std::span<const Term> rows, const Terms& columns, int64_t width, int64_t C,
-                  const float* from, float* to) {
-  for (int64_t j = 0; j < columns.places(); ++j) {
+/// from[r.index, t.index, c].
+void weighted_row(std::span<const Term> rows, const Terms& columns, int64_t C, const Layout& in,
+                  const float* from, int64_t pixel_out, float* to) {
+  for (int64_t j = 0; j < columns.places(); ++j, to += pixel_out) {
     const std::span<const Term> column = columns[j];
     for (int64_t c = 0; c < C; c += L) {
       const int64_t count = std::min(L, C - c);
       Vec total = hn::Zero(lanes_tag);
       for (const Term& r : rows) {
         for (const Term& t : column) {
-          const Vec pixel = load(from + (r.index * width + t.index) * C + c, count);
+          const Vec pixel = load(from + (r.index * in.width + t.index) * in.pixel + c, count);
           total = hn::MulAdd(hn::Set(lanes_tag, r.weight * t.weight), pixel, total);
         }
       }
       store(total, to + c, count);
     }
-    to += C;
   }
 }
 
@@ -141,15 +153,15 @@ HWY_EXPORT(weighted_row);
 
 namespace {
 
-/// Every row of N pictures of rows.places() x columns.places() from pictures of height x width.
-void weighted_rows(int64_t N, int64_t C, int64_t height, int64_t width, const Terms& rows,
-                   const Terms& columns, const float* from, float* to) {
+/// Every row of N pictures of rows.places() x columns.places() from those of another layout.
+void weighted_rows(int64_t N, int64_t C, const Terms& rows, const Terms& columns, const Layout& in,
+                   const float* from, const Layout& out, float* to) {
   const auto row = HWY_DYNAMIC_DISPATCH(weighted_row);
-  const int64_t height_out = rows.places(), width_out = columns.places();
-  parallel_for(N * height_out, 4, [&](int64_t begin, int64_t end) {
+  parallel_for(N * out.height, 4, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      row(rows[i % height_out], columns, width, C, from + i / height_out * height * width * C,
-          to + i * width_out * C);
+      row(rows[i % out.height], columns, C, in,
+          from + i / out.height * in.height * in.width * in.pixel, out.pixel,
+          to + i * out.width * out.pixel);
     }
   });
 }
@@ -160,17 +172,13 @@ void upsample2d_forward(Cpu, const Upsample2dShape& s, Upsampling how, const flo
   if (how == Upsampling::bilinear) {
     thread_local Terms rows, columns;
     rows.forward(s.H, s.factor_h), columns.forward(s.W, s.factor_w);
-    return weighted_rows(s.N, s.C, s.H, s.W, rows, columns, x, y);
+    return weighted_rows(s.N, s.C, rows, columns, layout_of_x(s), x, layout_of_y(s), y);
   }
-  const int64_t row = s.W * s.C, row_out = row * s.factor_w;
+  const int64_t row = s.W * s.C, row_out = s.W * s.factor_w * s.y_pixel();
   const auto repeat = HWY_DYNAMIC_DISPATCH(repeat_pixels);
   parallel_for(s.N * s.H, 2, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      float* const first = y + i * s.factor_h * row_out;
-      repeat(x + i * row, s.W, s.C, s.factor_w, first);
-      for (int64_t copy = 1; copy < s.factor_h; ++copy)
-        std::copy_n(first, row_out, first + copy * row_out);
-    }
+    for (int64_t i = begin * s.factor_h; i < end * s.factor_h; ++i)
+      repeat(x + i / s.factor_h * row, s.W, s.C, s.factor_w, y + i * row_out, s.y_pixel());
   });
 }
 
@@ -179,13 +187,12 @@ void upsample2d_backward(Cpu, const Upsample2dShape& s, Upsampling how, const fl
   if (how == Upsampling::bilinear) {
     thread_local Terms rows, columns;
     rows.backward(s.H, s.factor_h), columns.backward(s.W, s.factor_w);
-    return weighted_rows(s.N, s.C, s.H * s.factor_h, s.W * s.factor_w, rows, columns, dy, dx);
+    return weighted_rows(s.N, s.C, rows, columns, layout_of_y(s), dy, layout_of_x(s), dx);
   }
-  const int64_t row = s.W * s.C, row_out = row * s.factor_w;
+  const int64_t row = s.W * s.C, rows_out = s.factor_h * s.W * s.factor_w * s.y_pixel();
   const auto sum = HWY_DYNAMIC_DISPATCH(sum_pixels);
   parallel_for(s.N * s.H, 2, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      sum(dy + i * s.factor_h * row_out, row_out, s.W, s.C, s.factor_h, s.factor_w, dx + i * row);
+    for (int64_t i = begin; i < end; ++i) sum(s, dy + i * rows_out, dx + i * row);
   });
 }
 

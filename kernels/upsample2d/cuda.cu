@@ -47,9 +47,10 @@ struct Axis {
         factor(static_cast<int>(factor)),
         a_step(0.5f / static_cast<float>(factor)) {}
 
-  /// The outputs whose `low` is this input, or, of nearest neighbours, that copy it.
-  __device__ Lookers above(Upsampling how, int in) const {
-    if (how == Upsampling::nearest) return {in * factor, (in + 1) * factor};
+  /// The outputs that copy this input, its nearest neighbours.
+  __device__ Lookers copies(int in) const { return {in * factor, (in + 1) * factor}; }
+  /// The outputs whose `low` is this input.
+  __device__ Lookers above(int in) const {
     const auto first = [&](int input) { return (2 * factor * input + factor) / 2; };
     return {in == 0 ? 0 : first(in), in == n - 1 ? n * factor : first(in + 1)};
   }
@@ -62,25 +63,28 @@ struct Axis {
   __device__ float share(int out, int low) const {
     return static_cast<float>(steps(out) - 2 * factor * low) * a_step;
   }
-  __device__ Lookers lookers(Upsampling how, int in) const {
-    if (how == Upsampling::nearest) return {in * factor, (in + 1) * factor};
+  /// The outputs that look at this input.
+  __device__ Lookers lookers(int in) const {
     return {in == 0 ? 0 : (2 * factor * in - factor - 1) / 2 + 1,
             in == n - 1 ? n * factor : (2 * factor * in + 3 * factor) / 2};
   }
   /// The weight of an input in an output that looks at it.
-  __device__ float weight(Upsampling how, int out, int in) const {
-    if (how == Upsampling::nearest) return 1;
+  __device__ float weight(int out, int in) const {
     const int apart = steps(out) - 2 * factor * in;
     return 1 - static_cast<float>(apart < 0 ? -apart : apart) * a_step;
   }
 };
 
-/// The pictures: [N,h.n,w.n,C] and, larger, [N,h.n * h.factor,w.n * w.factor,C].
+/// The pictures: [N,h.n,w.n,C] and, larger, [N,h.n * h.factor,w.n * w.factor,C], where it is
+/// y_pixel elements from a pixel to the next.
 struct Geometry {
   Axis h, w;
-  int C;
+  int C, y_pixel;
   explicit Geometry(const Upsample2dShape& s)
-      : h(s.H, s.factor_h), w(s.W, s.factor_w), C(static_cast<int>(s.C)) {}
+      : h(s.H, s.factor_h),
+        w(s.W, s.factor_w),
+        C(static_cast<int>(s.C)),
+        y_pixel(static_cast<int>(s.y_pixel())) {}
 };
 
 /// One thread: V neighbouring channels of the outputs between one input and the next ones to the
@@ -95,29 +99,28 @@ __global__ void __launch_bounds__(256)
   for (int64_t i = strided_first(); i < inputs.count; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), inputs);
     const T* picture = x + int64_t{at.n} * g.h.n * g.w.n * g.C + at.vector * V;
-    T* to = y + int64_t{at.n} * P * Q * g.C + at.vector * V;
+    T* to = y + int64_t{at.n} * P * Q * g.y_pixel + at.vector * V;
     const auto pixel = [&](int h, int w) {
       return load_floats<V>(picture + (int64_t{h} * g.w.n + w) * g.C);
     };
-    const auto each = [&](const auto& value) {
-      const Lookers rows = g.h.above(how, at.row), columns = g.w.above(how, at.column);
+    const auto each = [&](const Lookers& rows, const Lookers& columns, const auto& value) {
 #pragma unroll 1
       for (int p = rows.first; p < rows.end; ++p) {
 #pragma unroll 1
         for (int q = columns.first; q < columns.end; ++q)
-          store_floats(to + (int64_t{p} * Q + q) * g.C, value(p, q));
+          store_floats(to + (int64_t{p} * Q + q) * g.y_pixel, value(p, q));
       }
     };
     const auto here = pixel(at.row, at.column);
     if (how == Upsampling::nearest) {
-      each([&](int, int) { return here; });
+      each(g.h.copies(at.row), g.w.copies(at.column), [&](int, int) { return here; });
       continue;
     }
     const int below = at.row + 1 < g.h.n ? at.row + 1 : at.row;
     const int beside = at.column + 1 < g.w.n ? at.column + 1 : at.column;
     const auto right = pixel(at.row, beside);
     const auto below_here = pixel(below, at.column), below_right = pixel(below, beside);
-    each([&](int p, int q) {
+    each(g.h.above(at.row), g.w.above(at.column), [&](int p, int q) {
       const float down = g.h.share(p, at.row), across = g.w.share(q, at.column);
       Vec<float, V> value;
       for (int k = 0; k < V; ++k) {
@@ -130,47 +133,116 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-/// One thread: V neighbouring channels of one input, which gathers from its outputs row by row, so
-/// that the sum is the same every time. Each output's gradient is read by one input, or by four of
-/// which three find it in the caches; limited by memory bandwidth.
+/// One thread: V neighbouring channels of one input, the sum of its copies, two rows of two at
+/// once. Each gradient is read once; limited by memory bandwidth.
 template <int V, class T>
 __global__ void __launch_bounds__(256)
-    upsample2d_backward_kernel(Geometry g, Upsampling how, Walk inputs, const T* __restrict__ dy,
-                               T* __restrict__ dx) {
+    nearest_backward_kernel(Geometry g, Walk inputs, const T* __restrict__ dy, T* __restrict__ dx) {
   wait_for_kernels_before();
   const int P = g.h.n * g.h.factor, Q = g.w.n * g.w.factor;
   for (int64_t i = strided_first(); i < inputs.count; i += strided_step()) {
     const Place at = place_of(static_cast<int>(i), inputs);
-    const Lookers rows = g.h.lookers(how, at.row), columns = g.w.lookers(how, at.column);
-    const T* picture = dy + int64_t{at.n} * P * Q * g.C + at.vector * V;
+    const Lookers rows = g.h.copies(at.row), columns = g.w.copies(at.column);
+    const T* picture = dy + int64_t{at.n} * P * Q * g.y_pixel + at.vector * V;
     Vec<float, V> sum = {};
 #pragma unroll 1
-    for (int p = rows.first; p < rows.end; ++p) {
-      const T* line = picture + int64_t{p} * Q * g.C;
-      const float of_row = g.h.weight(how, p, at.row);
-#pragma unroll(V > 1 ? 2 : 1)
-      for (int q = columns.first; q < columns.end; ++q) {
-        const float weight = of_row * g.w.weight(how, q, at.column);
-        const auto value = load_floats<V>(line + int64_t{q} * g.C);
-        for (int k = 0; k < V; ++k) sum[k] += weight * value[k];
+    for (int p = rows.first; p < rows.end; p += 2) {
+#pragma unroll 1
+      for (int q = columns.first; q < columns.end; q += 2) {
+        Vec<float, V> values[4];
+#pragma unroll
+        for (int k = 0; k < 4; ++k) {  // what is there for any factor, in place of what is not
+          const int row = p + k / 2 < rows.end ? p + k / 2 : p;
+          const int column = q + k % 2 < columns.end ? q + k % 2 : q;
+          values[k] = load_floats<V>(picture + (int64_t{row} * Q + column) * g.y_pixel);
+        }
+#pragma unroll
+        for (int k = 0; k < 4; ++k) {
+          const bool counts = p + k / 2 < rows.end && q + k % 2 < columns.end;
+          for (int e = 0; e < V; ++e) sum[e] += counts ? values[k][e] : 0.0f;
+        }
       }
     }
     store_floats(dx + i * V, sum);
   }
 }
 
-/// f(vector width, first picture, Walk) over the inputs, for groups of pictures whose
+/// One thread: V neighbouring channels of a run of inputs, one under the other. It goes down the
+/// rows of gradients once: what the columns that look at its inputs have together in a row goes by
+/// its shares to the input above the row and to the one below. So a row is read by one thread, but
+/// for those between two runs, and a column by two that are neighbours. The order of the sums does
+/// not depend on the length of the runs. Limited by memory bandwidth.
+template <int V, class T>
+__global__ void __launch_bounds__(256)
+    bilinear_backward_kernel(Geometry g, int run, Walk runs, const T* __restrict__ dy,
+                             T* __restrict__ dx) {
+  wait_for_kernels_before();
+  const int P = g.h.n * g.h.factor, Q = g.w.n * g.w.factor;
+  for (int64_t i = strided_first(); i < runs.count; i += strided_step()) {
+    const Place at = place_of(static_cast<int>(i), runs);
+    const Lookers columns = g.w.lookers(at.column);
+    const T* picture = dy + int64_t{at.n} * P * Q * g.y_pixel + at.vector * V;
+    const auto of_row = [&](int p) {
+      const T* line = picture + int64_t{p} * Q * g.y_pixel;
+      Vec<float, V> sum = {};
+#pragma unroll 1
+      for (int q = columns.first; q < columns.end; q += 4) {
+        Vec<float, V> values[4];
+#pragma unroll
+        for (int k = 0; k < 4; ++k) {
+          const int column = q + k < columns.end ? q + k : q;
+          values[k] = load_floats<V>(line + int64_t{column} * g.y_pixel);
+        }
+#pragma unroll
+        for (int k = 0; k < 4; ++k) {
+          const float weight = q + k < columns.end ? g.w.weight(q + k, at.column) : 0.0f;
+          for (int e = 0; e < V; ++e) sum[e] += weight * values[k][e];
+        }
+      }
+      return sum;
+    };
+    const int first = at.row * run, end = first + run < g.h.n ? first + run : g.h.n;
+    Vec<float, V> below = {};
+#pragma unroll 1
+    for (int low = first > 0 ? first - 1 : 0; low < end; ++low) {
+      const Lookers rows = g.h.above(low);
+      Vec<float, V> here = below;
+      below = {};
+#pragma unroll 1
+      for (int p = rows.first; p < rows.end; ++p) {
+        const auto sum = of_row(p);
+        const float share = g.h.share(p, low);
+        for (int e = 0; e < V; ++e) {
+          here[e] += (1 - share) * sum[e];
+          below[e] += share * sum[e];
+        }
+      }
+      if (low < first) continue;
+      const int64_t pixel = (int64_t{at.n} * g.h.n + low) * g.w.n + at.column;
+      store_floats(dx + pixel * g.C + at.vector * V, here);
+    }
+  }
+}
+
+/// How long the runs of bilinear_backward_kernel are: so long that few rows are read twice, and so
+/// short that the threads fill a GPU several times.
+int rows_a_run(int64_t inputs) {
+  int rows = 8;
+  while (rows > 1 && inputs / rows < (1 << 19)) rows /= 2;
+  return rows;
+}
+
+/// f(vector width, vectors of a pixel, first picture, pictures) for groups of pictures whose
 /// vectors of the large side ([P,Q,C]) count in 32 bits.
 template <class T, class F>
 void in_parts(const Upsample2dShape& s, bool vectors, const F& f) {
   const auto run = [&](auto width) {
     const int64_t across = s.C / width, P = s.H * s.factor_h, Q = s.W * s.factor_w;
     const int64_t most = std::max<int64_t>(INT32_MAX / std::max<int64_t>(P * Q * across, 1), 1);
-    for (int64_t n = 0; n < s.N; n += most)
-      f(width, n, Walk(std::min(most, s.N - n), s.H, s.W, across));
+    for (int64_t n = 0; n < s.N; n += most) f(width, across, n, std::min(most, s.N - n));
   };
   constexpr int V = in_16_bytes<T>;
-  if (vectors && s.C % V == 0) {
+  if (vectors && s.C % V == 0 && s.y_pixel() % V == 0) {
     run(std::integral_constant<int, V>{});
   } else {
     run(std::integral_constant<int, 1>{});
@@ -182,21 +254,31 @@ void in_parts(const Upsample2dShape& s, bool vectors, const F& f) {
 template <class T>
 void upsample2d_forward(Cuda device, const Upsample2dShape& s, Upsampling how, const T* x, T* y) {
   const int64_t P = s.H * s.factor_h, Q = s.W * s.factor_w;
-  in_parts<T>(s, in_vectors(x, y), [&](auto width, int64_t n, const Walk& walk) {
+  in_parts<T>(s, in_vectors(x, y), [&](auto width, int64_t across, int64_t n, int64_t pictures) {
+    const Walk walk(pictures, s.H, s.W, across);
     launch("upsample2d_forward", upsample2d_forward_kernel<width, T>,
            strided_blocks(walk.count, 256), 256, 0, device, Geometry(s), how, walk,
-           x + n * s.H * s.W * s.C, y + n * P * Q * s.C);
+           x + n * s.H * s.W * s.C, y + n * P * Q * s.y_pixel());
   });
 }
 
 template <class T>
 void upsample2d_backward(Cuda device, const Upsample2dShape& s, Upsampling how, const T* dy,
                          T* dx) {
+  constexpr const char* name = "upsample2d_backward";
   const int64_t P = s.H * s.factor_h, Q = s.W * s.factor_w;
-  in_parts<T>(s, in_vectors(dy, dx), [&](auto width, int64_t n, const Walk& walk) {
-    launch("upsample2d_backward", upsample2d_backward_kernel<width, T>,
-           strided_blocks(walk.count, 256), 256, 0, device, Geometry(s), how, walk,
-           dy + n * P * Q * s.C, dx + n * s.H * s.W * s.C);
+  in_parts<T>(s, in_vectors(dy, dx), [&](auto width, int64_t across, int64_t n, int64_t pictures) {
+    const T* from = dy + n * P * Q * s.y_pixel();
+    T* to = dx + n * s.H * s.W * s.C;
+    if (how == Upsampling::nearest) {
+      const Walk inputs(pictures, s.H, s.W, across);
+      return launch(name, nearest_backward_kernel<width, T>, strided_blocks(inputs.count, 256), 256,
+                    0, device, Geometry(s), inputs, from, to);
+    }
+    const int run = rows_a_run(pictures * s.H * s.W * across);
+    const Walk runs(pictures, (s.H + run - 1) / run, s.W, across);
+    launch(name, bilinear_backward_kernel<width, T>, strided_blocks(runs.count, 256), 256, 0,
+           device, Geometry(s), run, runs, from, to);
   });
 }
 

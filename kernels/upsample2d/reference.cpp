@@ -25,7 +25,7 @@ void for_each_pair(const Upsample2dShape& s, Upsampling how, const F& f) {
           for (int64_t w = 0; w < s.W; ++w) {
             const double both = weight(p, h, s.factor_h, s.H) * weight(q, w, s.factor_w, s.W);
             for (int64_t c = 0; c < s.C; ++c)
-              f(((n * P + p) * Q + q) * s.C + c, ((n * s.H + h) * s.W + w) * s.C + c, both);
+              f(((n * P + p) * Q + q) * s.y_pixel() + c, ((n * s.H + h) * s.W + w) * s.C + c, both);
           }
 }
 
@@ -33,9 +33,12 @@ void for_each_pair(const Upsample2dShape& s, Upsampling how, const F& f) {
 
 void upsample2d_forward(Reference, const Upsample2dShape& s, Upsampling how, const float* x,
                         float* y) {
-  std::vector<double> sums(static_cast<size_t>(s.N * s.H * s.factor_h * s.W * s.factor_w * s.C));
+  const int64_t pixels = s.N * s.H * s.factor_h * s.W * s.factor_w;
+  std::vector<double> sums(static_cast<size_t>(pixels * s.y_pixel()));
   for_each_pair(s, how, [&](int64_t iy, int64_t ix, double w) { sums[iy] += w * x[ix]; });
-  for (double sum : sums) *y++ = static_cast<float>(sum);
+  for (int64_t pixel = 0; pixel < pixels; ++pixel)
+    for (int64_t i = pixel * s.y_pixel(); i < pixel * s.y_pixel() + s.C; ++i)
+      y[i] = static_cast<float>(sums[i]);
 }
 
 void upsample2d_backward(Reference, const Upsample2dShape& s, Upsampling how, const float* dy,
