@@ -23,10 +23,11 @@ struct RowOfWarp {
     return int64_t{blockIdx.x} * rows_a_block + threadIdx.x / 32;
   }
 
+  const float* row;
   int K;
   Vec<float, V> values[Count];
 
-  __device__ RowOfWarp(const float* row, int64_t K) : K(static_cast<int>(K)) {
+  __device__ RowOfWarp(const float* row, int64_t K) : row(row), K(static_cast<int>(K)) {
 #pragma unroll
     for (int i = 0; i < Count; ++i) {
       if (place(i) < this->K) values[i] = load_vec<V>(row + place(i));
@@ -38,6 +39,9 @@ struct RowOfWarp {
   /// One thread of the team.
   __device__ bool leads() const {
     return threadIdx.x % 32 == 0;
+  }
+  __device__ float at(int64_t k) const {
+    return row[k];
   }
   __device__ float sum(float value) const {
     return warp_sum(value);
@@ -84,6 +88,7 @@ struct RowOfBlock {
 
   __device__ RowOfBlock(const float* row, int64_t K) : row(row), K(K) {}
   __device__ bool leads() const { return threadIdx.x == 0; }
+  __device__ float at(int64_t k) const { return row[k]; }
   __device__ float sum(float value) const {
     return block_sum(value, shared<RowOfBlockShared>().partial);
   }

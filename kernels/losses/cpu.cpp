@@ -1,9 +1,57 @@
+#include <algorithm>
+
 #include "kernels/divide.h"
 #include "kernels/losses/formulas.h"
 #include "kernels/parallel.h"
 #include "kernels/recycling.h"
 
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/losses/cpu.cpp"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "kernels/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
 namespace fettle {
+namespace HWY_NAMESPACE {
+namespace {
+
+// Of masks there are millions of elements a step, of which most weigh alike and none is focal.
+
+HWY_INLINE Vec smoothed_targets(const BinaryShape& s, Vec t) {
+  return hn::MulAdd(t, hn::Set(lanes_tag, 1 - s.label_smoothing),
+                    hn::Set(lanes_tag, 0.5f * s.label_smoothing));
+}
+
+void binary_losses(const BinaryShape& s, int64_t n, const float* logits, const float* targets,
+                   float* loss) {
+  const auto of = [&](Vec z, Vec t) {
+    const Vec rest = hn::Log1p(lanes_tag, hn::Exp(lanes_tag, hn::Neg(hn::Abs(z))));
+    const Vec more = hn::ZeroIfNegative(z);
+    return hn::Add(hn::NegMulAdd(z, smoothed_targets(s, t), more), rest);
+  };
+  map(of, n, loss, logits, targets);
+}
+
+void binary_gradients(const BinaryShape& s, int64_t n, float scale, const float* logits,
+                      const float* targets, float* dlogits) {
+  const auto of = [&](Vec z, Vec t) {
+    return hn::Mul(hn::Set(lanes_tag, scale), hn::Sub(sigmoid(z), smoothed_targets(s, t)));
+  };
+  map(of, n, dlogits, logits, targets);
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace fettle
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fettle {
+
+HWY_EXPORT(binary_losses);
+HWY_EXPORT(binary_gradients);
+
 namespace {
 constexpr int64_t rows_per_task = 256;
 constexpr int64_t elements_per_task = 1 << 13;
@@ -14,8 +62,10 @@ void categorical_cross_entropy_forward(Cpu, const CategoricalShape& s, const flo
                                        float* loss) {
   parallel_for(s.N, rows_per_task, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
+      const RowAlone row = {logits + n * s.K, s.K};
       loss[n] = static_cast<float>(
-          categorical_loss<double>(s, RowAlone{logits + n * s.K, s.K}, labels[n], class_weights));
+          s.gamma == 0 ? categorical_loss<double>(s, row, labels[n], class_weights)
+                       : categorical_focal_loss<double>(s, row, labels[n], class_weights));
     }
   });
 }
@@ -26,18 +76,25 @@ void categorical_cross_entropy_backward(Cpu, const CategoricalShape& s, const fl
   const double scale = dloss[0] / static_cast<double>(s.N);
   parallel_for(s.N, rows_per_task, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
-      categorical_gradient<double>(s, RowAlone{logits + n * s.K, s.K}, labels[n], class_weights,
-                                   scale, dlogits + n * s.K);
+      const RowAlone row = {logits + n * s.K, s.K};
+      float* const to = dlogits + n * s.K;
+      s.gamma == 0 ? categorical_gradient(s, row, labels[n], class_weights, scale, to)
+                   : categorical_focal_gradient(s, row, labels[n], class_weights, scale, to);
     }
   });
 }
 
 void binary_cross_entropy_forward(Cpu, const BinaryShape& s, const float* logits,
                                   const float* targets, const float* weights, float* loss) {
+  const auto losses = HWY_DYNAMIC_DISPATCH(binary_losses);
   parallel_for(s.n, elements_per_task, [&](int64_t begin, int64_t end) {
+    if (s.gamma == 0 && !weights)
+      return losses(s, end - begin, logits + begin, targets + begin, loss + begin);
+    BinaryWeights all(s, weights, begin);
     for (int64_t i = begin; i < end; ++i) {
-      const double weight = weight_of(s, weights, i, targets[i]);
-      loss[i] = static_cast<float>(binary_loss<double>(s, weight, logits[i], targets[i]));
+      const double weight = all.next(targets[i]), z = logits[i], t = targets[i];
+      loss[i] = static_cast<float>(s.gamma == 0 ? binary_loss(s, weight, z, t)
+                                                : binary_focal_loss(s, weight, z, t));
     }
   });
 }
@@ -45,12 +102,17 @@ void binary_cross_entropy_forward(Cpu, const BinaryShape& s, const float* logits
 void binary_cross_entropy_backward(Cpu, const BinaryShape& s, const float* logits,
                                    const float* targets, const float* weights, const float* dloss,
                                    float* dlogits) {
+  const auto gradients = HWY_DYNAMIC_DISPATCH(binary_gradients);
   const double scale = dloss[0] / static_cast<double>(s.n);
   parallel_for(s.n, elements_per_task, [&](int64_t begin, int64_t end) {
+    if (s.gamma == 0 && !weights)
+      return gradients(s, end - begin, static_cast<float>(scale), logits + begin, targets + begin,
+                       dlogits + begin);
+    BinaryWeights all(s, weights, begin);
     for (int64_t i = begin; i < end; ++i) {
-      const double weight = weight_of(s, weights, i, targets[i]);
-      dlogits[i] =
-          static_cast<float>(scale * binary_gradient<double>(s, weight, logits[i], targets[i]));
+      const double weight = scale * all.next(targets[i]), z = logits[i], t = targets[i];
+      dlogits[i] = static_cast<float>(s.gamma == 0 ? binary_gradient(s, weight, z, t)
+                                                   : binary_focal_gradient(s, weight, z, t));
     }
   });
 }
@@ -116,3 +178,4 @@ void tversky_backward(Cpu, const TverskyShape& s, const float* targets, const fl
 }
 
 }  // namespace fettle
+#endif  // HWY_ONCE

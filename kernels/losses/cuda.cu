@@ -6,6 +6,7 @@
 namespace fettle {
 namespace {
 
+template <bool Focal>
 struct CategoricalForward {
   CategoricalShape s;
   const float* logits;
@@ -16,11 +17,13 @@ struct CategoricalForward {
   template <class Row>
   __device__ void row(int64_t n) const {
     const Row row(logits + n * s.K, s.K);
-    const float of_row = categorical_loss<float>(s, row, labels[n], class_weights);
+    const float of_row = Focal ? categorical_focal_loss<float>(s, row, labels[n], class_weights)
+                               : categorical_loss<float>(s, row, labels[n], class_weights);
     if (row.leads()) loss[n] = of_row;
   }
 };
 
+template <bool Focal>
 struct CategoricalBackward {
   CategoricalShape s;
   const float* logits;
@@ -31,11 +34,14 @@ struct CategoricalBackward {
   template <class Row>
   __device__ void row(int64_t n) const {
     const Row row(logits + n * s.K, s.K);
-    categorical_gradient<float>(s, row, labels[n], class_weights,
-                                dloss[0] / static_cast<float>(s.N), dlogits + n * s.K);
+    const float scale = dloss[0] / static_cast<float>(s.N);
+    float* const to = dlogits + n * s.K;
+    Focal ? categorical_focal_gradient(s, row, labels[n], class_weights, scale, to)
+          : categorical_gradient(s, row, labels[n], class_weights, scale, to);
   }
 };
 
+template <bool Focal>
 struct BinaryForward {
   BinaryShape s;
   const float *logits, *targets, *weights;
@@ -44,12 +50,17 @@ struct BinaryForward {
   __device__ void at(int64_t i) const {
     auto value = load_vec<V>(logits + i);
     const auto t = load_vec<V>(targets + i);
-    for (int k = 0; k < V; ++k)
-      value[k] = binary_loss<float>(s, weight_of(s, weights, i + k, t[k]), value[k], t[k]);
+    BinaryWeights all(s, weights, i);
+    for (int k = 0; k < V; ++k) {
+      const float weight = all.next(t[k]);
+      value[k] = Focal ? binary_focal_loss(s, weight, value[k], t[k])
+                       : binary_loss(s, weight, value[k], t[k]);
+    }
     store_vec(loss + i, value);
   }
 };
 
+template <bool Focal>
 struct BinaryBackward {
   BinaryShape s;
   const float *logits, *targets, *weights, *dloss;
@@ -59,12 +70,21 @@ struct BinaryBackward {
     const float scale = dloss[0] / static_cast<float>(s.n);
     auto value = load_vec<V>(logits + i);
     const auto t = load_vec<V>(targets + i);
-    for (int k = 0; k < V; ++k)
-      value[k] =
-          scale * binary_gradient<float>(s, weight_of(s, weights, i + k, t[k]), value[k], t[k]);
+    BinaryWeights all(s, weights, i);
+    for (int k = 0; k < V; ++k) {
+      const float weight = scale * all.next(t[k]);
+      value[k] = Focal ? binary_focal_gradient(s, weight, value[k], t[k])
+                       : binary_gradient(s, weight, value[k], t[k]);
+    }
     store_vec(dlogits + i, value);
   }
 };
+
+/// f(whether the loss is focal, a constant): kernels of one kind do not carry the other's code.
+template <class F>
+void by_focal(float gamma, const F& f) {
+  gamma == 0 ? f(std::false_type{}) : f(std::true_type{});
+}
 
 // The groupings as sums over rows: every group is a batch or a column.
 ColumnSumsShape sums_shape(const TverskyShape& s) {
@@ -153,31 +173,39 @@ struct TverskyBackward {
 void categorical_cross_entropy_forward(Cuda device, const CategoricalShape& shape,
                                        const float* logits, const int32_t* labels,
                                        const float* class_weights, float* loss) {
-  row_loop("categorical_cross_entropy_forward", device, shape.N, shape.K,
-           CategoricalForward{shape, logits, labels, class_weights, loss}, logits);
+  by_focal(shape.gamma, [&](auto focal) {
+    row_loop("categorical_cross_entropy_forward", device, shape.N, shape.K,
+             CategoricalForward<focal>{shape, logits, labels, class_weights, loss}, logits);
+  });
 }
 
 void categorical_cross_entropy_backward(Cuda device, const CategoricalShape& shape,
                                         const float* logits, const int32_t* labels,
                                         const float* class_weights, const float* dloss,
                                         float* dlogits) {
-  row_loop("categorical_cross_entropy_backward", device, shape.N, shape.K,
-           CategoricalBackward{shape, logits, labels, class_weights, dloss, dlogits}, logits,
-           dlogits);
+  by_focal(shape.gamma, [&](auto focal) {
+    row_loop("categorical_cross_entropy_backward", device, shape.N, shape.K,
+             CategoricalBackward<focal>{shape, logits, labels, class_weights, dloss, dlogits},
+             logits, dlogits);
+  });
 }
 
 void binary_cross_entropy_forward(Cuda device, const BinaryShape& shape, const float* logits,
                                   const float* targets, const float* weights, float* loss) {
-  elementwise("binary_cross_entropy_forward", device, shape.n,
-              BinaryForward{shape, logits, targets, weights, loss}, logits, targets, loss);
+  by_focal(shape.gamma, [&](auto focal) {
+    elementwise("binary_cross_entropy_forward", device, shape.n,
+                BinaryForward<focal>{shape, logits, targets, weights, loss}, logits, targets, loss);
+  });
 }
 
 void binary_cross_entropy_backward(Cuda device, const BinaryShape& shape, const float* logits,
                                    const float* targets, const float* weights, const float* dloss,
                                    float* dlogits) {
-  elementwise("binary_cross_entropy_backward", device, shape.n,
-              BinaryBackward{shape, logits, targets, weights, dloss, dlogits}, logits, targets,
-              dlogits);
+  by_focal(shape.gamma, [&](auto focal) {
+    elementwise("binary_cross_entropy_backward", device, shape.n,
+                BinaryBackward<focal>{shape, logits, targets, weights, dloss, dlogits}, logits,
+                targets, dlogits);
+  });
 }
 
 void tversky_forward(Cuda device, const TverskyShape& shape, const float* probabilities,

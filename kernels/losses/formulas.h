@@ -1,5 +1,6 @@
 // The formulas of losses.h, once, in the arithmetic T: double on the CPU, float on the GPU. The
-// sums of the Tversky family are few and stay double everywhere.
+// sums of the Tversky family are few and stay double everywhere. The focal losses stand apart: a
+// power takes as long as all the rest.
 #pragma once
 
 #include <cmath>
@@ -35,7 +36,7 @@ struct RowTotal {
 
 /// A row of logits that one thread works on. Where a team does, it has a row with the same members
 /// (kernels/row_loop.cuh): `each` and `store` go over a thread's share, `sum` and `max` over the
-/// team.
+/// team, and `at` reads one for every thread.
 struct RowAlone {
   const float* z;
   int64_t K;
@@ -56,6 +57,7 @@ struct RowAlone {
   FETTLE_HOST_DEVICE void store(float* to, const F& f) const {
     for (int64_t k = 0; k < K; ++k) to[k] = f(k, z[k]);
   }
+  FETTLE_HOST_DEVICE float at(int64_t k) const { return z[k]; }
 };
 
 template <class T, class Row>
@@ -85,13 +87,23 @@ FETTLE_HOST_DEVICE inline T categorical_loss(const CategoricalShape& s, const Ro
                                              int32_t label, const float* weights) {
   const RowTotal<T> of_row = row_total<T>(row);
   const SmoothedLabel<T> target(s, label);
-  T loss = 0;
-  if (s.gamma == 0) {  // asked once for the row: a power takes as long as the rest
-    row.each([&](int64_t k, float z) { loss -= target(k) * of_row.log_softmax(z); });
-  } else {
-    row.each(
-        [&](int64_t k, float z) { loss += target(k) * focal<T>(s.gamma, of_row.log_softmax(z)); });
+  T loss = (target.miss - target.hit) * of_row.log_softmax(row.at(label));
+  if (target.miss > 0) {
+    T all = 0;
+    row.each([&](int64_t, float z) { all += of_row.log_softmax(z); });
+    loss -= target.miss * row.sum(all);
   }
+  return (weights ? weights[label] : T{1}) * loss;
+}
+
+template <class T, class Row>
+FETTLE_HOST_DEVICE inline T categorical_focal_loss(const CategoricalShape& s, const Row& row,
+                                                   int32_t label, const float* weights) {
+  const RowTotal<T> of_row = row_total<T>(row);
+  const SmoothedLabel<T> target(s, label);
+  T loss = 0;
+  row.each(
+      [&](int64_t k, float z) { loss += target(k) * focal<T>(s.gamma, of_row.log_softmax(z)); });
   return (weights ? weights[label] : T{1}) * row.sum(loss);
 }
 
@@ -102,12 +114,18 @@ FETTLE_HOST_DEVICE inline void categorical_gradient(const CategoricalShape& s, c
   const RowTotal<T> of_row = row_total<T>(row);
   const T weight = scale * (weights ? weights[label] : T{1});
   const SmoothedLabel<T> target(s, label);
-  if (s.gamma == 0) {  // the slopes are -target, and the targets' sum is 1
-    row.store(dz, [&](int64_t k, float z) {
-      return static_cast<float>(weight * (std::exp(of_row.log_softmax(z)) - target(k)));
-    });
-    return;
-  }
+  row.store(dz, [&](int64_t k, float z) {
+    return static_cast<float>(weight * (std::exp(of_row.log_softmax(z)) - target(k)));
+  });
+}
+
+template <class T, class Row>
+FETTLE_HOST_DEVICE inline void categorical_focal_gradient(const CategoricalShape& s, const Row& row,
+                                                          int32_t label, const float* weights,
+                                                          T scale, float* dz) {
+  const RowTotal<T> of_row = row_total<T>(row);
+  const T weight = scale * (weights ? weights[label] : T{1});
+  const SmoothedLabel<T> target(s, label);
   const auto slope = [&](int64_t k, T log_p) { return target(k) * focal_slope<T>(s.gamma, log_p); };
   T total = 0;
   row.each([&](int64_t k, float z) { total += slope(k, of_row.log_softmax(z)); });
@@ -123,27 +141,47 @@ FETTLE_HOST_DEVICE inline T smoothed(const BinaryShape& s, T t) {
   return t * (T{1} - s.label_smoothing) + T{0.5f} * s.label_smoothing;
 }
 
-/// The weight of element i with target t.
-FETTLE_HOST_DEVICE inline float weight_of(const BinaryShape& s, const float* weights, int64_t i,
-                                          float t) {
-  return weights ? weights[2 * (i % s.labels) + (t >= 0.5f)] : 1.0f;
-}
+/// The weights of elements, from the i-th on, by their targets.
+class BinaryWeights {
+ public:
+  FETTLE_HOST_DEVICE BinaryWeights(const BinaryShape& s, const float* weights, int64_t i)
+      : weights_(weights), labels_(s.labels), label_(weights ? i % s.labels : 0) {}
+  FETTLE_HOST_DEVICE float next(float t) {
+    if (!weights_) return 1;
+    const float weight = weights_[2 * label_ + (t >= 0.5f)];
+    label_ = label_ + 1 < labels_ ? label_ + 1 : 0;
+    return weight;
+  }
+
+ private:
+  const float* weights_;
+  int64_t labels_, label_;
+};
 
 template <class T>
 FETTLE_HOST_DEVICE inline T binary_loss(const BinaryShape& s, T weight, T z, T t) {
+  const T rest = std::log1p(std::exp(-std::fabs(z))), more = z > 0 ? z : T{0};
+  return weight * (more - z * smoothed(s, t) + rest);
+}
+
+template <class T>
+FETTLE_HOST_DEVICE inline T binary_focal_loss(const BinaryShape& s, T weight, T z, T t) {
   const T target = smoothed(s, t);
   const T rest = std::log1p(std::exp(-std::fabs(z)));
   const T less = z < 0 ? z : T{0}, more = z > 0 ? z : T{0};
-  if (s.gamma == 0) return weight * (more - z * target + rest);
   return weight * (target * focal<T>(s.gamma, less - rest) +
                    (T{1} - target) * focal<T>(s.gamma, -more - rest));
 }
 
 template <class T>
 FETTLE_HOST_DEVICE inline T binary_gradient(const BinaryShape& s, T weight, T z, T t) {
+  return weight * (T{1} / (T{1} + std::exp(-z)) - smoothed(s, t));
+}
+
+template <class T>
+FETTLE_HOST_DEVICE inline T binary_focal_gradient(const BinaryShape& s, T weight, T z, T t) {
   const T target = smoothed(s, t);
   const T p = T{1} / (T{1} + std::exp(-z));
-  if (s.gamma == 0) return weight * (p - target);
   const T rest = std::log1p(std::exp(-std::fabs(z)));
   const T log_p = (z < 0 ? z : T{0}) - rest, log_q = (z > 0 ? -z : T{0}) - rest;
   return weight * (target * focal_slope<T>(s.gamma, log_p) * std::exp(log_q) -

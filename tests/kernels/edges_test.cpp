@@ -134,7 +134,7 @@ TEST(KernelEdges, CategoricalFarLogits) {
         Array<int32_t> labels;
         for (float& v : z) v = v * mag + off;
         for (int64_t n = 0; n < N; ++n) labels.push_back(static_cast<int32_t>((n * 7 + 1) % K));
-        const CategoricalShape s{N, K, 0};
+        const CategoricalShape s{N, K, mag == 1 ? 0.1f : 0.0f};
         expect_same(
             [&](auto d) {
               Arrays out = {unwritten(N), unwritten(N * K)};
@@ -146,6 +146,49 @@ TEST(KernelEdges, CategoricalFarLogits) {
             },
             cat("categorical ", N, "x", K, " mag ", mag, " off ", off), 1e-6);
       }
+}
+TEST(KernelEdges, BinaryCrossEntropyOfSureLogits) {
+  const Array<> dloss = {0.6f};
+  Array<> z, t;
+  for (const float logit : {0.0f, 1e-3f, 0.5f, 3.0f, 9.0f, 15.0f}) {
+    for (const float sign : {-1.0f, 1.0f}) {
+      for (const float target : {0.0f, 0.25f, 1.0f}) {
+        z.push_back(sign * logit);
+        t.push_back(target);
+      }
+    }
+  }
+  const auto n = static_cast<int64_t>(z.size());
+  for (const float smoothing : {0.0f, 0.1f}) {
+    const BinaryShape s{.n = n, .label_smoothing = smoothing};
+    expect_same(
+        [&](auto d) {
+          Arrays out = {unwritten(n), unwritten(n)};
+          binary_cross_entropy_forward(d, s, z.data(), t.data(), nullptr, out[0].data());
+          binary_cross_entropy_backward(d, s, z.data(), t.data(), nullptr, dloss.data(),
+                                        out[1].data());
+          return out;
+        },
+        cat("binary, smoothing ", smoothing), 1e-6);
+  }
+}
+TEST(KernelEdges, BinaryCrossEntropyFarBeyondTheRangeOfExp) {
+  const Array<> z = {100, 100, -100, -100, 1e30f, -1e30f}, t = {0, 1, 0, 1, 0, 1}, dloss = {6};
+  const auto all = [&](auto device) {
+    const BinaryShape s{.n = 6};
+    Arrays out = {unwritten(6), unwritten(6)};
+    binary_cross_entropy_forward(device, s, z.data(), t.data(), nullptr, out[0].data());
+    binary_cross_entropy_backward(device, s, z.data(), t.data(), nullptr, dloss.data(),
+                                  out[1].data());
+    for (Array<>& values : out)
+      for (float& value : values)
+        if (std::fabs(value) < 1e-37f) value = 0;
+    return out;
+  };
+  const Arrays expected = {{100, 0, 0, 100, 1e30f, 1e30f}, {1, 0, 0, -1, 1, -1}};
+  EXPECT_EQ(all(Cpu{}), expected);
+  const auto gpu = run_on_gpu(all, "far logits");
+  EXPECT_EQ(gpu.value_or(expected), expected);
 }
 TEST(KernelEdges, TverskyGoodOverlap) {
   const Array<> dloss = {0.6f};
