@@ -55,7 +55,9 @@ Tensor max_pool2d(const Tensor& x, const Pool2dOptions& options) {
   return record(std::move(y), {x}, [s, places](const Tensor& dy, Grads& grads) {
     on(dy, [&](auto device, auto element) {
       using T = decltype(element);
-      max_pool2d_backward(device, s, places.data<uint8_t>(), dy.data<T>(), grads.fresh<T>(0));
+      T* const sum = grads.collected<T>(0);  // of a skip connection, which is read later, too
+      max_pool2d_backward(device, s, places.data<uint8_t>(), dy.data<T>(),
+                          sum ? sum : grads.fresh<T>(0), sum != nullptr);
     });
   });
 }

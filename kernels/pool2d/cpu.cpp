@@ -154,9 +154,9 @@ void max_places_row(const Pool2dShape& s, int64_t p, const float* x, float* y, P
 
 template <class Place>
 void max_backward_band(const Pool2dShape& s, const Band& band, const Place* places, const float* dy,
-                       float* dx) {
+                       float* dx, bool adds) {
   const bool alone = side_by_side(s);
-  if (!alone) std::fill(dx + band.h0 * s.W * s.C, dx + band.h1 * s.W * s.C, 0.0f);
+  if (!alone && !adds) std::fill(dx + band.h0 * s.W * s.C, dx + band.h1 * s.W * s.C, 0.0f);
   for (int64_t p = band.p0; p < band.p1; ++p) {
     for (int64_t q = 0; q < s.Q; ++q) {
       const Window window = window_of(s, p, q);
@@ -175,7 +175,7 @@ void max_backward_band(const Pool2dShape& s, const Band& band, const Place* plac
             if (alone) prefetch(to, 512);
             const auto chosen = hn::RebindMask(lanes_tag, hn::Eq(where[v], here));
             const Vec share = hn::IfThenElseZero(chosen, gradient[v]);
-            store(alone ? share : hn::Add(load(to, count), share), to, count);
+            store(alone && !adds ? share : hn::Add(load(to, count), share), to, count);
           }
         });
       });
@@ -192,12 +192,12 @@ void max_wide_places_row(const Pool2dShape& s, int64_t p, const float* x, float*
   max_places_row(s, p, x, y, reinterpret_cast<int32_t*>(places));
 }
 void max_byte_backward_band(const Pool2dShape& s, const Band& band, const uint8_t* places,
-                            const float* dy, float* dx) {
-  max_backward_band(s, band, places, dy, dx);
+                            const float* dy, float* dx, bool adds) {
+  max_backward_band(s, band, places, dy, dx, adds);
 }
 void max_wide_backward_band(const Pool2dShape& s, const Band& band, const uint8_t* places,
-                            const float* dy, float* dx) {
-  max_backward_band(s, band, reinterpret_cast<const int32_t*>(places), dy, dx);
+                            const float* dy, float* dx, bool adds) {
+  max_backward_band(s, band, reinterpret_cast<const int32_t*>(places), dy, dx, adds);
 }
 
 void average_forward_row(const Pool2dShape& s, int64_t p, const float* x, float* y) {
@@ -293,13 +293,13 @@ void max_pool2d_forward(Cpu, const Pool2dShape& s, const float* x, float* y, uin
 }
 
 void max_pool2d_backward(Cpu, const Pool2dShape& s, const uint8_t* places, const float* dy,
-                         float* dx) {
+                         float* dx, bool adds) {
   const int64_t bytes = bytes_a_place(s);
   const auto backward = bytes == 1 ? HWY_DYNAMIC_DISPATCH(max_byte_backward_band)
                                    : HWY_DYNAMIC_DISPATCH(max_wide_backward_band);
   backward_bands(s, [&](const Band& band, int64_t n) {
     const int64_t from = n * s.P * s.Q * s.C;
-    backward(s, band, places + bytes * from, dy + from, dx + n * s.H * s.W * s.C);
+    backward(s, band, places + bytes * from, dy + from, dx + n * s.H * s.W * s.C, adds);
   });
 }
 

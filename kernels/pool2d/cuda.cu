@@ -187,7 +187,7 @@ __global__ void __launch_bounds__(256)
 template <int V, class Index, class T>
 __global__ void __launch_bounds__(256)
     max_pool2d_gather_kernel(Geometry g, Divider by_across, const Index* __restrict__ places,
-                             const T* __restrict__ dy, T* __restrict__ dx) {
+                             const T* __restrict__ dy, T* __restrict__ dx, bool adds) {
   wait_for_kernels_before();
   const int inputs = g.N * g.H * g.W * by_across.divisor;
   for (int64_t i = strided_first(); i < inputs; i += strided_step()) {
@@ -195,6 +195,7 @@ __global__ void __launch_bounds__(256)
     const Covering rows = covering(at.row, g.pad_top, g.R, g.by_stride_h, g.P);
     const Covering columns = covering(at.column, g.pad_left, g.S, g.by_stride_w, g.Q);
     Vec<float, V> sum = {};
+    if (adds) sum = load_floats<V>(dx + i * V);
 #pragma unroll 1
     for (int p = rows.first; p < rows.end; ++p) {
       const int r = at.row + g.pad_top - p * g.stride_h;
@@ -228,7 +229,7 @@ template <int V, class T>
 __global__ void __launch_bounds__(256)
     max_pool2d_side_by_side_kernel(Geometry g, Divider by_across,
                                    const uint8_t* __restrict__ places, const T* __restrict__ dy,
-                                   T* __restrict__ dx) {
+                                   T* __restrict__ dx, bool adds) {
   wait_for_kernels_before();
   const int outputs = g.N * g.P * g.Q * by_across.divisor;
   for (int64_t i = strided_first(); i < outputs; i += strided_step()) {
@@ -241,9 +242,11 @@ __global__ void __launch_bounds__(256)
     for (int r = 0; r < g.R; ++r) {
 #pragma unroll 1
       for (int s = 0; s < g.S; ++s) {
-        Vec<float, V> value;
-        for (int k = 0; k < V; ++k) value[k] = place[k] == r * g.S + s ? gradient[k] : 0.0f;
-        store_floats(dx + corner + (int64_t{r} * g.W + s) * g.C, value);
+        T* const to = dx + corner + (int64_t{r} * g.W + s) * g.C;
+        Vec<float, V> value = {};
+        if (adds) value = load_floats<V>(to);
+        for (int k = 0; k < V; ++k) value[k] += place[k] == r * g.S + s ? gradient[k] : 0.0f;
+        store_floats(to, value);
       }
     }
   }
@@ -431,7 +434,7 @@ void max_pool2d_forward(Cuda device, const Pool2dShape& s, const T* x, T* y, uin
 
 template <class T>
 void max_pool2d_backward(Cuda device, const Pool2dShape& s, const uint8_t* places, const T* dy,
-                         T* dx) {
+                         T* dx, bool adds) {
   constexpr const char* name = "max_pool2d_backward";
   for_each_part(s, [&](const Geometry& g, int64_t n) {
     const int64_t inputs = s.H * s.W * s.C, outputs = s.P * s.Q * s.C, first = n * outputs;
@@ -442,7 +445,7 @@ void max_pool2d_backward(Cuda device, const Pool2dShape& s, const uint8_t* place
       by_vectors<T>(g.C, in_vectors(at, gradient, out), [&](auto width, const Divider& by_across) {
         launch(name, max_pool2d_gather_kernel<width, Index, T>,
                strided_blocks(g.N * inputs / width, 256), 256, 0, device, g, by_across, at,
-               gradient, out);
+               gradient, out, adds);
       });
     };
     if (bytes_a_place(s) == 4) return backward(wide(places, first));
@@ -451,7 +454,7 @@ void max_pool2d_backward(Cuda device, const Pool2dShape& s, const uint8_t* place
                   [&](auto width, const Divider& by_across) {
                     launch(name, max_pool2d_side_by_side_kernel<width, T>,
                            strided_blocks(g.N * outputs / width, 256), 256, 0, device, g, by_across,
-                           places + first, gradient, out);
+                           places + first, gradient, out, adds);
                   });
   });
 }
@@ -499,11 +502,11 @@ void average_pool2d_backward(Cuda device, const Pool2dShape& s, const T* dy, T* 
   });
 }
 
-#define FETTLE_POOL(T)                                                                       \
-  template void max_pool2d_forward(Cuda, const Pool2dShape&, const T*, T*);                  \
-  template void max_pool2d_forward(Cuda, const Pool2dShape&, const T*, T*, uint8_t*);        \
-  template void max_pool2d_backward(Cuda, const Pool2dShape&, const uint8_t*, const T*, T*); \
-  template void average_pool2d_forward(Cuda, const Pool2dShape&, const T*, T*);              \
+#define FETTLE_POOL(T)                                                                             \
+  template void max_pool2d_forward(Cuda, const Pool2dShape&, const T*, T*);                        \
+  template void max_pool2d_forward(Cuda, const Pool2dShape&, const T*, T*, uint8_t*);              \
+  template void max_pool2d_backward(Cuda, const Pool2dShape&, const uint8_t*, const T*, T*, bool); \
+  template void average_pool2d_forward(Cuda, const Pool2dShape&, const T*, T*);                    \
   template void average_pool2d_backward(Cuda, const Pool2dShape&, const T*, T*)
 FETTLE_POOL(float);
 FETTLE_POOL(bf16);

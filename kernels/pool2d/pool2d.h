@@ -45,13 +45,14 @@ void max_pool2d_forward(Cuda, const Pool2dShape& shape, const T* x, T* y, uint8_
 void max_pool2d_forward(Reference, const Pool2dShape& shape, const float* x, float* y,
                         uint8_t* places);
 
-/// dx [N,H,W,C]: dy goes to the window's maximum.
+/// dx [N,H,W,C]: dy goes to the window's maximum. With `adds` it is added to what is there.
 void max_pool2d_backward(Cpu, const Pool2dShape& shape, const uint8_t* places, const float* dy,
-                         float* dx);
+                         float* dx, bool adds = false);
 template <class T>
-void max_pool2d_backward(Cuda, const Pool2dShape& shape, const uint8_t* places, const T* dy, T* dx);
+void max_pool2d_backward(Cuda, const Pool2dShape& shape, const uint8_t* places, const T* dy, T* dx,
+                         bool adds = false);
 void max_pool2d_backward(Reference, const Pool2dShape& shape, const uint8_t* places,
-                         const float* dy, float* dx);
+                         const float* dy, float* dx, bool adds = false);
 
 void average_pool2d_forward(Cpu, const Pool2dShape& shape, const float* x, float* y);
 template <class T>

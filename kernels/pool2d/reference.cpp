@@ -73,8 +73,9 @@ void max_pool2d_forward(Reference, const Pool2dShape& s, const float* x, float* 
 }
 
 void max_pool2d_backward(Reference, const Pool2dShape& s, const uint8_t* places, const float* dy,
-                         float* dx) {
+                         float* dx, bool adds) {
   std::vector<double> sums(static_cast<std::size_t>(s.N * s.H * s.W * s.C));
+  if (adds) sums.assign(dx, dx + sums.size());
   for_each_window(s, [&](int64_t i, const auto& pixels) {
     for (const Pixel& pixel : pixels)
       if (pixel.place == read_place(s, i, places)) sums[pixel.x] += dy[i];

@@ -135,14 +135,17 @@ TEST_F(Bf16, Pooling) {
   for (const Pool2dCase& c : pool2d_cases()) {
     const Pool2dShape& s = c.shape;
     const int64_t inputs = s.N * s.H * s.W * s.C, outputs = s.N * s.P * s.Q * s.C;
-    expect_rounded(c.name, {bf16_values(inputs, 1), bf16_values(outputs, 2)},
-                   {outputs, inputs, outputs, inputs}, [&](auto device, const auto& in, auto& out) {
-                     Array<uint8_t> places(static_cast<size_t>(outputs * bytes_a_place(s)));
-                     max_pool2d_forward(device, s, in[0].data(), out[0].data(), places.data());
-                     max_pool2d_backward(device, s, places.data(), in[1].data(), out[1].data());
-                     average_pool2d_forward(device, s, in[0].data(), out[2].data());
-                     average_pool2d_backward(device, s, in[1].data(), out[3].data());
-                   });
+    expect_rounded(
+        c.name, {bf16_values(inputs, 1), bf16_values(outputs, 2)},
+        {outputs, inputs, outputs, inputs, inputs}, [&](auto device, const auto& in, auto& out) {
+          Array<uint8_t> places(static_cast<size_t>(outputs * bytes_a_place(s)));
+          max_pool2d_forward(device, s, in[0].data(), out[0].data(), places.data());
+          max_pool2d_backward(device, s, places.data(), in[1].data(), out[1].data());
+          out[4] = in[0];
+          max_pool2d_backward(device, s, places.data(), in[1].data(), out[4].data(), true);
+          average_pool2d_forward(device, s, in[0].data(), out[2].data());
+          average_pool2d_backward(device, s, in[1].data(), out[3].data());
+        });
   }
 }
 

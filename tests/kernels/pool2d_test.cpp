@@ -26,8 +26,10 @@ Arrays all(Device device, const Pool2dShape& s, const Inputs& a) {
   max_pool2d_forward(device, s, a.x.data(), alone.data());
   average_pool2d_forward(device, s, a.x.data(), average.data());
   max_pool2d_backward(device, s, places.data(), a.dy.data(), dmax.data());
+  Array<> added = a.x;
+  max_pool2d_backward(device, s, places.data(), a.dy.data(), added.data(), true);
   average_pool2d_backward(device, s, a.dy.data(), daverage.data());
-  return {max, alone, {places.begin(), places.end()}, average, dmax, daverage};
+  return {max, alone, {places.begin(), places.end()}, average, dmax, added, daverage};
 }
 
 class Pool2dKernel : public testing::TestWithParam<Pool2dCase> {};
