@@ -220,6 +220,24 @@ TEST_F(MaskCommands, InspectionAsksTheClassifierFirst) {
   expect_nothing_half_written();
 }
 
+// The option is for whichever of the two runs has batch-norm; every model that draws masks does.
+TEST_F(MaskCommands, InspectionTakesStatisticsForOneOfTheTwo) {
+  ASSERT_EQ(train_usual("--epochs 1", "drawer").code, 0);
+  ASSERT_EQ(fettle("train --model tyre_cnn --data {}/steel --image-size 32 --epochs 1 --out "
+                   "{}/judge")
+                .code,
+            0);
+  const auto masks = [&](const std::string& statistics) {
+    const Outcome outcome = fettle(
+        "inspect --classifier {}/judge --segmenter {}/drawer --threshold 0 "
+        "--mask-threshold 0.5 {}/steel --out {}/found --bn-statistics " +
+        statistics);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return content(path("found/masks.csv"));
+  };
+  EXPECT_NE(masks("batch"), masks("moving"));
+}
+
 TEST_F(MaskCommands, TilesDrawWhatTheWholePictureDraws) {
   Picture large{200, 560, 1, {}};
   for (int i = 0; i < large.height; ++i) {

@@ -112,6 +112,16 @@ TEST_F(Options, WhatWouldDoNothingIsRefused) {
   expect_wrong_arguments(fettle("evaluate {}/run --threshold 0.2"), {"3 classes", "likeliest"});
 }
 
+TEST_F(Options, BatchNormsStatisticsAreForModelsThatHaveBatchNorm) {
+  ASSERT_EQ(train("", "tyre_cnn").code, 0);
+  for (const char* command : {"evaluate {}/run", "report {}/run",
+                              "predict {}/run {}/data --out {}/p", "export {}/run --onnx {}/x"})
+    expect_wrong_arguments(
+        fettle(cat(command, " --bn-statistics batch")),
+        {"--bn-statistics is for defect_cnn, resnet18", "tyre_cnn has no use for it"});
+  EXPECT_EQ(fettle("evaluate {}/run").code, 0);
+}
+
 // 0 is a momentum like any other: the moving statistics are those of the last batch.
 TEST_F(Options, ZeroIsAMomentum) {
   const auto weights = [&](const std::string& more) {
