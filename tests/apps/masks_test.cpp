@@ -255,7 +255,21 @@ TEST_F(MaskCommands, TilesDrawWhatTheWholePictureDraws) {
   ASSERT_EQ(tiled.code, 0) << tiled.err;
   EXPECT_EQ(content(path("tiled/masks.csv")), content(path("whole/masks.csv")));
   EXPECT_GT(content(path("whole/masks.csv")).size(), 100u);
-  expect_refused(fettle("predict {}/free {}/large.png --tile 64 --out {}/small"), {"too small"});
+}
+
+// Whether the pictures at hand would be cut or not.
+TEST_F(MaskCommands, TilesTooSmallForTheModelAreRefused) {
+  ASSERT_EQ(train(std::string(loss) + "--crop 32x32 --epochs 1", "free").code, 0);
+  write_png(path("large.png"), plain_picture(200, 560, 1));
+  for (const char* command :
+       {"predict {}/free {}/large.png --out {}/p", "predict {}/free {}/steel/00.png --out {}/p",
+        "evaluate {}/free", "report {}/free"})
+    for (const char* size : {"64", "144x512", "512x144"})
+      expect_wrong_arguments(fettle(cat(command, " --tile ", size)),
+                             {"pixels are too small for a model that looks 64 pixels far; take at "
+                              "least 160"});
+  EXPECT_FALSE(std::filesystem::exists(path("p")));
+  EXPECT_EQ(fettle("evaluate {}/free --tile 145").code, 0) << "rounded up to 160";
 }
 
 // Severstal's scorer knows kinds by their numbers, and a small table may lack one.
