@@ -177,6 +177,7 @@ void train(TrainOptions o) {
   std::tie(t.train, t.validation) = read_data(o, task);
   print_data(o, t);
   check_classes(t);
+  check_validation(o, t);
   std::unique_ptr<WeightFile> weights;
   if (!o.resume) {
     if (!o.transfer.weights.empty()) weights = open_weights(o.transfer.weights);
