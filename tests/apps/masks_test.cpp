@@ -238,6 +238,18 @@ TEST_F(MaskCommands, InspectionTakesStatisticsForOneOfTheTwo) {
   EXPECT_NE(masks("batch"), masks("moving"));
 }
 
+TEST_F(MaskCommands, FiguresOfOtherWeightsDoNotStay) {
+  ASSERT_EQ(train_usual("--epochs 1").code, 0);
+  const auto trained = sorted_entries(path("run"), false);
+  ASSERT_EQ(fettle("evaluate {}/run").code, 0);
+  ASSERT_EQ(fettle("report {}/run").code, 0);
+  const Outcome further = fettle("train --resume --out {}/run --epochs 2");
+  ASSERT_EQ(further.code, 0) << further.err;
+  EXPECT_EQ(sorted_entries(path("run"), false), trained);
+  EXPECT_NE(further.err.find("metrics.json, pictures.csv, report.html: removed"), std::string::npos)
+      << further.err;
+}
+
 TEST_F(MaskCommands, TilesDrawWhatTheWholePictureDraws) {
   Picture large{200, 560, 1, {}};
   for (int i = 0; i < large.height; ++i) {
