@@ -21,9 +21,13 @@ struct Options : RunOptions {
   std::vector<std::string> pictures;
 };
 
+/// --bn-statistics is for whichever of the two runs has batch-norm; every segmenter does.
 TrainedModel load(const Options& o, const std::string& run, Device device) {
   RunOptions options = o;
   options.run = run;
+  if (!o.bn_statistics.empty() &&
+      !model_entry(read_config(RunFolder(run)).model).takes("bn-statistics"))
+    options.bn_statistics.clear();
   return load_model(options, device);
 }
 

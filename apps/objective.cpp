@@ -55,14 +55,27 @@ void print_data(const TrainOptions& o, const Training& t) {
       std::cerr << (k ? ", " : what) << t.train.names[k] << " (" << counts[k] << ")";
   }
   std::cerr << "  [" << o.data << "]\n";
-  if (t.task != Task::classification || t.validation.multi_label || !t.validates()) return;
+}
+
+void check_validation(const TrainOptions& o, const Training& t) {
+  if (t.task != Task::classification || !t.validates()) return;
   const std::vector<int64_t> counts = class_counts(t.validation);
-  if (std::count_if(counts.begin(), counts.end(), [](int64_t count) { return count > 0; }) > 1)
-    return;
-  const auto only = std::max_element(counts.begin(), counts.end()) - counts.begin();
-  std::cerr << "Note: all pictures to validate are of the class "
-            << t.validation.names[static_cast<size_t>(only)]
-            << ", so that val_auc means nothing; take more pictures, or another --seed\n";
+  const int64_t pictures = t.validation.size(t.task);
+  const auto part = [&](int64_t count) { return count > 0 && count < pictures; };
+  if (std::any_of(counts.begin(), counts.end(), part)) return;
+  const auto only =
+      static_cast<size_t>(std::max_element(counts.begin(), counts.end()) - counts.begin());
+  const bool split = o.validation_data.empty();
+  const std::string alike =
+      cat("all pictures to validate in '", split ? o.data : o.validation_data, "' ",
+          t.validation.multi_label ? "have the same labels"
+                                   : cat("are of the class '", t.validation.names[only], "'"));
+  const std::string mend = split ? "take more pictures, or another --validation-split or --seed"
+                                 : "add pictures of other classes or labels there";
+  require(o.monitor != "val_auc", alike,
+          ", so that val_auc is 0 at every epoch and --monitor val_auc finds no best one; ", mend,
+          ", or give another --monitor");
+  std::cerr << "Note: " << alike << ", so that val_auc means nothing; " << mend << "\n";
 }
 
 LossFunction loss_of(const TrainOptions& o, const Training& t) {

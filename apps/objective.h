@@ -20,6 +20,10 @@ void check_classes(const Training& training);
 /// How many pictures there are, and of which classes or labels.
 void print_data(const TrainOptions& options, const Training& training);
 
+/// Says where no class or label tells the pictures to validate apart, so that val_auc is 0 at every
+/// epoch, and throws Error where --monitor asks for it.
+void check_validation(const TrainOptions& options, const Training& training);
+
 /// The loss of --loss and the options about it. Throws Error where they do not fit the task.
 LossFunction loss_of(const TrainOptions& options, const Training& training);
 

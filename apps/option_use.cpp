@@ -7,21 +7,6 @@
 #include "models/mask_loss.h"
 
 namespace fettle {
-namespace {
-
-bool has(const std::vector<std::string>& options, const std::string& name) {
-  return std::find(options.begin(), options.end(), name) != options.end();
-}
-
-/// The models that have a use for an option.
-std::string models_with(const std::string& option) {
-  std::string names;
-  for (const ModelEntry& entry : model_entries())
-    if (has(entry.options, option)) names += (names.empty() ? "" : ", ") + entry.name;
-  return names;
-}
-
-}  // namespace
 
 void check_texts(const TrainOptions& o) {
   const ModelEntry& entry = model_entry(o.model);
@@ -31,7 +16,8 @@ void check_texts(const TrainOptions& o) {
     return;
   }
   const std::vector<std::string> losses = {"default", "cross-entropy", "focal"};
-  require_argument(has(losses, o.loss), "--loss ", o.loss, " is no loss of a classifier; ", o.model,
+  require_argument(std::find(losses.begin(), losses.end(), o.loss) != losses.end(), "--loss ",
+                   o.loss, " is no loss of a classifier; ", o.model,
                    " takes cross-entropy or focal");
 }
 
@@ -40,8 +26,7 @@ void check_use(const TrainOptions& o) {
   const ModelEntry& entry = model_entry(o.model);
   for (const ModelEntry& other : model_entries())
     for (const std::string& option : other.options)
-      require_argument(!o.given.contains(option) || has(entry.options, option), "--", option,
-                       " is for ", models_with(option), "; ", o.model, " has no use for it");
+      if (o.given.contains(option)) require_use(option, entry);
 
   const bool classifies = entry.task == Task::classification;
   const std::string& loss = o.loss == "default" ? entry.loss : o.loss;

@@ -64,6 +64,8 @@ std::vector<Mask> Segmentation::masks(double threshold, bool exclusive) const {
 Segmenter::Segmenter(TrainedModel& model, Device device, ImageSize tile)
     : model_(model), device_(device), tile_(tile) {
   require_task(model, Task::segmentation);
+  const ModelEntry& entry = model.entry();
+  if (tile.height > 0) check_reach({tile.height, tile.width, entry.multiple, entry.reach});
   std::optional<inference::Network> network;
   if (!device.is_cuda()) network = network_of_any_size(model);
   if (network) {

@@ -22,7 +22,8 @@ struct Segmentation {
 class Segmenter {
  public:
   /// `tile` 0x0: 512x512 or eight times what the model sees, whichever is larger, and for pictures
-  /// above a million pixels only. Throws Error when the model classifies.
+  /// above a million pixels only. Throws Error when the model classifies, and ArgumentError for
+  /// tiles that are too small for it.
   Segmenter(TrainedModel& model, Device device, ImageSize tile = {});
 
   /// A picture goes through the network at the size it was trained for, and the probabilities back

@@ -151,7 +151,9 @@ void prepare(TrainOptions& o, const RunFolder& run) {
 /// Weights that are trained further have the threshold and the temperature of a new run again. Says
 /// so if others had been chosen.
 void forget_choices(RunConfig& config, Progress& progress) {
-  if (config.threshold == default_threshold && config.temperature == default_temperature) return;
+  if (config.threshold == default_threshold && config.temperature == default_temperature &&
+      config.threshold_goal.empty())
+    return;
   config.threshold = default_threshold;
   config.temperature = default_temperature;
   config.threshold_goal.clear();
@@ -160,6 +162,18 @@ void forget_choices(RunConfig& config, Progress& progress) {
           "are ",
           config.threshold, " and ", config.temperature,
           " again; choose them anew with fettle evaluate"));
+}
+
+/// Removes the figures of the weights before, which would pass for those of the new ones. Says so.
+void remove_figures(const RunFolder& run, Progress& progress) {
+  std::string removed;
+  for (const std::string& file : run.figures())
+    if (std::filesystem::remove(file))
+      removed += (removed.empty() ? "" : ", ") + std::filesystem::path(file).filename().string();
+  if (!removed.empty())
+    progress.line(cat("Note: ", removed,
+                      ": removed, as they are of the weights before; measure anew with fettle "
+                      "evaluate and fettle report"));
 }
 
 void train(TrainOptions o) {
@@ -177,6 +191,7 @@ void train(TrainOptions o) {
   std::tie(t.train, t.validation) = read_data(o, task);
   print_data(o, t);
   check_classes(t);
+  check_validation(o, t);
   std::unique_ptr<WeightFile> weights;
   if (!o.resume) {
     if (!o.transfer.weights.empty()) weights = open_weights(o.transfer.weights);
@@ -216,6 +231,10 @@ void train(TrainOptions o) {
   if (validation_source) validation_batches.emplace(*validation_source, device);
 
   Progress progress;
+  const auto forget_weights_before = [&] {
+    forget_choices(config, progress);
+    remove_figures(run, progress);
+  };
   std::optional<Trainer> trainer;
   FitOptions fit_options{
       .epochs = o.epochs,
@@ -225,7 +244,7 @@ void train(TrainOptions o) {
                       const EpochLog& log) { progress.line(epoch_line(epoch, o.epochs, log)); },
       .checkpoint =
           [&](const TrainingState& state) {
-            forget_choices(config, progress);
+            forget_weights_before();
             write_config(run, config);  // only now: without a checkpoint there is no run to resume
             write_checkpoint(run.checkpoint(), state);
             write_history(run.history(), trainer->history());
@@ -259,6 +278,8 @@ void train(TrainOptions o) {
     std::cerr << "Left out: " << reason << "\n";
   }
   if (end != FitEnd::interrupted) {
+    // A training that died after its last checkpoint may have been measured meanwhile.
+    if (!holds(run.weights(), tensors)) forget_weights_before();
     write_config(run, config);
     write_safetensors(run.weights(), tensors,
                       {{"format", "fettle"},

@@ -137,6 +137,7 @@ TrainedModel load_model(const RunOptions& o, Device device) {
       "' has not come to its end, so it has no weights yet; go on with: ", folder.resume_command());
   const NothingDrawn all_is_read;
   TrainedModel model = make_model(config);
+  if (!o.bn_statistics.empty()) require_use("bn-statistics", model.entry());
   load_into(named_tensors(*model.layer), SafetensorsFile(folder.weights()));
   move_to(*model.layer, device);
   return model;

@@ -29,7 +29,7 @@ struct TrainedModel {
 TrainedModel make_model(const RunConfig& config);
 
 /// Reads the run folder that `options` names into the memory of a device. Throws Error naming the
-/// file that is missing or does not fit.
+/// file that is missing or does not fit, and ArgumentError for a --bn-statistics of no use.
 TrainedModel load_model(const RunOptions& options, Device device);
 
 /// The layers of the model on a picture of the size it was trained with.

@@ -1,5 +1,6 @@
 #include "engine/tensor.h"
 
+#include <mutex>
 #include <type_traits>
 
 #include "engine/autograd.h"
@@ -67,6 +68,9 @@ void Tensor::set_sums_to_zero(int64_t columns) {
 const bf16* Tensor::rounded() const {
   require(device_.is_cuda(), "bf16 weights are for GPUs; on ", to_string(device_), " they are f32");
   const float* from = data();
+  // Threads that predict with one model ask for its weights at once.
+  static std::mutex mutex;
+  const std::scoped_lock lock(mutex);
   Storage& s = *storage_;
   if (!s.rounded) s.rounded = allocate(static_cast<size_t>(size()) * sizeof(bf16), device_);
   auto* to = reinterpret_cast<bf16*>(s.rounded.get());

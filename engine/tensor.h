@@ -80,7 +80,8 @@ class Tensor {
 
   /// The elements of an f32 tensor on a GPU, rounded to bf16: what bf16 kernels take weights as. A
   /// copy that is kept with the elements and made anew only if they were asked for to be written
-  /// since. In a captured graph (engine/cuda_graph.h) too, each launch finds it right.
+  /// since. In a captured graph (engine/cuda_graph.h) too, each launch finds it right. Several
+  /// threads may ask at once while none writes.
   const bf16* rounded() const;
   /// That copy, for whoever writes it along with the elements, after data(): it counts as right
   /// then. nullptr where nobody has asked for it; who is captured so never writes a later one.

@@ -125,6 +125,15 @@ std::string quoted_for_shell(const std::string& text) {
   return quoted + "'";
 }
 
+std::vector<std::string> RunFolder::figures() const {
+  std::vector<std::string> files;
+  for (const char* name :
+       {"metrics.json", "pictures.csv", "roc_curve.csv", "roc_curve.svg",
+        "precision_recall_curve.csv", "precision_recall_curve.svg", "report.html"})
+    files.push_back(path_ + "/" + name);
+  return files;
+}
+
 std::string RunFolder::resume_command() const {
   return "fettle train --resume --out " + quoted_for_shell(path_);
 }

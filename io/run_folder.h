@@ -4,6 +4,8 @@
 //   model.safetensors  the weights
 //   history.csv        one line an epoch
 //   checkpoint/        the state to resume from, and the lock of io/run_lock.h
+//
+// and, of fettle evaluate and fettle report, the figures of those weights.
 #pragma once
 
 #include <cstdint>
@@ -53,6 +55,9 @@ class RunFolder {
   std::string history() const { return path_ + "/history.csv"; }
   std::string checkpoint() const { return path_ + "/checkpoint/last.safetensors"; }
   std::string lock() const { return path_ + "/checkpoint/lock"; }
+
+  /// What fettle evaluate and fettle report write: figures of the weights.
+  std::vector<std::string> figures() const;
 
   /// What to type into a shell to go on with the run.
   std::string resume_command() const;

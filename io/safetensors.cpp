@@ -273,6 +273,20 @@ void write_safetensors(const std::string& path, const NamedTensors& tensors,
   file.commit();
 }
 
+bool holds(const std::string& path, const NamedTensors& tensors) try {
+  const SafetensorsFile file(path);
+  return file.entries().size() == tensors.size() &&
+         std::all_of(tensors.begin(), tensors.end(), [&](const NamedTensor& named) {
+           const auto found = file.entries().find(named.name);
+           if (found == file.entries().end() || !difference(found->second, named.tensor).empty())
+             return false;
+           const Tensor here = named.tensor.to(Device::cpu());
+           return std::ranges::equal(found->second.bytes, std::span(here.raw(), here.bytes()));
+         });
+} catch (const Error&) {
+  return false;  // it is missing or broken
+}
+
 void require_finite(const Tensor& tensor, const std::string& name, const std::string& path) {
   if (tensor.dtype() != DType::f32) return;
   require(all_finite({tensor.data(), static_cast<size_t>(tensor.size())}), "the tensor '", name,

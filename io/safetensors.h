@@ -53,6 +53,9 @@ class SafetensorsFile {
 void write_safetensors(const std::string& path, const NamedTensors& tensors,
                        const std::map<std::string, std::string>& metadata = {});
 
+/// Whether there is such a file, whole, with just these tensors, bit by bit.
+bool holds(const std::string& path, const NamedTensors& tensors);
+
 /// Throws Error naming the file and the tensor when an f32 of it is infinite or no number.
 void require_finite(const Tensor& tensor, const std::string& name, const std::string& path);
 

@@ -1,5 +1,7 @@
 #include "models/model.h"
 
+#include <algorithm>
+
 #include "engine/argument_error.h"
 #include "layers/elementwise.h"
 #include "models/defect_cnn.h"
@@ -59,6 +61,10 @@ BatchNormalization::Options ModelOptions::batch_norm(BatchNormalization::Options
   if (bn_momentum) own.momentum = *bn_momentum;
   own.statistics = bn_statistics;
   return own;
+}
+
+bool ModelEntry::takes(const std::string& option) const {
+  return std::find(options.begin(), options.end(), option) != options.end();
 }
 
 const std::vector<ModelEntry>& model_entries() {
@@ -129,6 +135,14 @@ const ModelEntry& model_entry(const std::string& name) {
     names += (names.empty() ? "" : ", ") + entry.name;
   }
   throw ArgumentError("there is no model called '", name, "'; choose one of ", names);
+}
+
+void require_use(const std::string& option, const ModelEntry& entry) {
+  if (entry.takes(option)) return;
+  std::string names;
+  for (const ModelEntry& other : model_entries())
+    if (other.takes(option)) names += (names.empty() ? "" : ", ") + other.name;
+  throw ArgumentError("--", option, " is for ", names, "; ", entry.name, " has no use for it");
 }
 
 }  // namespace fettle

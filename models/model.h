@@ -53,11 +53,16 @@ struct ModelEntry {
   std::string preprocess = {};
   /// The options of the command line that the model has a use for and not every other one has.
   std::vector<std::string> options = {};
+
+  bool takes(const std::string& option) const;
 };
 
 const std::vector<ModelEntry>& model_entries();
 
 /// The entry of that name. Throws ArgumentError listing the names when there is none.
 const ModelEntry& model_entry(const std::string& name);
+
+/// Throws ArgumentError naming the models that have a use for the option unless `entry` is one.
+void require_use(const std::string& option, const ModelEntry& entry);
 
 }  // namespace fettle

@@ -13,7 +13,8 @@ namespace fettle {
 /// twice the reach and a ramp, over which neighbours are blended. What lies within the reach of a
 /// cut counts nothing, so the result is that of the whole picture, up to rounding, for a model
 /// whose output depends on no more than the reach (with batch-norm's moving statistics). Memory
-/// beside x and the result is that of one tile. Throws Error when the tiles are too small for that.
+/// beside x and the result is that of one tile. Throws ArgumentError when the tiles are too small
+/// for that.
 Tensor apply_in_tiles(const ModelFunction& model, const Tensor& x, Device device,
                       const TileOptions& options);
 

@@ -75,6 +75,13 @@ void add_few(const Report& r, Notes& notes) {
 
 void add_quality(const Report& r, Notes& notes) {
   if (r.segments()) {
+    if (r.names().size() > 1)
+      notes.add(
+          "Kinds are counted one by one, and drawn masks exclude each other",
+          "The figures by kind, and what each threshold would do, ask of every kind by itself "
+          "whether a pixel belongs to it. Where masks are drawn a pixel belongs to its "
+          "likeliest kind alone: in whole pictures, in Dice picture by picture, in the "
+          "pictures below, and in what fettle predict writes.");
     for (const std::string& name : r.names())
       if (r.figures.count(Pointer("/classes") / name / "pixels") == 0)
         notes.add("A kind is missing", "No picture has a defect of kind “" + name + "”.");

@@ -1,18 +1,25 @@
 #include "engine/inference/tiles.h"
 
-#include "engine/error.h"
+#include "engine/argument_error.h"
 #include "kernels/divide.h"
 #include "kernels/parallel.h"
 
 namespace fettle {
 namespace {
 
+/// How far one tile of that size begins after the other.
+int64_t step_of(int64_t tile, int64_t multiple, int64_t reach) {
+  const int64_t overlap = round_up(2 * reach + multiple, multiple);
+  require_argument(tile > overlap, "tiles of ", tile,
+                   " pixels are too small for a model that looks ", reach,
+                   " pixels far; take at least ", overlap + multiple);
+  return tile - overlap;
+}
+
 /// Covers [0, size) with tiles of `tile`, both multiples of `multiple`.
 std::vector<TileSpan> spans(int64_t size, int64_t tile, int64_t multiple, int64_t reach) {
   if (size <= tile) return {{0, std::vector<float>(static_cast<size_t>(size), 1.0f)}};
-  const int64_t ramp = multiple, step = tile - round_up(2 * reach + ramp, multiple);
-  require(step > 0, "tiles of ", tile, " pixels are too small for a model that looks ", reach,
-          " pixels far; take at least ", tile - step + multiple);
+  const int64_t ramp = multiple, step = step_of(tile, multiple, reach);
   std::vector<TileSpan> all;
   std::vector<float> sum(static_cast<size_t>(size));
   for (int64_t begin = 0;; begin = std::min(begin + step, size - tile)) {
@@ -62,6 +69,11 @@ TileOptions usual_tiles(int64_t height, int64_t width, int64_t multiple, int64_t
           .width = whole ? std::max(usual, width) : usual,
           .multiple = multiple,
           .reach = reach};
+}
+
+void check_reach(const TileOptions& o) {
+  for (const int64_t tile : {o.height, o.width})
+    step_of(round_up(tile, o.multiple), o.multiple, o.reach);
 }
 
 Tiling tiling(int64_t H, int64_t W, const TileOptions& o) {

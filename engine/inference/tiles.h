@@ -33,7 +33,10 @@ struct Tiling {
   int64_t width() const { return columns[0].size(); }
 };
 
-/// Throws Error when the tiles are too small for the reach.
+/// Throws ArgumentError when tiles are too small for the reach, whether a picture is cut or not.
+void check_reach(const TileOptions& options);
+
+/// Throws ArgumentError when the picture is cut into tiles that are too small for the reach.
 Tiling tiling(int64_t H, int64_t W, const TileOptions& options);
 
 /// Place i of an axis that goes on as its mirror image, the edge repeated.

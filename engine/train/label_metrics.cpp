@@ -82,8 +82,9 @@ std::vector<double> LabelMetricsCounter::areas() const {
   std::vector<double> areas(counts_.kinds().size());
   std::vector<double> last_tpr(areas.size()), last_fpr(areas.size());
   // From above the highest threshold, where nothing is predicted, down to 0.
-  for (int64_t step = MaskMetricsCounter::bins; step >= 0; --step) {
-    const std::vector<MaskCounts> counts = counts_.counts_from_step(step);
+  const std::vector<std::vector<MaskCounts>> steps = counts_.counts_of_steps();
+  for (size_t step = steps.size(); step-- > 0;) {
+    const std::vector<MaskCounts>& counts = steps[step];
     for (size_t k = 0; k < areas.size(); ++k) {
       const auto hits = static_cast<double>(counts[k].true_positives);
       const auto false_alarms = static_cast<double>(counts[k].false_positives);

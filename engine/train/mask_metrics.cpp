@@ -100,26 +100,34 @@ void MaskMetricsCounter::drain() {
 // of the threshold that parts one from the other, in those above all have moved.
 
 std::vector<MaskCounts> MaskMetricsCounter::counts() const {
-  return counts_from_cell(bin_of(bins, static_cast<float>(threshold_)) + 1);
+  return counts_of_cells()[static_cast<size_t>(bin_of(bins, static_cast<float>(threshold_))) + 1];
 }
 
-std::vector<MaskCounts> MaskMetricsCounter::counts_from_step(int64_t step) const {
-  return counts_from_cell(step <= bin_of(bins, static_cast<float>(threshold_)) ? step : step + 1);
+std::vector<std::vector<MaskCounts>> MaskMetricsCounter::counts_of_steps() const {
+  std::vector<std::vector<MaskCounts>> counts = counts_of_cells();
+  counts.erase(counts.begin() + bin_of(bins, static_cast<float>(threshold_)) + 1);
+  return counts;
 }
 
-std::vector<MaskCounts> MaskMetricsCounter::counts_from_cell(int64_t first) const {
+std::vector<std::vector<MaskCounts>> MaskMetricsCounter::counts_of_cells() const {
   std::vector<int32_t> recent(total_.size());
   if (recent_.defined()) recent = recent_.to_vector<int32_t>();
-  std::vector<MaskCounts> counts(kinds_.size());
-  size_t at = 0;
-  for (MaskCounts& kind : counts) {
-    for (const bool is_set : {false, true}) {
-      for (int64_t cell = 0; cell < cells; ++cell, ++at) {
-        const int64_t pixels = total_[at] + recent[at];
-        const bool predicted = cell >= first;
-        (is_set ? (predicted ? kind.true_positives : kind.false_negatives)
-                : (predicted ? kind.false_positives : kind.true_negatives)) += pixels;
-      }
+  std::vector<std::vector<MaskCounts>> counts(cells + 1, std::vector<MaskCounts>(kinds_.size()));
+  const auto pixels = [&](size_t kind, bool is_set, size_t cell) {
+    const size_t at = (2 * kind + is_set) * static_cast<size_t>(cells) + cell;
+    return total_[at] + recent[at];
+  };
+  for (size_t kind = 0; kind < kinds_.size(); ++kind) {
+    MaskCounts& none = counts.back()[kind];  // of them predicted
+    for (size_t cell = 0; cell < cells; ++cell) {
+      none.false_negatives += pixels(kind, true, cell);
+      none.true_negatives += pixels(kind, false, cell);
+    }
+    MaskCounts from = none;
+    for (size_t cell = cells; cell-- > 0;) {
+      const int64_t positives = pixels(kind, true, cell), negatives = pixels(kind, false, cell);
+      from += {positives, negatives, -positives, -negatives};
+      counts[cell][kind] = from;
     }
   }
   return counts;

@@ -52,13 +52,14 @@ class MaskMetricsCounter : public MetricsCounter {
   double loss() const;
   /// The counts of each kind with pixels from threshold() on predicted.
   std::vector<MaskCounts> counts() const;
-  /// The same from step / bins on; step is 0 to bins.
-  std::vector<MaskCounts> counts_from_step(int64_t step) const;
+  /// The same from step / bins on, for each step from 0 to bins.
+  std::vector<std::vector<MaskCounts>> counts_of_steps() const;
 
  private:
   static constexpr int64_t cells = bins + 1;
-  /// With the pixels of `first` and the cells after it predicted.
-  std::vector<MaskCounts> counts_from_cell(int64_t first) const;
+  /// For each cell, and for none at the end, the counts with its pixels and those of the cells
+  /// after it predicted.
+  std::vector<std::vector<MaskCounts>> counts_of_cells() const;
   void drain();
 
   std::vector<std::string> kinds_;

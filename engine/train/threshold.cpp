@@ -47,10 +47,11 @@ ThresholdChoice choose_threshold(const std::vector<float>& probabilities,
 
 std::vector<ThresholdChoice> threshold_choices(const MaskMetricsCounter& counter) {
   std::vector<ThresholdChoice> choices;
+  const std::vector<std::vector<MaskCounts>> steps = counter.counts_of_steps();
   for (int64_t step = MaskMetricsCounter::bins - 1; step > 0; --step) {
     const double threshold =
         static_cast<double>(step) / static_cast<double>(MaskMetricsCounter::bins);
-    const std::vector<MaskCounts> counts = counter.counts_from_step(step);
+    const std::vector<MaskCounts>& counts = steps[static_cast<size_t>(step)];
     choices.push_back({threshold, mean_over_kinds(counts, &MaskCounts::precision),
                        mean_over_kinds(counts, &MaskCounts::recall),
                        mean_over_kinds(counts, &MaskCounts::dice)});

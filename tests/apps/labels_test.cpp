@@ -231,6 +231,14 @@ TEST_F(Labels, ValidationPicturesHaveATableOfTheirOwn) {
   done(fettle("evaluate {}/run --data {}/check/pictures"));
   expect_wrong_arguments(train("third", "columns.csv --validation-labels {}/check/names.csv"),
                          {"--validation-labels needs"});
+  // Where no label tells the pictures to validate apart, val_auc stays 0.
+  write_bytes(path("check/none.csv"), "path,left,right\n20.png,0,1\n24.png,0,1\n");
+  const std::string alike = begin + "--validation-labels {}/check/none.csv ";
+  expect_refused(train("fourth", alike + "--monitor val_auc"),
+                 {"--monitor val_auc", path("check/pictures"), "have the same labels"});
+  const Outcome trained = train("fourth", alike);
+  done(trained);
+  EXPECT_NE(trained.err.find("so that val_auc means nothing"), std::string::npos) << trained.err;
 }
 
 TEST_F(Labels, WhatDoesNotFitIsRefused) {

@@ -220,6 +220,36 @@ TEST_F(MaskCommands, InspectionAsksTheClassifierFirst) {
   expect_nothing_half_written();
 }
 
+// The option is for whichever of the two runs has batch-norm; every model that draws masks does.
+TEST_F(MaskCommands, InspectionTakesStatisticsForOneOfTheTwo) {
+  ASSERT_EQ(train_usual("--epochs 1", "drawer").code, 0);
+  ASSERT_EQ(fettle("train --model tyre_cnn --data {}/steel --image-size 32 --epochs 1 --out "
+                   "{}/judge")
+                .code,
+            0);
+  const auto masks = [&](const std::string& statistics) {
+    const Outcome outcome = fettle(
+        "inspect --classifier {}/judge --segmenter {}/drawer --threshold 0 "
+        "--mask-threshold 0.5 {}/steel --out {}/found --bn-statistics " +
+        statistics);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return content(path("found/masks.csv"));
+  };
+  EXPECT_NE(masks("batch"), masks("moving"));
+}
+
+TEST_F(MaskCommands, FiguresOfOtherWeightsDoNotStay) {
+  ASSERT_EQ(train_usual("--epochs 1").code, 0);
+  const auto trained = sorted_entries(path("run"), false);
+  ASSERT_EQ(fettle("evaluate {}/run").code, 0);
+  ASSERT_EQ(fettle("report {}/run").code, 0);
+  const Outcome further = fettle("train --resume --out {}/run --epochs 2");
+  ASSERT_EQ(further.code, 0) << further.err;
+  EXPECT_EQ(sorted_entries(path("run"), false), trained);
+  EXPECT_NE(further.err.find("metrics.json, pictures.csv, report.html: removed"), std::string::npos)
+      << further.err;
+}
+
 TEST_F(MaskCommands, TilesDrawWhatTheWholePictureDraws) {
   Picture large{200, 560, 1, {}};
   for (int i = 0; i < large.height; ++i) {
@@ -237,7 +267,21 @@ TEST_F(MaskCommands, TilesDrawWhatTheWholePictureDraws) {
   ASSERT_EQ(tiled.code, 0) << tiled.err;
   EXPECT_EQ(content(path("tiled/masks.csv")), content(path("whole/masks.csv")));
   EXPECT_GT(content(path("whole/masks.csv")).size(), 100u);
-  expect_refused(fettle("predict {}/free {}/large.png --tile 64 --out {}/small"), {"too small"});
+}
+
+// Whether the pictures at hand would be cut or not.
+TEST_F(MaskCommands, TilesTooSmallForTheModelAreRefused) {
+  ASSERT_EQ(train(std::string(loss) + "--crop 32x32 --epochs 1", "free").code, 0);
+  write_png(path("large.png"), plain_picture(200, 560, 1));
+  for (const char* command :
+       {"predict {}/free {}/large.png --out {}/p", "predict {}/free {}/steel/00.png --out {}/p",
+        "evaluate {}/free", "report {}/free"})
+    for (const char* size : {"64", "144x512", "512x144"})
+      expect_wrong_arguments(fettle(cat(command, " --tile ", size)),
+                             {"pixels are too small for a model that looks 64 pixels far; take at "
+                              "least 160"});
+  EXPECT_FALSE(std::filesystem::exists(path("p")));
+  EXPECT_EQ(fettle("evaluate {}/free --tile 145").code, 0) << "rounded up to 160";
 }
 
 // Severstal's scorer knows kinds by their numbers, and a small table may lack one.

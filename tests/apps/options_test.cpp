@@ -112,6 +112,16 @@ TEST_F(Options, WhatWouldDoNothingIsRefused) {
   expect_wrong_arguments(fettle("evaluate {}/run --threshold 0.2"), {"3 classes", "likeliest"});
 }
 
+TEST_F(Options, BatchNormsStatisticsAreForModelsThatHaveBatchNorm) {
+  ASSERT_EQ(train("", "tyre_cnn").code, 0);
+  for (const char* command : {"evaluate {}/run", "report {}/run",
+                              "predict {}/run {}/data --out {}/p", "export {}/run --onnx {}/x"})
+    expect_wrong_arguments(
+        fettle(cat(command, " --bn-statistics batch")),
+        {"--bn-statistics is for defect_cnn, resnet18", "tyre_cnn has no use for it"});
+  EXPECT_EQ(fettle("evaluate {}/run").code, 0);
+}
+
 // 0 is a momentum like any other: the moving statistics are those of the last batch.
 TEST_F(Options, ZeroIsAMomentum) {
   const auto weights = [&](const std::string& more) {
@@ -182,9 +192,16 @@ TEST_F(Options, EveryClassIsTrainedAndOneThatAloneValidatesIsSaid) {
       expect_refused(outcome, {"no picture to train on is of the class 'good'", "--seed"});
     } else {
       ++alone;
-      EXPECT_NE(outcome.err.find("all pictures to validate are of the class bad, so that val_auc"),
+      EXPECT_NE(outcome.err.find(cat("all pictures to validate in '", path("many"),
+                                     "' are of the class 'bad', so that val_auc means nothing")),
                 std::string::npos)
           << outcome.err;
+      expect_refused(
+          fettle(cat("train --model defect_cnn --data {}/many --image-size 16 --epochs 1 "
+                     "--validation-split 0.3 --monitor val_auc --out {}/watched --seed ",
+                     seed)),
+          {"--monitor val_auc", path("many"), "are of the class 'bad'", "--seed"});
+      EXPECT_FALSE(std::filesystem::exists(path("watched")));
     }
     if (without > 0 && alone > 0) break;
   }

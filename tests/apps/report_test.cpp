@@ -277,6 +277,7 @@ TEST_F(ReportOfMasks, DrawsTheWorstAndTheBest) {
                       {"/dice", "/iou", "/dice_per_picture", "/pictures/found", "/threshold",
                        "/pictures/missed", "/classes/1/dice", "/classes/2/pixels"});
   EXPECT_TRUE(page.says("It was chosen on the validation pictures, for the best Dice"));
+  EXPECT_TRUE(page.says("Kinds are counted one by one, and drawn masks exclude each other"));
 
   // The galleries from pictures.csv: of each picture true and drawn pixels, and the mean Dice over
   // the kinds that occur.

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "io/folder.h"
 #include "tests/apps/program.h"
 
 namespace fettle {
@@ -82,6 +83,52 @@ TEST_F(Resume, WhatWasChosenForOtherWeightsIsForgotten) {
   EXPECT_EQ(config()["threshold"], 0.5);
   EXPECT_EQ(config()["threshold_goal"], "");
   EXPECT_EQ(config()["temperature"], 1);
+  // The best one may have been 0.5.
+  chosen = config();
+  chosen["threshold_goal"] = "f1";
+  write(chosen);
+  ASSERT_EQ(resume("--epochs 4").code, 0);
+  EXPECT_EQ(config()["threshold_goal"], "");
+}
+
+TEST_F(Resume, FiguresOfOtherWeightsDoNotStay) {
+  const auto files = [&] { return sorted_entries(path("run"), false); };
+  const auto measure = [&] {
+    ASSERT_EQ(fettle("evaluate {}/run --choose-threshold f1").code, 0);
+    ASSERT_EQ(fettle("report {}/run").code, 0);
+  };
+  ASSERT_EQ(train("--epochs 1").code, 0);
+  write_bytes(path("run/notes.txt"), "mine");
+  const auto trained = files();
+  measure();
+  const auto measured = files();
+  EXPECT_GT(measured.size(), trained.size());
+  const Outcome same = resume("");
+  ASSERT_EQ(same.code, 0) << same.err;
+  EXPECT_EQ(files(), measured);
+  EXPECT_EQ(config()["threshold_goal"], "f1");
+
+  const std::string weights = content(path("run/model.safetensors"));
+  const Outcome further = resume("--epochs 4");
+  ASSERT_EQ(further.code, 0) << further.err;
+  EXPECT_EQ(files(), trained);
+  EXPECT_NE(further.err.find("metrics.json, roc_curve.csv, roc_curve.svg, "
+                             "precision_recall_curve.csv, precision_recall_curve.svg, report.html: "
+                             "removed, as they are of the weights before"),
+            std::string::npos)
+      << further.err;
+  EXPECT_EQ(config()["threshold_goal"], "");
+  ASSERT_NE(content(path("run/model.safetensors")), weights);
+
+  // A training that stopped between its last checkpoint and the weights: what was measured
+  // meanwhile is of those before.
+  write_bytes(path("run/model.safetensors"), weights);
+  measure();
+  const Outcome ended = resume("");
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  ASSERT_NE(content(path("run/model.safetensors")), weights);
+  EXPECT_EQ(files(), trained);
+  EXPECT_EQ(config()["threshold_goal"], "");
 }
 
 TEST_F(Resume, PicturesThatChangedAreRefused) {

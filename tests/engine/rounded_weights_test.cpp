@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <latch>
 #include <optional>
+#include <thread>
 
 #include "engine/autograd.h"
 #include "engine/cuda_graph.h"
@@ -64,6 +67,24 @@ TEST_F(RoundedWeights, FollowTheElements) {
   EXPECT_EQ(values_at(w.rounded(), w), rounding_of(w));
   EXPECT_EQ(w.rounded(), place);
   EXPECT_THROW(Tensor::full({2}, 1).rounded(), Error);
+}
+
+TEST_F(RoundedWeights, AreMadeOnceWhicheverThreadAsksFirst) {
+  for (uint32_t round = 0; round < 200; ++round) {
+    const Tensor w = tensor({5, 7}, round);
+    std::array<const bf16*, 3> places{};
+    std::latch start(std::ssize(places));
+    {
+      std::vector<std::jthread> threads;
+      for (const bf16*& place : places)
+        threads.emplace_back([&] {
+          start.arrive_and_wait();
+          place = w.rounded();
+        });
+    }
+    for (const bf16* place : places) ASSERT_EQ(place, w.rounded()) << round;
+    ASSERT_EQ(values_at(w.rounded(), w), rounding_of(w)) << round;
+  }
 }
 
 TEST_F(RoundedWeights, AreWrittenByTheOptimisersStep) {

@@ -176,5 +176,31 @@ TEST(Threshold, OfMasksIsTheBestStep) {
             std::string::npos);
 }
 
+TEST(Threshold, EveryChoiceOfMasksIsWhatCountingForItAloneGives) {
+  std::mt19937 random(3);
+  std::vector<float> probabilities, masks;
+  for (int i = 0; i < 600; ++i) {
+    // Off the edges between bins, where rounding would decide.
+    probabilities.push_back((static_cast<float>(random() % 200) + 0.4f) / 200);
+    masks.push_back(random() % 3 == 0);
+  }
+  const auto counted = [&](double threshold) {
+    MaskMetricsCounter counter({"a", "b"}, threshold);
+    counter.add_probabilities(Tensor::from({1, 15, 20, 2}, probabilities),
+                              Tensor::from({1, 15, 20, 2}, masks));
+    return counter;
+  };
+  for (const double own : {0.5, 0.3141, 0.0042, 0.999}) {
+    const std::vector<ThresholdChoice> choices = threshold_choices(counted(own));
+    ASSERT_EQ(std::ssize(choices), MaskMetricsCounter::bins - 1);
+    for (const ThresholdChoice& choice : choices) {
+      const std::vector<MaskCounts> alone = counted(choice.threshold).counts();
+      EXPECT_EQ(choice.precision, mean_over_kinds(alone, &MaskCounts::precision));
+      EXPECT_EQ(choice.recall, mean_over_kinds(alone, &MaskCounts::recall));
+      EXPECT_EQ(choice.f1, mean_over_kinds(alone, &MaskCounts::dice));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace fettle
