@@ -1,7 +1,8 @@
 // Sums over the rows of [batches, rows, columns], the skeleton of every reduction here: the sum of
 // an array, gradients of biases, batch statistics, overlap counts.
 //
-// A single column is seen as one of vectors of rows, whose elements the block adds at its end.
+// A single column is seen as one of vectors of rows, whose elements the block adds at its end,
+// unless the element has numbers of its column: then its vectors would be of the columns beside it.
 //
 // Two kernels. In the first, a block of 256 threads takes one chunk of rows of up to 32 vectors of
 // columns: a thread goes down a vector of 16 bytes, four rows in flight, and the block's sums meet
@@ -70,9 +71,13 @@ __device__ __forceinline__ void add_lines(T (&v)[Arrays][Threads], int lines, in
 
 /// What an element without numbers of its columns is given.
 struct NoNumbers {};
+template <class Element>
+constexpr bool has_columns = requires(const Element& element) {
+  element.template columns<1>(0);
+};
 template <int V, class Element>
 __device__ auto prepared_columns(const Element& element, int column) {
-  if constexpr (requires { element.template columns<V>(column); }) {
+  if constexpr (has_columns<Element>) {
     return element.template columns<V>(column);
   } else {
     return NoNumbers{};
@@ -258,14 +263,14 @@ void column_sums(const char* name, Cuda device, const ColumnSumsShape& shape,
   if (shape.batches == 0 || shape.columns == 0) return;
   constexpr int V = in_16_bytes<T>;
   const bool vectors = in_vectors(first, more...);
-  if (vectors && shape.columns % V == 0) {
-    column_sums_by<Quantities, V, false, Sum>(name, device, shape, element, finish);
-  } else if (vectors && shape.columns == 1 && shape.rows % V == 0) {
-    column_sums_by<Quantities, V, true, Sum>(name, device, {shape.batches, shape.rows / V, V},
-                                             element, finish);
-  } else {
-    column_sums_by<Quantities, 1, false, Sum>(name, device, shape, element, finish);
+  if (vectors && shape.columns % V == 0)
+    return column_sums_by<Quantities, V, false, Sum>(name, device, shape, element, finish);
+  if constexpr (!has_columns<Element>) {
+    if (vectors && shape.columns == 1 && shape.rows % V == 0)
+      return column_sums_by<Quantities, V, true, Sum>(
+          name, device, {shape.batches, shape.rows / V, V}, element, finish);
   }
+  column_sums_by<Quantities, 1, false, Sum>(name, device, shape, element, finish);
 }
 
 }  // namespace fettle

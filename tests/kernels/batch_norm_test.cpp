@@ -4,7 +4,8 @@ namespace fettle {
 namespace {
 
 TEST(BatchNormKernels, StatisticsEqualTheDefinition) {
-  for (const auto& [rows, C] : {std::pair<int64_t, int64_t>{2, 3}, {7, 5}, {600, 33}, {9000, 2}}) {
+  for (const auto& [rows, C] :
+       {std::pair<int64_t, int64_t>{2, 3}, {7, 5}, {600, 33}, {400, 1}, {9000, 2}}) {
     for (const float centre : {0.0f, 1e4f}) {
       const BatchNormShape s{rows, C};
       const BatchNormValues values(s, BatchNormValues::Second::none, centre);
@@ -33,7 +34,8 @@ TEST(BatchNormKernels, LongSumsOfFewChannelsStayExact) {
 }
 
 TEST(BatchNormKernels, EqualTheDefinition) {
-  for (const auto& [rows, C] : {std::pair<int64_t, int64_t>{2, 3}, {7, 8}, {70, 33}, {9000, 2}}) {
+  for (const auto& [rows, C] :
+       {std::pair<int64_t, int64_t>{2, 3}, {7, 8}, {64, 1}, {70, 33}, {40, 16}, {9000, 2}}) {
     for (const auto second : BatchNormValues::seconds) {
       const BatchNormValues values({rows, C}, second);
       for (const bool of_batch : {false, true}) {
