@@ -29,9 +29,11 @@ class OnCpu {
   bool wants(const std::string& name, bool in_quick) const { return report_.wants(name, in_quick); }
 
   /// Ends the program unless run(Cpu{}) gives what run(Reference{}) gives.
-  template <class Run>
-  void check(const std::string& name, const Operands& operands, const Run& run) const {
+  template <class Run, class Prepare = Nothing>
+  void check(const std::string& name, const Operands& operands, const Run& run,
+             const Prepare& prepare = {}) const {
     Arrays expected(operands), ours(operands);
+    prepare(Cpu{}, ours.addresses.data());
     run(Reference{}, expected.addresses.data());
     run(Cpu{}, ours.addresses.data());
     // A sum within rounding of ReLU's bend falls on either side of it: a few of millions of
@@ -40,19 +42,20 @@ class OnCpu {
       if (operands[i].is_written) require_equal(name, ours.values[i], expected.values[i], 1e-3);
   }
 
-  template <class Run>
+  template <class Run, class Prepare = Nothing>
   void time(const std::string& group, const std::string& name, int64_t floats_moved,
-            const Operands& operands, const Run& run) const {
+            const Operands& operands, const Run& run, const Prepare& prepare = {}) const {
     const Arrays arrays(operands);
+    prepare(Cpu{}, arrays.addresses.data());
     const Contestant contestants[] = {{"fettle", [&] { run(Cpu{}, arrays.addresses.data()); }}};
     report_.add(group, name, 4.0 * static_cast<double>(floats_moved), contestants);
   }
 
-  template <class Run>
+  template <class Run, class Prepare = Nothing>
   void measure(const std::string& group, const std::string& name, int64_t floats_moved,
-               const Operands& operands, const Run& run) const {
-    check(name, operands, run);
-    time(group, name, floats_moved, operands, run);
+               const Operands& operands, const Run& run, const Prepare& prepare = {}) const {
+    check(name, operands, run, prepare);
+    time(group, name, floats_moved, operands, run, prepare);
   }
 
   auto integers(const std::vector<int32_t>& values) const {

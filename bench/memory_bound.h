@@ -50,17 +50,27 @@ inline Operand out(int64_t count) {
 inline Operand in_out(int64_t count, float low = -1, float high = 1) {
   return {true, true, count, low, high};
 }
+/// Written and read, and of no interest.
+inline Operand scratch(int64_t count) {
+  return {.is_read = false, .count = count};
+}
 inline Operand in_bytes(int64_t bytes, int below) {
   return {.count = bytes / 4, .bytes_below = below};
 }
 using Operands = std::vector<Operand>;
+
+/// What an operation needs to be prepared that needs nothing.
+struct Nothing {
+  template <class Device>
+  void operator()(Device, float* const*) const {}
+};
 
 // `Bench` times on one device; of each operation it is told the operands, whose addresses it hands
 // to run(device, addresses):
 //   bool wants(name, in_quick)                              whether the operation is asked for
 //   void check(name, operands, run)                         compares with something else
 //   void time(group, name, floats_moved, operands, run)
-//   void measure(group, name, floats_moved, operands, run)  both
+//   void measure(group, name, floats_moved, operands, run)  both; `prepare`, run first, may follow
 //   auto integers(values)                                   a function of the device: where they
 //   are
 
@@ -81,15 +91,22 @@ void batch_norm(Bench& bench, const std::string& network, const BatchNormShape& 
                                     .of_batch = true};
     return BatchNormSum<>{{normal, {.x = with_sum ? a[1] : nullptr}}, Epilogue::relu};
   };
+  // Where a sum is activated, a bit an element goes along; rows are whole bytes in these shapes,
+  // and floats have four to a byte at most.
+  const auto with_mask = [](BatchNormSum<> sum, float* bits) {
+    if (needs_mask(sum)) sum.mask = reinterpret_cast<uint8_t*>(bits);
+    return sum;
+  };
   for (const bool with_sum : {false, true}) {
     const std::string& name = with_sum ? two : one;
-    const int64_t others = with_sum ? n : 1;
+    const int64_t others = with_sum ? n : 1, mask = with_sum ? n / 16 + 2 : 1;
     // The statistics must be known before anything is written: x is read twice, in both directions.
-    bench.measure("batch_norm", name + "/forward", n * (with_sum ? 4 : 3),
-                  {in(n), in(others), in(s.C, 0.5f, 1.5f), in(s.C), out(s.C), out(s.C), out(n)},
+    bench.measure("batch_norm", name + "/forward", n * (with_sum ? 4 : 3) + n / 32 * with_sum,
+                  {in(n), in(others), in(s.C, 0.5f, 1.5f), in(s.C), out(s.C), out(s.C), out(n),
+                   scratch(mask)},
                   [=](auto device, float* const* a) {
                     batch_norm_statistics(device, s, a[0], a[4], a[5]);
-                    batch_norm_apply(device, s, sum(a, with_sum), a[6]);
+                    batch_norm_apply(device, s, with_mask(sum(a, with_sum), a[7]), a[6]);
                   });
     Operands operands = {in(n),
                          in(others),
@@ -100,16 +117,19 @@ void batch_norm(Bench& bench, const std::string& network, const BatchNormShape& 
                          in(n, -0.9f, 1.1f),
                          out(s.C),
                          out(s.C),
-                         out(n)};
+                         out(n),
+                         scratch(mask)};
     if (with_sum) operands.push_back(out(n));
-    bench.measure("batch_norm", name + "/backward", n * (with_sum ? 8 : 5), operands,
-                  [=](auto device, float* const* a) {
-                    const BatchNormSum<> terms = sum(a, with_sum);
-                    const BatchNormGradients gradients = {{a[7]}, a[8]};
-                    batch_norm_backward_parameters(device, s, terms, a[6], gradients);
-                    batch_norm_backward_input(device, s, terms, a[6], gradients, a[9],
-                                              with_sum ? a[10] : nullptr);
-                  });
+    const auto terms = [=](float* const* a) { return with_mask(sum(a, with_sum), a[10]); };
+    bench.measure(
+        "batch_norm", name + "/backward", n * (with_sum ? 6 : 5) + n / 16 * with_sum, operands,
+        [=](auto device, float* const* a) {
+          const BatchNormGradients gradients = {{a[7]}, a[8]};
+          batch_norm_backward_parameters(device, s, terms(a), a[6], gradients);
+          batch_norm_backward_input(device, s, terms(a), a[6], gradients, a[9],
+                                    with_sum ? a[11] : nullptr);
+        },
+        [=](auto device, float* const* a) { batch_norm_apply(device, s, terms(a), a[9]); });
   }
 }
 

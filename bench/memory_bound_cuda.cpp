@@ -28,10 +28,10 @@ class OnGpu {
   template <class Run>
   void check(const std::string&, const Operands&, const Run&) const {}
 
-  template <class Run>
+  template <class Run, class Prepare = Nothing>
   void time(const std::string& group, const std::string& name, int64_t floats_moved,
-            const Operands& operands, const Run& run) {
-    const std::vector<Buffers> buffers = rotating(name, operands, run);
+            const Operands& operands, const Run& run, const Prepare& prepare = {}) {
+    const std::vector<Buffers> buffers = rotating(name, operands, run, prepare);
     const Times times = time_launches(buffers.size(), [&](Cuda device, size_t turn) {
       run(device, buffers[turn].addresses.data());
     });
@@ -49,10 +49,10 @@ class OnGpu {
                 100 * rate / copy);
   }
 
-  template <class Run>
+  template <class Run, class Prepare = Nothing>
   void measure(const std::string& group, const std::string& name, int64_t floats_moved,
-               const Operands& operands, const Run& run) {
-    time(group, name, floats_moved, operands, run);
+               const Operands& operands, const Run& run, const Prepare& prepare = {}) {
+    time(group, name, floats_moved, operands, run, prepare);
   }
 
   auto integers(const std::vector<int32_t>& values) const {
@@ -86,9 +86,9 @@ class OnGpu {
 
   /// Buffers that exceed the cache, all with the same numbers. Ends the program unless the CPU
   /// computes from them what the GPU does.
-  template <class Run>
-  std::vector<Buffers> rotating(const std::string& name, const Operands& operands,
-                                const Run& run) const {
+  template <class Run, class Prepare>
+  std::vector<Buffers> rotating(const std::string& name, const Operands& operands, const Run& run,
+                                const Prepare& prepare) const {
     std::vector<Buffers> all = {on_gpu(operands)};
     std::vector<Floats> values;
     std::vector<float*> addresses;
@@ -100,6 +100,8 @@ class OnGpu {
       CHECK(cudaMemcpy(all[0].addresses[i], addresses[i], size(i), cudaMemcpyHostToDevice));
       bytes += operands[i].count * 4;
     }
+    prepare(gpu(), all[0].addresses.data());
+    prepare(Cpu{}, addresses.data());
     for (int64_t total = bytes; total < more_than_cache; total += bytes) {
       all.push_back(on_gpu(operands));
       for (size_t i = 0; i < operands.size(); ++i)

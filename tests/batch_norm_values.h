@@ -50,12 +50,18 @@ struct BatchNormValues {
   Arrays outputs(AnyDevice device, Epilogue epilogue, bool of_batch, Rung... rung) const {
     const Array<T> first = converted<T>(x[0]), other = converted<T>(x[1]),
                    gradient = converted<T>(dy);
-    const auto sum = sum_of(first.data(), other.data(), epilogue, of_batch);
+    auto sum = sum_of(first.data(), other.data(), epilogue, of_batch);
+    Array<uint8_t> mask;
+    if (needs_mask(sum)) {
+      mask.resize(static_cast<size_t>(batch_norm_mask_bytes(device, shape, T{})));
+      if (!mask.empty()) sum.mask = mask.data();
+    }
     const Array<T> nothing = converted<T>(unwritten(shape.rows * shape.C));
     Array<T> y = nothing, dx[2] = {nothing, nothing};
     Arrays of_channels(3, unwritten(shape.C));  // dbeta and both dgamma
     const bool two = second == Second::normalised;
     batch_norm_apply(device, shape, sum, y.data());
+    if (sum.mask) sum.terms[1] = {};  // is not read again
     batch_norm_backward_parameters(
         device, rung..., shape, sum, gradient.data(),
         {{of_channels[1].data(), two ? of_channels[2].data() : nullptr}, of_channels[0].data()});

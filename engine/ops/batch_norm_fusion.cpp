@@ -34,13 +34,24 @@ struct Term {
 struct Sum : Pending {
   explicit Sum(Term first, Term second = {}) : terms{std::move(first), std::move(second)} {}
   std::array<Term, 2> terms;
+  Tensor mask = {};  ///< where apply() leaves it, if it is to
 
   const Shape& shape() const { return terms[0].x.shape(); }
   BatchNormShape rows() const { return {terms[0].x.size() / shape()[-1], shape()[-1]}; }
   DType dtype() const { return terms[0].x.dtype(); }
   template <class T>
   BatchNormSum<T> arrays(Epilogue epilogue) const {
-    return {{terms[0].arrays<T>(), terms[1].arrays<T>()}, epilogue};
+    Tensor bits = mask;
+    return {{terms[0].arrays<T>(), terms[1].arrays<T>()},
+            epilogue,
+            bits.defined() ? bits.data<uint8_t>() : nullptr};
+  }
+  bool needs_gradient() const {
+    if (!grad_enabled()) return false;
+    for (const Term& term : terms)
+      for (const Tensor& input : {term.x, term.gamma, term.beta})
+        if (input.requires_grad()) return true;
+    return false;
   }
   Tensor apply(Epilogue epilogue) const {
     Tensor y = Tensor::empty(shape(), dtype(), terms[0].x.device());
@@ -76,7 +87,7 @@ void backward_of(const Sum& sum, Epilogue epilogue, const Tensor& dy, Grads& gra
       batch_norm_backward_parameters(device, rows, arrays, dy.data<T>(), gradients);
     T* dx[2] = {};
     for (int k = 0; k < 2; ++k)
-      if (arrays.terms[k].x && grads.wants(k * inputs_each))
+      if ((arrays.terms[k].x || arrays.mask) && grads.wants(k * inputs_each))
         dx[k] = grads.fresh<T>(k * inputs_each);
     if (dx[0] || dx[1])
       batch_norm_backward_input(device, rows, arrays, dy.data<T>(), gradients, dx[0], dx[1]);
@@ -94,9 +105,10 @@ Tensor on_tape(Tensor y, const Sum& sum, Epilogue epilogue) {
   inputs.reserve(2 * inputs_each);
   for (const Term& term : sum.terms) inputs.insert(inputs.end(), {term.x, term.gamma, term.beta});
   Sum saved(sum.terms[0].detach(), sum.terms[1].detach());
+  saved.mask = sum.mask;
   // What is added as it is gets dy as it is, unless ReLU's mask depends on it.
   const bool through = epilogue == Epilogue::linear && !saved.terms[1].normalised();
-  if (through) saved.terms[1] = {};
+  if (through || saved.mask.defined()) saved.terms[1] = {};
   return record(std::move(y), inputs, [=](const Tensor& dy, Grads& grads) {
     if (through) grads.pass(inputs_each, dy);
     backward_of(saved, epilogue, dy, grads);
@@ -133,8 +145,17 @@ Tensor fused_add(const Tensor& a, const Tensor& b) {
 }
 
 Tensor fused_relu(const Tensor& x) {
-  const auto sum = pending_sum(x);
-  return sum ? on_tape(sum->apply(Epilogue::relu), *sum, Epilogue::relu) : Tensor();
+  const auto pending = pending_sum(x);
+  if (!pending) return {};
+  Sum sum = *pending;
+  if (sum.needs_gradient()) {
+    on(sum.terms[0].x, [&](auto device, auto element) {
+      if (needs_mask(sum.arrays<decltype(element)>(Epilogue::relu)))
+        sum.mask = Tensor::empty({batch_norm_mask_bytes(device, sum.rows(), element)}, DType::u8,
+                                 sum.terms[0].x.device());
+    });
+  }
+  return on_tape(sum.apply(Epilogue::relu), sum, Epilogue::relu);
 }
 
 }  // namespace fettle

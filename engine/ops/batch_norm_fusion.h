@@ -8,7 +8,8 @@
 //
 // Every pending tensor has a place of its own on the tape, as if it had been computed: gradients
 // flow back through whichever of them were used. Going back, ReLU's mask is computed again from the
-// batch-norms' inputs, so that neither bn's result nor the sum is ever kept.
+// batch-norms' inputs, so that neither bn's result nor the sum is ever kept. Where the shortcut is
+// added as it is, a bit an element is kept in place of reading the shortcut again, twice.
 //
 // In training on a GPU bn's operand waits, too: conv2d() returns a pending tensor, which bn
 // computes along with its batch statistics. Whoever else reads it first computes it alone.

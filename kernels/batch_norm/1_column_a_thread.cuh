@@ -38,12 +38,13 @@ __global__ void __launch_bounds__(256)
   wait_for_kernels_before();
   for (int64_t c = strided_first(); c < C; c += strided_step()) {
     const auto columns = batch_norm_columns<1, terms>(sum, static_cast<int>(c));
+    const int shift = mask_shift<T>(C);
     constexpr int count = 1 + normalised_terms(terms);
     double sums[count] = {};
 #pragma unroll 1
     for (int64_t i = 0; i < rows; ++i) {
       Vec<float, 1> values[count];
-      batch_norm_gradients_at<terms>(sum, columns, dy, i * C + c, values);
+      batch_norm_gradients_at<terms>(sum, columns, shift, dy, i * C + c, values);
       for (int n = 0; n < count; ++n) sums[n] += values[n][0];
     }
     write_batch_norm_gradients<terms>(sum, static_cast<int>(c), sums, gradients);

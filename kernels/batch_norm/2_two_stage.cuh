@@ -64,6 +64,7 @@ struct BatchNormParameters {
   /// As many as leave the registers to two blocks.
   static constexpr int rows_at_once = terms == BatchNormTerms::two ? 2 : 4;
   BatchNormSum<T> sum;
+  int mask_shift;
   const T* dy;
   BatchNormGradients gradients;
 
@@ -74,7 +75,7 @@ struct BatchNormParameters {
   template <int V>
   __device__ void at(int64_t i, const BatchNormSumColumns<V, terms>& columns,
                      Vec<float, V> (&values)[count]) const {
-    batch_norm_gradients_at<terms>(sum, columns, dy, i, values);
+    batch_norm_gradients_at<terms>(sum, columns, mask_shift, dy, i, values);
   }
   __device__ void operator()(int64_t, int c, const double (&sums)[count]) const {
     write_batch_norm_gradients<terms>(sum, c, sums, gradients);

@@ -57,9 +57,24 @@ template <class T = float>
 struct BatchNormSum {
   BatchNormTerm<T> terms[2];
   Epilogue epilogue = Epilogue::linear;
+  uint8_t* mask = nullptr;  ///< see needs_mask()
 };
 
-/// y [rows,C] of the sum.
+/// Whether the way back needs a mask. What is added as it is it would read for the sign of the sum
+/// alone: batch_norm_apply() leaves a bit an element of where y is above 0, and that is read in its
+/// place.
+template <class T>
+constexpr bool needs_mask(const BatchNormSum<T>& sum) {
+  return sum.epilogue == Epilogue::relu && sum.terms[1].x && !sum.terms[1].gamma;
+}
+
+/// The bytes of a mask, whose layout is the device's own. The last number is one of x's type.
+int64_t batch_norm_mask_bytes(Cpu, const BatchNormShape& shape, float);
+template <class T>
+int64_t batch_norm_mask_bytes(Cuda, const BatchNormShape& shape, T);
+int64_t batch_norm_mask_bytes(Reference, const BatchNormShape& shape, float);  ///< needs none: 0
+
+/// y [rows,C] of the sum, and its mask where that is not nullptr.
 void batch_norm_apply(Cpu, const BatchNormShape& shape, const BatchNormSum<>& sum, float* y);
 template <class T>
 void batch_norm_apply(Cuda, const BatchNormShape& shape, const BatchNormSum<T>& sum, T* y);
@@ -70,7 +85,7 @@ struct BatchNormGradients {
   float *dgamma[2] = {}, *dbeta = nullptr;
 };
 
-/// With dz = dy * f', whose mask is computed again from the terms:
+/// With dz = dy * f', where f' comes from the mask or is computed again from the terms:
 ///   dgamma_k = sum of dz * (x_k - mean_k) * inverse_k,   dbeta = sum of dz
 void batch_norm_backward_parameters(Cpu, const BatchNormShape& shape, const BatchNormSum<>& sum,
                                     const float* dy, const BatchNormGradients& gradients);

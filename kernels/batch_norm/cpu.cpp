@@ -70,6 +70,18 @@ struct Before {
   Vec deviation[2], value;
 };
 
+// A mask has the bits of a vector of channels in whole bytes.
+constexpr int64_t mask_bytes = (L + 7) / 8;
+
+int64_t mask_row(int64_t C) {
+  return (C + L - 1) / L * mask_bytes;
+}
+
+/// Where a vector of channels, from c on, of row i has its bits.
+HWY_INLINE uint8_t* mask_at(const PreparedSum& s, int64_t C, int64_t i, int64_t c) {
+  return s.mask + i * mask_row(C) + c / L * mask_bytes;
+}
+
 template <bool two>
 void apply_rows(int64_t begin, int64_t end, int64_t C, const PreparedSum& s, float* y) {
   const Vec floor = hn::Set(lanes_tag, s.floor);
@@ -77,30 +89,52 @@ void apply_rows(int64_t begin, int64_t end, int64_t C, const PreparedSum& s, flo
     for (int64_t c = 0; c < C; c += L) {
       const Columns first(s.terms[0], c, C - c), second(s.terms[two], c, C - c);
       const Vec value = Before<two>(s, first, second, i * C + c, C - c).value;
+      if (s.mask)
+        hn::StoreMaskBits(lanes_tag, hn::Gt(value, hn::Zero(lanes_tag)), mask_at(s, C, i, c));
       // Not Max, which loses NaN.
       store(hn::IfThenElse(hn::Lt(value, floor), floor, value), y + i * C + c, C - c);
     }
   }
 }
 
+/// The gradient before the activation, and how far each normalised term's x is from its centre.
+/// With a mask there is one.
+template <bool two, bool masked>
+struct Gradient {
+  Gradient(const PreparedSum& s, const Columns (&columns)[2], int64_t C, int64_t row, int64_t c,
+           const float* dy) {
+    const int64_t i = row * C + c, count = C - c;
+    const Vec given = load(dy + i, count);
+    if (masked) {
+      deviation[0] = hn::Sub(load(s.terms[0].x + i, count), columns[0].centre);
+      // By bits: of a choice compilers make a masked load, for which nothing is prefetched.
+      const auto passes = hn::LoadMaskBits(lanes_tag, mask_at(s, C, row, c));
+      dz = hn::And(given, hn::VecFromMask(lanes_tag, passes));
+    } else {
+      const Before<two> before(s, columns[0], columns[1], i, count);
+      for (int k = 0; k <= two; ++k) deviation[k] = before.deviation[k];
+      dz = hn::IfThenZeroElse(hn::Le(before.value, hn::Set(lanes_tag, s.floor)), given);
+    }
+  }
+  Vec deviation[1 + two], dz;
+};
+
 /// sums [1 + terms, C]: of dz, and of dz * (x - centre) for each term.
-template <bool two>
+template <bool two, bool masked>
 void gradient_sums(int64_t begin, int64_t end, int64_t C, const PreparedSum& s, const float* dy,
                    float* sums) {
-  const Vec floor = hn::Set(lanes_tag, s.floor);
   std::fill_n(sums, (2 + two) * C, 0.0f);
   for_each_run(begin, end, C, [&](int64_t row, int64_t rows) {
     for (int64_t c = 0; c < C; c += L) {
       const int64_t count = C - c;
-      const Columns first(s.terms[0], c, count), second(s.terms[two], c, count);
+      const Columns columns[2] = {{s.terms[0], c, count}, {s.terms[two], c, count}};
       Vec total = load(sums + c, count);
       Vec slope[1 + two];
       for (int k = 0; k <= two; ++k) slope[k] = load(sums + (1 + k) * C + c, count);
       for (int64_t i = row; i < row + rows; ++i) {
-        const Before<two> before(s, first, second, i * C + c, count);
-        const Vec dz = hn::IfThenZeroElse(hn::Le(before.value, floor), load(dy + i * C + c, count));
-        total = hn::Add(total, dz);
-        for (int k = 0; k <= two; ++k) slope[k] = hn::MulAdd(dz, before.deviation[k], slope[k]);
+        const Gradient<two, masked> g(s, columns, C, i, c, dy);
+        total = hn::Add(total, g.dz);
+        for (int k = 0; k <= two; ++k) slope[k] = hn::MulAdd(g.dz, g.deviation[k], slope[k]);
       }
       store(total, sums + c, count);
       for (int k = 0; k <= two; ++k) store(slope[k], sums + (1 + k) * C + c, count);
@@ -108,23 +142,22 @@ void gradient_sums(int64_t begin, int64_t end, int64_t C, const PreparedSum& s, 
   });
 }
 
-/// dx = scale * dz + slope * (x - centre) + constant.
-template <bool two>
+/// dx = scale * dz + slope * (x - centre) + constant; what was added under a mask has dz itself.
+template <bool two, bool masked>
 void input_rows(int64_t begin, int64_t end, int64_t C, const PreparedSum& s, const float* dy,
                 float* const* dx) {
-  const Vec floor = hn::Set(lanes_tag, s.floor);
   for (int64_t i = begin; i < end; ++i) {
     for (int64_t c = 0; c < C; c += L) {
       const int64_t count = C - c, at = i * C + c;
       const Columns columns[2] = {{s.terms[0], c, count}, {s.terms[two], c, count}};
-      const Before<two> before(s, columns[0], columns[1], at, count);
-      const Vec dz = hn::IfThenZeroElse(hn::Le(before.value, floor), load(dy + at, count));
+      const Gradient<two, masked> g(s, columns, C, i, c, dy);
+      if (masked && dx[1]) store(g.dz, dx[1] + at, count);
       for (int k = 0; k <= two; ++k) {
         if (!dx[k]) continue;
         const PreparedTerm& t = s.terms[k];
         const Vec of_batch =
-            hn::MulAdd(load(t.slope + c, count), before.deviation[k], load(t.constant + c, count));
-        store(hn::MulAdd(columns[k].scale, dz, of_batch), dx[k] + at, count);
+            hn::MulAdd(load(t.slope + c, count), g.deviation[k], load(t.constant + c, count));
+        store(hn::MulAdd(columns[k].scale, g.dz, of_batch), dx[k] + at, count);
       }
     }
   }
@@ -135,12 +168,15 @@ void apply_range(int64_t begin, int64_t end, int64_t C, const PreparedSum& s, fl
 }
 void gradient_sums_range(int64_t begin, int64_t end, int64_t C, const PreparedSum& s,
                          const float* dy, float* sums) {
-  s.two ? gradient_sums<true>(begin, end, C, s, dy, sums)
-        : gradient_sums<false>(begin, end, C, s, dy, sums);
+  if (s.mask) return gradient_sums<false, true>(begin, end, C, s, dy, sums);
+  s.two ? gradient_sums<true, false>(begin, end, C, s, dy, sums)
+        : gradient_sums<false, false>(begin, end, C, s, dy, sums);
 }
 void input_range(int64_t begin, int64_t end, int64_t C, const PreparedSum& s, const float* dy,
                  float* const* dx) {
-  s.two ? input_rows<true>(begin, end, C, s, dy, dx) : input_rows<false>(begin, end, C, s, dy, dx);
+  if (s.mask) return input_rows<false, true>(begin, end, C, s, dy, dx);
+  s.two ? input_rows<true, false>(begin, end, C, s, dy, dx)
+        : input_rows<false, false>(begin, end, C, s, dy, dx);
 }
 
 }  // namespace
@@ -155,6 +191,7 @@ HWY_EXPORT(shifted_sums);
 HWY_EXPORT(apply_range);
 HWY_EXPORT(gradient_sums_range);
 HWY_EXPORT(input_range);
+HWY_EXPORT(mask_row);
 
 namespace {
 
@@ -182,7 +219,17 @@ RecycledVector<double> joined_sums(const BatchNormShape& s, int64_t quantities, 
   return sums;
 }
 
+/// What the way back reads: with a mask not what was added as it is.
+BatchNormSum<> read_back(BatchNormSum<> sum) {
+  if (sum.mask) sum.terms[1] = {};
+  return sum;
+}
+
 }  // namespace
+
+int64_t batch_norm_mask_bytes(Cpu, const BatchNormShape& s, float) {
+  return s.rows * HWY_DYNAMIC_DISPATCH(mask_row)(s.C) + 8;  // which LoadMaskBits may read
+}
 
 void batch_norm_statistics(Cpu, const BatchNormShape& s, const float* x, float* mean,
                            float* variance, const BatchNormMoving& moving) {
@@ -217,10 +264,10 @@ void batch_norm_apply(Cpu, const BatchNormShape& s, const BatchNormSum<>& sum, f
 
 void batch_norm_backward_parameters(Cpu, const BatchNormShape& s, const BatchNormSum<>& sum,
                                     const float* dy, const BatchNormGradients& gradients) {
-  const PreparedSum prepared(s, sum);
+  const PreparedSum prepared(s, read_back(sum));
   const auto sums_of = HWY_DYNAMIC_DISPATCH(gradient_sums_range);
   const RecycledVector<double> sums =
-      joined_sums(s, sum.terms[1].x ? 3 : 2, [&](int64_t begin, int64_t end, float* partial) {
+      joined_sums(s, prepared.two ? 3 : 2, [&](int64_t begin, int64_t end, float* partial) {
         sums_of(begin, end, s.C, prepared, dy, partial);
       });
   for (int64_t c = 0; c < s.C; ++c) {
@@ -237,7 +284,7 @@ void batch_norm_backward_input(Cpu, const BatchNormShape& s, const BatchNormSum<
                                const float* dy, const BatchNormGradients& gradients, float* dx_0,
                                float* dx_1) {
   float* const dx[2] = {dx_0, dx_1};
-  BatchNormSum<> wanted = sum;
+  BatchNormSum<> wanted = read_back(sum);
   for (int k = 0; k < 2; ++k) wanted.terms[k].of_batch &= dx[k] != nullptr;
   const PreparedSum prepared(s, wanted, &gradients);
   const auto input = HWY_DYNAMIC_DISPATCH(input_range);

@@ -27,7 +27,12 @@ struct Apply {
   __device__ void at(int64_t i, const BatchNormElements<V, terms>& elements,
                      const BatchNormSumColumns<V, terms>& columns) const {
     Vec<float, V> deviation[normalised_terms(terms)];
-    auto value = columns.before(elements, deviation);
+    auto value = columns.before(elements.x, deviation);
+    if (terms == BatchNormTerms::one_and_tensor && sum.mask) {
+      unsigned bits = 0;
+      for (int k = 0; k < V; ++k) bits |= value[k] > 0 ? 1u << k : 0;
+      sum.mask[i / V] = static_cast<uint8_t>(bits);
+    }
     for (int k = 0; k < V; ++k) {
       if (sum.epilogue == Epilogue::relu && value[k] < 0) value[k] = 0;
     }
@@ -40,6 +45,7 @@ template <BatchNormTerms terms, class T>
 struct BackwardInput {
   static constexpr int normalised = normalised_terms(terms);
   BatchNormSum<T> sum;
+  int mask_shift;
   int64_t rows;
   const T* dy;
   BatchNormGradients gradients;
@@ -49,11 +55,6 @@ struct BackwardInput {
   struct Columns {
     BatchNormSumColumns<V, terms> forward;
     Vec<float, V> of_constant[normalised], of_slope[normalised];
-  };
-  template <int V>
-  struct Elements {
-    BatchNormElements<V, terms> forward;
-    Vec<float, V> dy;
   };
   template <int V>
   __device__ Columns<V> columns(int c) const {
@@ -73,15 +74,14 @@ struct BackwardInput {
     return p;
   }
   template <int V>
-  __device__ Elements<V> load(int64_t i) const {
-    return {{sum, i}, load_floats<V>(dy + i)};
+  __device__ auto load(int64_t i) const {
+    return BatchNormGradientElements<V, terms>(sum, mask_shift, dy, i);
   }
   template <int V>
-  __device__ void at(int64_t i, const Elements<V>& elements, const Columns<V>& p) const {
+  __device__ void at(int64_t i, const BatchNormGradientElements<V, terms>& elements,
+                     const Columns<V>& p) const {
     Vec<float, V> deviation[normalised];
-    const auto before = p.forward.before(elements.forward, deviation);
-    Vec<float, V> dz;
-    for (int k = 0; k < V; ++k) dz[k] = batch_norm_through(sum.epilogue, before[k], elements.dy[k]);
+    const auto dz = p.forward.through(sum.epilogue, elements, deviation);
     for (int n = 0; n < normalised; ++n) {
       if (!dx[n]) continue;
       Vec<float, V> value;
@@ -91,7 +91,7 @@ struct BackwardInput {
       }
       store_floats(dx[n] + i, value);
     }
-    if (terms == BatchNormTerms::one_and_tensor && dx[1]) store_floats(dx[1] + i, dz);
+    if (normalised == 1 && dx[1]) store_floats(dx[1] + i, dz);
   }
 };
 
@@ -100,6 +100,18 @@ template <class T, class F>
 void with_arrays(const BatchNormSum<T>& sum, const F& f) {
   const BatchNormTerm<T>&a = sum.terms[0], &b = sum.terms[1];
   f(a.x, a.gamma, a.beta, a.mean, a.variance, b.x, b.gamma, b.beta, b.mean, b.variance);
+}
+
+/// f(a constant of BatchNormTerms), of the way back, which reads a mask in place of a tensor that
+/// was added as it is.
+template <class T, class F>
+void by_gradient_terms(const BatchNormSum<T>& sum, const F& f) {
+  using enum BatchNormTerms;
+  if (needs_mask(sum) && !sum.mask)
+    throw CudaError("the way back through ReLU of a batch-norm and a tensor needs a mask");
+  if (sum.mask) return f(std::integral_constant<BatchNormTerms, one_and_tensor>{});
+  if (sum.terms[1].gamma) return f(std::integral_constant<BatchNormTerms, two>{});
+  f(std::integral_constant<BatchNormTerms, one>{});
 }
 
 /// f(a constant of BatchNormTerms), the sum's.
@@ -144,9 +156,16 @@ void batch_norm_statistics(Cuda device, const BatchNormShape& s, const double* m
 }
 
 template <class T>
+int64_t batch_norm_mask_bytes(Cuda, const BatchNormShape& shape, T) {
+  return shape.rows * shape.C >> mask_shift<T>(shape.C);
+}
+
+template <class T>
 void batch_norm_apply(Cuda device, const BatchNormShape& shape, const BatchNormSum<T>& sum, T* y) {
   by_terms(sum, [&](auto terms) {
     with_arrays(sum, [&](const auto*... arrays) {
+      if (sum.mask && mask_shift<T>(shape.C) > 0 && !in_vectors(y, arrays...))
+        throw CudaError("batch-norm with a mask needs arrays at multiples of 16 bytes");
       channel_loop("batch_norm_apply", device, shape.rows, shape.C, Apply<terms, T>{sum, y}, y,
                    arrays...);
     });
@@ -157,13 +176,13 @@ template <class T>
 void batch_norm_backward_parameters(Cuda device, BatchNormRung rung, const BatchNormShape& s,
                                     const BatchNormSum<T>& sum, const T* dy,
                                     const BatchNormGradients& gradients) {
-  by_terms(sum, [&](auto terms) {
+  by_gradient_terms(sum, [&](auto terms) {
     if (rung == BatchNormRung::column_a_thread) {
       launch("batch_norm_backward_parameters", batch_norm_parameters_column_kernel<terms, T>,
              strided_blocks(s.C, 256), 256, 0, device, s.rows, s.C, sum, dy, gradients);
       return;
     }
-    const BatchNormParameters<terms, T> parameters = {sum, dy, gradients};
+    const BatchNormParameters<terms, T> parameters = {sum, mask_shift<T>(s.C), dy, gradients};
     with_arrays(sum, [&](const auto*... arrays) {
       column_sums<1 + normalised_terms(terms)>("batch_norm_backward_parameters", device,
                                                {.rows = s.rows, .columns = static_cast<int>(s.C)},
@@ -182,11 +201,13 @@ void batch_norm_backward_parameters(Cuda device, const BatchNormShape& shape,
 template <class T>
 void batch_norm_backward_input(Cuda device, const BatchNormShape& shape, const BatchNormSum<T>& sum,
                                const T* dy, const BatchNormGradients& gradients, T* dx_0, T* dx_1) {
-  by_terms(sum, [&](auto terms) {
+  by_gradient_terms(sum, [&](auto terms) {
     with_arrays(sum, [&](const auto*... arrays) {
       channel_loop("batch_norm_backward_input", device, shape.rows, shape.C,
-                   BackwardInput<terms, T>{sum, shape.rows, dy, gradients, {dx_0, dx_1}}, dy, dx_0,
-                   dx_1, gradients.dbeta, gradients.dgamma[0], gradients.dgamma[1], arrays...);
+                   BackwardInput<terms, T>{
+                       sum, mask_shift<T>(shape.C), shape.rows, dy, gradients, {dx_0, dx_1}},
+                   dy, dx_0, dx_1, gradients.dbeta, gradients.dgamma[0], gradients.dgamma[1],
+                   arrays...);
     });
   });
 }
@@ -196,6 +217,7 @@ void batch_norm_backward_input(Cuda device, const BatchNormShape& shape, const B
                                       float*, float*, const BatchNormMoving&);                   \
   template void batch_norm_statistics(Cuda, const BatchNormShape&, const T*, float*, float*,     \
                                       const BatchNormMoving&);                                   \
+  template int64_t batch_norm_mask_bytes(Cuda, const BatchNormShape&, T);                        \
   template void batch_norm_apply(Cuda, const BatchNormShape&, const BatchNormSum<T>&, T*);       \
   template void batch_norm_backward_parameters(Cuda, BatchNormRung, const BatchNormShape&,       \
                                                const BatchNormSum<T>&, const T*,                 \

@@ -28,6 +28,7 @@ class PreparedSum {
   PreparedSum(const BatchNormShape& s, const BatchNormSum<>& sum,
               const BatchNormGradients* gradients = nullptr)
       : two(sum.terms[1].x != nullptr),
+        mask(sum.mask),
         floor(sum.epilogue == Epilogue::relu ? 0 : -std::numeric_limits<float>::infinity()),
         numbers_(static_cast<size_t>(10 * s.C)) {
     for (int k = 0; k <= two; ++k) {
@@ -57,6 +58,7 @@ class PreparedSum {
 
   PreparedTerm terms[2];
   bool two;
+  uint8_t* mask;
   float floor;
 
  private:

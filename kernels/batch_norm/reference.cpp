@@ -44,6 +44,10 @@ void batch_norm_statistics(Reference, const BatchNormShape& s, const float* x, f
   }
 }
 
+int64_t batch_norm_mask_bytes(Reference, const BatchNormShape&, float) {
+  return 0;
+}
+
 void batch_norm_apply(Reference, const BatchNormShape& s, const BatchNormSum<>& sum, float* y) {
   for (int64_t i = 0; i < s.rows * s.C; ++i) {
     const double value = before_activation(s, sum, i);

@@ -70,6 +70,30 @@ struct BatchNormElements {
   }
 };
 
+/// Neighbours whose bits of a mask are in one byte, as a power of two: those of a thread.
+template <class T>
+constexpr int mask_shift(int64_t C) {
+  if (C % in_16_bytes<T> != 0) return 0;
+  return in_16_bytes<T> == 8 ? 3 : 2;
+}
+
+/// The same on the way back, with dy. Of a tensor that was added as it is the mask tells all.
+template <int V, BatchNormTerms terms>
+struct BatchNormGradientElements {
+  Vec<float, V> x[normalised_terms(terms)], dy;
+  unsigned bits = 0;
+
+  template <class T>
+  __device__ BatchNormGradientElements(const BatchNormSum<T>& sum, int shift, const T* gradient,
+                                       int64_t i)
+      : dy(load_floats<V>(gradient + i)) {
+#pragma unroll
+    for (int n = 0; n < normalised_terms(terms); ++n) x[n] = load_floats<V>(sum.terms[n].x + i);
+    if constexpr (terms == BatchNormTerms::one_and_tensor)
+      bits = static_cast<unsigned>(sum.mask[i >> shift]) >> (i & ((1 << shift) - 1));
+  }
+};
+
 /// The numbers of V columns from c on, of each normalised term.
 template <int V, BatchNormTerms terms>
 struct BatchNormSumColumns {
@@ -77,22 +101,38 @@ struct BatchNormSumColumns {
   BatchNormColumns<V> of_term[normalised];
 
   /// What stands before the activation, and each x - mean.
-  __device__ Vec<float, V> before(const BatchNormElements<V, terms>& elements,
+  template <int tensors>
+  __device__ Vec<float, V> before(const Vec<float, V> (&x)[tensors],
                                   Vec<float, V> (&deviation)[normalised]) const {
     Vec<float, V> total = {};
 #pragma unroll
-    for (int n = 0; n < tensors_of(terms); ++n) {
+    for (int n = 0; n < tensors; ++n) {
 #pragma unroll
       for (int k = 0; k < V; ++k) {
         if (n < normalised) {
-          deviation[n][k] = elements.x[n][k] - of_term[n].mean[k];
+          deviation[n][k] = x[n][k] - of_term[n].mean[k];
           total[k] += deviation[n][k] * of_term[n].scale[k] + of_term[n].beta[k];
         } else {
-          total[k] += elements.x[n][k];
+          total[k] += x[n][k];
         }
       }
     }
     return total;
+  }
+
+  /// The gradient before the activation, dz, and each x - mean.
+  __device__ Vec<float, V> through(Epilogue epilogue,
+                                   const BatchNormGradientElements<V, terms>& elements,
+                                   Vec<float, V> (&deviation)[normalised]) const {
+    const auto total = before(elements.x, deviation);
+    Vec<float, V> dz;
+#pragma unroll
+    for (int k = 0; k < V; ++k) {
+      const bool passes =
+          terms == BatchNormTerms::one_and_tensor ? (elements.bits >> k & 1) != 0 : total[k] > 0.0f;
+      dz[k] = epilogue == Epilogue::linear || passes ? elements.dy[k] : 0.0f;
+    }
+    return dz;
   }
 };
 
@@ -105,26 +145,18 @@ __device__ BatchNormSumColumns<V, terms> batch_norm_columns(const BatchNormSum<T
   }
 }
 
-/// The gradient before the activation.
-__device__ __forceinline__ float batch_norm_through(Epilogue epilogue, float before, float dy) {
-  return epilogue == Epilogue::linear || before > 0.0f ? dy : 0.0f;
-}
-
 /// What V elements from i on add to the sums that the parameters' gradients are: dz, and dz *
 /// (x - mean) for each normalised term.
 template <BatchNormTerms terms, int V, class T>
 __device__ void batch_norm_gradients_at(const BatchNormSum<T>& sum,
-                                        const BatchNormSumColumns<V, terms>& columns, const T* dy,
-                                        int64_t i,
+                                        const BatchNormSumColumns<V, terms>& columns, int shift,
+                                        const T* dy, int64_t i,
                                         Vec<float, V> (&values)[1 + normalised_terms(terms)]) {
   constexpr int normalised = normalised_terms(terms);
   Vec<float, V> deviation[normalised];
-  const auto before = columns.before({sum, i}, deviation);
-  values[0] = load_floats<V>(dy + i);
-  for (int k = 0; k < V; ++k) {
-    values[0][k] = batch_norm_through(sum.epilogue, before[k], values[0][k]);
+  values[0] = columns.through(sum.epilogue, {sum, shift, dy, i}, deviation);
+  for (int k = 0; k < V; ++k)
     for (int n = 0; n < normalised; ++n) values[1 + n][k] = values[0][k] * deviation[n][k];
-  }
 }
 
 /// Writes the gradients of column c from these sums.

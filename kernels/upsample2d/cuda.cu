@@ -136,7 +136,7 @@ __global__ void __launch_bounds__(256)
 /// One thread: V neighbouring channels of one input, the sum of its copies, two rows of two at
 /// once. Each gradient is read once; limited by memory bandwidth.
 template <int V, class T>
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(256, 4)
     nearest_backward_kernel(Geometry g, Walk inputs, const T* __restrict__ dy, T* __restrict__ dx) {
   wait_for_kernels_before();
   const int P = g.h.n * g.h.factor, Q = g.w.n * g.w.factor;
@@ -149,17 +149,17 @@ __global__ void __launch_bounds__(256)
     for (int p = rows.first; p < rows.end; p += 2) {
 #pragma unroll 1
       for (int q = columns.first; q < columns.end; q += 2) {
-        Vec<float, V> values[4];
+        Vec<T, V> values[4];
 #pragma unroll
         for (int k = 0; k < 4; ++k) {  // what is there for any factor, in place of what is not
           const int row = p + k / 2 < rows.end ? p + k / 2 : p;
           const int column = q + k % 2 < columns.end ? q + k % 2 : q;
-          values[k] = load_floats<V>(picture + (int64_t{row} * Q + column) * g.y_pixel);
+          values[k] = load_vec<V>(picture + (int64_t{row} * Q + column) * g.y_pixel);
         }
 #pragma unroll
         for (int k = 0; k < 4; ++k) {
           const bool counts = p + k / 2 < rows.end && q + k % 2 < columns.end;
-          for (int e = 0; e < V; ++e) sum[e] += counts ? values[k][e] : 0.0f;
+          for (int e = 0; e < V; ++e) sum[e] += counts ? to_float(values[k][e]) : 0.0f;
         }
       }
     }
@@ -173,7 +173,7 @@ __global__ void __launch_bounds__(256)
 /// for those between two runs, and a column by two that are neighbours. The order of the sums does
 /// not depend on the length of the runs. Limited by memory bandwidth.
 template <int V, class T>
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(256, 3)
     bilinear_backward_kernel(Geometry g, int run, Walk runs, const T* __restrict__ dy,
                              T* __restrict__ dx) {
   wait_for_kernels_before();
@@ -187,16 +187,16 @@ __global__ void __launch_bounds__(256)
       Vec<float, V> sum = {};
 #pragma unroll 1
       for (int q = columns.first; q < columns.end; q += 4) {
-        Vec<float, V> values[4];
+        Vec<T, V> values[4];
 #pragma unroll
         for (int k = 0; k < 4; ++k) {
           const int column = q + k < columns.end ? q + k : q;
-          values[k] = load_floats<V>(line + int64_t{column} * g.y_pixel);
+          values[k] = load_vec<V>(line + int64_t{column} * g.y_pixel);
         }
 #pragma unroll
         for (int k = 0; k < 4; ++k) {
           const float weight = q + k < columns.end ? g.w.weight(q + k, at.column) : 0.0f;
-          for (int e = 0; e < V; ++e) sum[e] += weight * values[k][e];
+          for (int e = 0; e < V; ++e) sum[e] += weight * to_float(values[k][e]);
         }
       }
       return sum;
