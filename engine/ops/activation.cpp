@@ -4,6 +4,7 @@
 #include "engine/graph.h"
 #include "engine/ops/batch_norm_fusion.h"
 #include "engine/ops/cast.h"
+#include "engine/ops/upsample2d.h"
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/softmax/softmax.h"
 
@@ -29,6 +30,9 @@ Tensor unary(Unary f, const Tensor& x) {
 
 Tensor relu(const Tensor& x) {
   if (Tensor fused = fused_relu(x); fused.defined()) return fused;
+  const auto enlarged = pending_upsample2d(x);
+  if (enlarged && enlarged->interpolation == Upsampling::nearest)
+    return upsample2d_as(*enlarged, relu(enlarged->x));
   return unary(Unary::relu, x);
 }
 Tensor relu6(const Tensor& x) {

@@ -5,6 +5,7 @@
 #include "engine/ops/augment.h"
 #include "engine/ops/batch_norm_fusion.h"
 #include "engine/ops/cast.h"
+#include "engine/ops/upsample2d.h"
 #include "kernels/elementwise/elementwise.h"
 
 namespace fettle {
@@ -25,12 +26,20 @@ Tensor product(const Tensor& a, const Tensor& b) {
   return y;
 }
 
+/// upsample(x) + upsample(y) = upsample(x + y); undefined where they are not that.
+Tensor add_before_upsampling(const Tensor& a, const Tensor& b) {
+  const auto x = pending_upsample2d(a), y = pending_upsample2d(b);
+  const bool alike = x && y && x->interpolation == y->interpolation && x->x.shape() == y->x.shape();
+  return alike ? upsample2d_as(*x, x->x + y->x) : Tensor();
+}
+
 }  // namespace
 
 Tensor operator+(const Tensor& a, const Tensor& given_b) {
   check_shapes("add", a, given_b);
   const Tensor b = cast(given_b, a.dtype());
   if (Tensor fused = fused_add(a, b); fused.defined()) return fused;
+  if (Tensor smaller = add_before_upsampling(a, b); smaller.defined()) return smaller;
   Tensor y = Tensor::empty(a.shape(), a.dtype(), a.device());
   on(a, [&](auto device, auto element) {
     using T = decltype(element);

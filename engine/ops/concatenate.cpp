@@ -62,7 +62,7 @@ Tensor concatenate(const TensorList& given) {
   RecycledVector<Tensor> inputs;
   int64_t first = 0;
   for (const Tensor& tensor : joined) {
-    const auto pending = std::dynamic_pointer_cast<const PendingUpsample2d>(tensor.pending());
+    const auto pending = pending_upsample2d(tensor);
     parts.emplace_back(pending, first, tensor.shape()[-1], total);
     inputs.push_back(pending ? pending->x : tensor);
     first += tensor.shape()[-1];

@@ -3,6 +3,7 @@
 #include "engine/graph.h"
 #include "engine/ops/cast.h"
 #include "engine/ops/epilogue.h"
+#include "engine/ops/upsample2d.h"
 #include "kernels/conv2d/statistics.h"
 
 namespace fettle {
@@ -61,6 +62,11 @@ struct PendingConv2d : Pending {
   }
 };
 
+/// Whether an output depends on the input of the same place alone.
+bool takes_single_pixels(const Conv2dShape& s) {
+  return s.R == 1 && s.S == 1 && s.P == s.H && s.Q == s.W && s.pad_top == 0 && s.pad_left == 0;
+}
+
 /// Of a residual block's input the shortcut's gradient is there: it is added to.
 template <class D, class T>
 void backward_input(D device, const Conv2dShape& s, const T* dz, const T* w, Grads& grads) {
@@ -95,6 +101,9 @@ Tensor conv2d(const Tensor& given_x, const Tensor& w, const Tensor& bias,
           " does not fit weight ", w.shape());
   check_devices("conv2d", {x, w, bias});
   const Epilogue epilogue = options.epilogue;
+  const auto enlarged = pending_upsample2d(x);
+  if (enlarged && epilogue == Epilogue::linear && takes_single_pixels(s))
+    return upsample2d_as(*enlarged, conv2d(enlarged->x, w, bias, options));
   auto convolution = make_recycled<PendingConv2d>(s, epilogue, x, w, bias);
   const bool waits = grad_enabled() && epilogue == Epilogue::linear && x.device().is_cuda();
   Tensor y = waits ? Tensor::deferred({s.N, s.P, s.Q, s.K}, x.dtype(), x.device(), convolution)

@@ -15,6 +15,14 @@ Tensor PendingUpsample2d::compute() const {
   return y;
 }
 
+std::shared_ptr<const PendingUpsample2d> pending_upsample2d(const Tensor& x) {
+  return std::dynamic_pointer_cast<const PendingUpsample2d>(x.pending());
+}
+
+Tensor upsample2d_as(const PendingUpsample2d& pending, const Tensor& x) {
+  return upsample2d(x, {pending.shape.factor_h, pending.shape.factor_w}, pending.interpolation);
+}
+
 Tensor upsample2d(const Tensor& x, std::array<int64_t, 2> size, Upsampling interpolation) {
   require(x.shape().rank() == 4, "upsample2d: the input must be [N,H,W,C], not ", x.shape());
   require(size[0] > 0 && size[1] > 0, "upsample2d: the factors must be at least 1");
