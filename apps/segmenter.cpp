@@ -50,13 +50,13 @@ Tensor NetworkFunction::operator()(const Tensor& x) {
 
 }  // namespace
 
-std::vector<Mask> Segmentation::masks(double threshold, bool exclusive) const {
+std::vector<Mask> Segmentation::masks(double threshold) const {
   const auto kinds = static_cast<size_t>(probabilities.shape()[-1]);
   std::vector<Mask> masks(kinds, Mask(picture.height, picture.width));
   const float* p = probabilities.data();
   for (size_t i = 0; i < masks[0].pixels.size(); ++i, p += kinds) {
     for (int64_t k = 0; k < std::ssize(masks); ++k)
-      masks[k].pixels[i] = is_marked(p, std::ssize(masks), k, threshold, exclusive);
+      masks[k].pixels[i] = is_marked(p, std::ssize(masks), k, threshold);
   }
   return masks;
 }

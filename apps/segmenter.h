@@ -12,9 +12,8 @@ struct Segmentation {
   Picture picture;       ///< as read, of the model's channels
   Tensor probabilities;  ///< f32 [1,H,W,kinds] on the host
 
-  /// One mask a kind: the pixels whose probability reaches the threshold and is that of no other
-  /// kind more, so that masks do not pile up. With `exclusive` false every kind by itself.
-  std::vector<Mask> masks(double threshold, bool exclusive = true) const;
+  /// One mask a kind, of which a pixel is in one at most (is_marked()).
+  std::vector<Mask> masks(double threshold) const;
 };
 
 /// Reads pictures and segments them: on a CPU by the network that the model compiles to, which is

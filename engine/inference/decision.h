@@ -29,11 +29,10 @@ inline std::string label_text(const std::vector<std::string>& names,
   return text;
 }
 
-/// Whether a pixel belongs to kind k: its probability reaches the threshold and, if masks are to
-/// exclude each other, is that of no other kind more.
-inline bool is_marked(const float* p, int64_t kinds, int64_t k, double threshold,
-                      bool exclusive = true) {
-  return has_label(p[k], threshold) && (!exclusive || std::max_element(p, p + kinds) == p + k);
+/// Whether a pixel belongs to kind k: its probability reaches the threshold and is that of no other
+/// kind more, so that masks do not pile up.
+inline bool is_marked(const float* p, int64_t kinds, int64_t k, double threshold) {
+  return has_label(p[k], threshold) && std::max_element(p, p + kinds) == p + k;
 }
 
 }  // namespace fettle
