@@ -77,7 +77,7 @@ struct DepthwiseParts {
 
 template <class T>
 struct DepthwiseWalk {
-  static constexpr int V = 4, threads = 128, blocks_at_once = 3;
+  static constexpr int V = 4, threads = 128, blocks_at_once = sizeof(T) == 4 ? 3 : 4;
   const T *from, *w;
   bool turned;  ///< the filter's last tap comes first
   const float* bias;
