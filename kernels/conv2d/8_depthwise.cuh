@@ -1,17 +1,18 @@
 // Rung 8: depthwise. Every channel is a picture of its own with a filter of its own, so that there
 // is no matrix product and nothing for tensor cores: 18 operations an output of a 3x3 filter, and
-// its limit is memory. This file has the walks by which 3x3 filters of stride 1 and 2 go forward
-// and backward to the input, depthwise_weight.cuh the walk to the weights, depthwise_any.cuh what
-// takes any filter.
+// its limit is memory. This file has the walk by which 3x3 filters of stride 1 and 2 go forward and
+// backward to the input, depthwise_weight.cuh that to the weights, depthwise_any.cuh what takes any
+// filter.
 //
 // A thread has four channels, a lane of the warp the next four, and walks down a strip of columns
-// with its nine weights in registers. A row that it has loaded serves all three rows of taps: it
-// is added to the outputs that end with it and to those that it begins. So each element comes once
-// from memory and 1.5 times from the first cache (stride 1: 6 columns for a strip of 4), where nine
-// taps that each load their own would take 9. While a row is worked on, the next is on its way.
+// with its nine weights in registers. A row that it has loaded serves all three rows of taps: it is
+// added to the outputs that end with it and to those that have begun. So each element comes once
+// from memory and 1.5 times from the first cache (stride 1: 6 columns under a strip of 4), where
+// taps that each load what they see take 9. The next row is on its way meanwhile: 36 KiB a
+// multiprocessor, twice what memory's latency asks for where as much is written as read.
 //
 // Forward with stride 2 takes in two rows a step and gives out one, backward to the input takes in
-// one of dy and gives out two: the same walk, with two constants. Backward has the filter turned
+// one of dy and gives out two: the same walk with other constants. Backward has the filter turned
 // round.
 //
 // A block: 128 threads, lanes over channels and lines over strips. Shared memory: the weights of
@@ -26,12 +27,13 @@
 
 namespace fettle {
 
-/// How a block of `threads` lies over channels: `lanes` vectors side by side, `lines` of them.
+/// How a block of threads lies over vectors of channels: `lines` times `lanes` side by side.
 struct DepthwiseLanes {
   int lanes, lines;
   int64_t blocks;  ///< that have all channels together
 
-  /// `across` vectors. Of the ways with whole lines of memory the one that leaves fewest idle.
+  /// Of 8 to 32 lanes, which read 128 bytes of floats or more at once, those that leave fewest
+  /// threads without work; all where channels are fewer.
   DepthwiseLanes(int64_t across, int threads) {
     double most = 0;
     for (int wide = static_cast<int>(std::min<int64_t>(across, 32)); wide > 0; --wide) {
@@ -56,10 +58,9 @@ template <int In, int Out>
 struct DepthwiseSteps {
   static constexpr int taps = 3;
   static constexpr int strip = In == 2 ? 2 : 4;  ///< neighbours of a row that a thread forms
-  static constexpr int halo =
-      (taps - In) / Out;  ///< rows that a step sees beside those it takes in
-  static constexpr int lead = (halo + In - 1) / In;  ///< steps that take these in
-  /// Rows of `to` that have begun, those that a step gives out among them.
+  /// Rows that a step sees beside those that it takes in, and steps that took these in.
+  static constexpr int halo = (taps - In) / Out, lead = (halo + In - 1) / In;
+  /// Rows of `to` that a step adds to; the first `Out` it gives out.
   static constexpr int begun = (halo + In - 1) * Out / In + 1;
   static constexpr int columns = (taps - 1 + (strip - 1) * In) / Out + 1;  ///< under a strip
 
@@ -68,16 +69,21 @@ struct DepthwiseSteps {
   static constexpr bool sees(int tap) { return tap >= 0 && tap < taps; }
 };
 
-/// Which rows and columns a thread walks over: a part of a strip's steps.
+/// Walks: each a part of the steps down a strip of a picture.
 struct DepthwiseParts {
   Divider by_strips, by_parts;
-  int steps, steps_a_part, walks;  ///< walks: of all pictures
-  int shares;                      ///< blocks that divide the walks of their channels
+  int steps, steps_a_part;
+  int walks;   ///< of all pictures
+  int shares;  ///< blocks that have the walks of the same channels
 };
 
+/// `to` of `from` and w [C,3,3].
 template <class T>
 struct DepthwiseWalk {
-  static constexpr int V = 4, threads = 128, blocks_at_once = sizeof(T) == 4 ? 3 : 4;
+  static constexpr int V = 4, threads = 128;
+  /// What a multiprocessor has room for. Forward with stride 2 reads four times what it writes, and
+  /// bf16 is half the bytes a load: so more are needed, and fewer registers are.
+  static constexpr int blocks_at_once(int in) { return in == 2 || sizeof(T) == 2 ? 4 : 3; }
   const T *from, *w;
   bool turned;  ///< the filter's last tap comes first
   const float* bias;
@@ -99,7 +105,8 @@ struct DepthwiseFilters {
 template <class T>
 using DepthwiseWords = Vec<uint32_t, static_cast<int>(sizeof(T))>;
 
-/// Columns of a row of `from`, zeros where there is none.
+/// `Columns` places of a row, of which `from` is the first and lies in `column`; zeros where the
+/// row has none.
 template <int Columns, class T>
 __device__ __forceinline__ void load_strip(DepthwiseWords<T> (&to)[Columns], const T* from, int C,
                                            bool row_is_there, int column, int extent) {
@@ -112,6 +119,7 @@ __device__ __forceinline__ void load_strip(DepthwiseWords<T> (&to)[Columns], con
   }
 }
 
+/// What load_strip() has loaded, as floats.
 template <class T, int Columns>
 __device__ __forceinline__ void to_floats(Vec<float, 4> (&to)[Columns],
                                           const DepthwiseWords<T> (&from)[Columns]) {
@@ -130,7 +138,7 @@ __device__ __forceinline__ void to_floats(Vec<float, 4> (&to)[Columns],
 
 /// One block: some walks of its channels. grid.x cuts the channels, grid.y shares the walks.
 template <int In, int Out, class T>
-__global__ void __launch_bounds__(DepthwiseWalk<T>::threads, DepthwiseWalk<T>::blocks_at_once)
+__global__ void __launch_bounds__(DepthwiseWalk<T>::threads, DepthwiseWalk<T>::blocks_at_once(In))
     conv2d_depthwise_walk_kernel(DepthwiseWalk<T> c, DepthwiseLanes block) {
   wait_for_kernels_before();
   using Steps = DepthwiseSteps<In, Out>;

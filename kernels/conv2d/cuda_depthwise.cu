@@ -13,16 +13,15 @@ int number(int64_t n) {
   return static_cast<int>(n);
 }
 
-/// Whether the walks have a kernel for it.
+/// Whether 8_depthwise.cuh has a walk for it.
 template <class... T>
-bool walks(const Conv2dShape& s, const T*... arrays) {
+bool has_walk(const Conv2dShape& s, const T*... arrays) {
   return s.R == 3 && s.S == 3 && s.stride_h == s.stride_w && s.stride_h <= 2 && s.dilation_h == 1 &&
          s.dilation_w == 1 && s.C % 4 == 0 && in_vectors(arrays...);
 }
 
-/// Cuts what each block of channels walks over so that `blocks` of threads are done soonest, if
-/// every step takes as long. A walk takes `lead` steps before its first output, and its first row
-/// is waited for.
+/// Cuts strips so that `blocks` of them are done soonest if every step takes as long: there are
+/// Steps::lead before a walk's first output, and its first row is waited for, about two more.
 template <int In, int Out>
 DepthwiseParts parts_of(int64_t N, const DepthwiseAxis& down, const DepthwiseAxis& across,
                         int lines, int64_t blocks) {
@@ -54,7 +53,7 @@ void launch_walk(const char* name, Cuda device, DepthwiseWalk<T> c, int64_t N) {
   if (N * c.down.to_extent * c.across.to_extent == 0) return;
   const DepthwiseLanes block(c.C / c.V, c.threads);
   c.parts = parts_of<In, Out>(N, c.down, c.across, block.lines,
-                              gpu_info().multiprocessors * c.blocks_at_once / block.blocks);
+                              gpu_info().multiprocessors * c.blocks_at_once(In) / block.blocks);
   launch(name, conv2d_depthwise_walk_kernel<In, Out, T>,
          dim3(static_cast<unsigned>(block.blocks), static_cast<unsigned>(c.parts.shares)),
          c.threads, 0, device, c, block);
@@ -64,7 +63,7 @@ template <int Stride, class T>
 void launch_weight_walk(const char* name, Cuda device, DepthwiseWeightWalk<T> c, int64_t N,
                         float* dw) {
   const DepthwiseLanes block(c.C / c.V, c.threads);
-  // As many as an H200 has room for at once, and so on every GPU: the sums have the same bits.
+  // What an H200 has room for at once, and on every GPU, so that the sums have the same bits.
   c.parts =
       parts_of<Stride, 1>(N, c.down, c.across, block.lines, 132 * c.blocks_at_once / block.blocks);
   float* const partial = scratch<float>(device, int64_t{c.parts.shares} * 9 * c.C);
@@ -149,7 +148,7 @@ DepthwiseForwardAxis across(const Conv2dShape& s) {
 template <class T>
 void conv2d_forward_depthwise(Cuda device, const Conv2dShape& s, const T* x, const T* w,
                               const float* bias, Epilogue epilogue, T* y, const T* addend) {
-  if (walks(s, x, bias, y, addend)) {
+  if (has_walk(s, x, bias, y, addend)) {
     const DepthwiseWalk<T> c = {.from = x,
                                 .w = w,
                                 .turned = false,
@@ -183,7 +182,7 @@ void conv2d_forward_depthwise(Cuda device, const Conv2dShape& s, const T* x, con
 template <class T>
 void conv2d_backward_input_depthwise(Cuda device, const Conv2dShape& s, const T* dy, const T* w,
                                      T* dx, const T* addend) {
-  if (walks(s, dy, dx, addend)) {
+  if (has_walk(s, dy, dx, addend)) {
     const DepthwiseWalk<T> c = {.from = dy,
                                 .w = w,
                                 .turned = true,
@@ -220,7 +219,7 @@ void conv2d_backward_weight_depthwise(Cuda device, const Conv2dShape& s, const T
                                       float* dw) {
   constexpr const char* name = "conv2d_backward_weight";
   if (s.C * s.R * s.S == 0) return;
-  if (s.N * s.P * s.Q > 0 && walks(s, x, dy)) {
+  if (s.N * s.P * s.Q > 0 && has_walk(s, x, dy)) {
     const DepthwiseWeightWalk<T> c = {.x = x,
                                       .dy = dy,
                                       .down = forward_axis(s.H, s.P, s.pad_top),

@@ -1,13 +1,15 @@
-// Rung 8, backward to the weights, for 3x3 filters of stride 1 and 2: sums over all pixels, nine a
-// channel. A thread has four channels and keeps their 36 sums in registers while it walks down
-// strips of columns, as 8_depthwise.cuh has them: a row of x that it has loaded meets the rows of
-// dy that see it, of which the last are kept. So x and dy come once from memory, and 1.5 times and
-// once from the first cache.
+// Rung 8, backward to the weights, for 3x3 filters of stride 1 and 2: nine sums a channel over all
+// pixels. A thread has four channels and keeps their 36 sums in registers while it walks down
+// strips of columns, as 8_depthwise.cuh has them. A row of x that it has loaded meets the rows of
+// dy that see it, of which the last are kept; so dy comes once from memory and the first cache, x
+// once and 1.5 times. The next row of both is on its way meanwhile.
 //
-// When its walks are done, the sums of a block meet in shared memory, and go out as those of a
-// chunk; the chunks are added by column_sums.cuh's second kernel. Every order is fixed.
+// When its walks are done, the sums of a block meet in shared memory, once, and go out as those of
+// a chunk; the chunks are added by column_sums.cuh's second kernel. Every order is fixed. That
+// kernel is worth what it takes to start: the last block to be done could add the chunks instead,
+// but where channels are few it would have to add hundreds.
 //
-// A block: 128 threads. Shared memory: 18 KiB, once. Bytes: x and dy are read once.
+// A block: 128 threads. Shared memory: 18 KiB. Bytes: x and dy are read once.
 #pragma once
 
 #include "kernels/column_sums.cuh"

@@ -38,8 +38,8 @@ __device__ __forceinline__ Vec<float, V> load_floats(const T* p);
 template <int V, class T>
 __device__ __forceinline__ void store_floats(T* p, const Vec<float, V>& value);
 
-/// store_floats of 8 or 16 bytes to global memory, and one instruction for certain: after branches
-/// nvcc makes one a word of a vector's assignment.
+/// store_floats of 8 or 16 bytes to global memory, and one instruction for certain: nvcc has been
+/// seen to cut the assignment of a vector into its words, each a quarter of every sector.
 template <int V, class T>
 __device__ __forceinline__ void store_floats_at_once(T* p, const Vec<float, V>& value);
 

@@ -220,7 +220,7 @@ TEST(Conv2dRungsDepthwise, WalksEqualTheDefinition) {
     expect(pick(1, 3), pick(3, 12), pick(3, 14), C, 1 + i % 2, pick(0, 3), pick(0, 3), pick(0, 3),
            pick(0, 3));
   }
-  for (const int64_t stride : {1, 2}) expect(2, 1, 330, 1280, stride, 1, 1, 1, 1);
+  expect(2, 1, 330, 1280, 1, 1, 1, 1, 1);
 }
 
 /// Rows and columns that end inside a tile, several tiles of both, means far from zero, and a
