@@ -11,8 +11,8 @@
 // are added by column_sums.cuh's second kernel, in a fixed order.
 //
 // Shared memory: R S floats for each channel of the block, at most 256 channels; backward weight 1
-// KiB for each channel of the vector. The limit is instructions, 60 a tap of four outputs, half of
-// them addresses; of backward weight the wait for one tap's load after the other's.
+// KiB for each channel of the vector. The limit is instructions, 78 a tap of four outputs, of which
+// 16 add; of backward weight that each tap's load is waited for.
 #pragma once
 
 #include "kernels/conv2d/depthwise_weight.cuh"
