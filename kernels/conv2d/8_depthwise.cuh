@@ -1,238 +1,266 @@
 // Rung 8: depthwise. Every channel is a picture of its own with a filter of its own, so that there
-// is no matrix product and nothing for tensor cores: 2 R S operations an output, and its limit is
-// memory. A thread has a vector of 16 bytes of channels, a lane of the warp the next vector.
+// is no matrix product and nothing for tensor cores: 18 operations an output of a 3x3 filter, and
+// its limit is memory. This file has the walk by which 3x3 filters of stride 1 and 2 go forward and
+// backward to the input, depthwise_weight.cuh that to the weights, depthwise_any.cuh what takes any
+// filter.
 //
-// Forward and backward input are the same walk with another answer to where a tap lies. A thread
-// forms four outputs of a row at once, so that a vector of weights, read from shared memory as
-// floats, serves four of x; what the taps of neighbouring outputs share comes from the first cache.
+// A thread has four channels, a lane of the warp the next four, and walks down a strip of columns
+// with its nine weights in registers. A row that it has loaded serves all three rows of taps: it is
+// added to the outputs that end with it and to those that have begun. So each element comes once
+// from memory and 1.5 times from the first cache (stride 1: 6 columns under a strip of 4), where
+// taps that each load what they see take 9. The next row is on its way meanwhile: 36 KiB a
+// multiprocessor, twice what memory's latency asks for where as much is written as read.
 //
-// Backward weight sums over all pixels: a block takes a chunk of them, a thread keeps the sums of
-// nine taps of its channels in registers, and the block's sums meet in shared memory; the chunks
-// are added by column_sums.cuh's second kernel, in a fixed order.
+// Forward with stride 2 takes in two rows a step and gives out one, backward to the input takes in
+// one of dy and gives out two: the same walk with other constants. Backward has the filter turned
+// round.
 //
-// Shared memory: R S floats for each channel of the block, at most 256 channels; backward weight 1
-// KiB for each channel of the vector. Bytes an element: x or dy read once, y or dx written, if the
-// cache serves all taps but the first; backward weight reads both, for every nine taps.
+// A block: 128 threads, lanes over channels and lines over strips. Shared memory: the weights of
+// its channels on their way to registers. Bytes: x or dy read once, y or dx written.
 #pragma once
 
-#include "kernels/column_sums.cuh"
+#include <algorithm>
+
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/operands.cuh"
 #include "kernels/divider.h"
 
 namespace fettle {
 
-/// Where output i of an axis finds what lies under a tap, in forward direction: a place in x, or
-/// one outside.
-struct DepthwiseForwardAxis {
-  int extent, stride, dilation, pad;
-  __device__ __forceinline__ int place(int i, int tap) const {
-    return i * stride + tap * dilation - pad;
-  }
-};
-/// The same for pixel i of x, whose gradient comes from places in dy.
-struct DepthwiseBackwardAxis {
-  int extent;
-  Divider by_stride;
-  int dilation, pad;
-  __device__ __forceinline__ int place(int i, int tap) const {
-    const int above = i + pad - tap * dilation;
-    if (above < 0) return -1;
-    const int place = by_stride.quotient(above);
-    return by_stride.remainder(above, place) == 0 ? place : -1;
+/// How a block of threads lies over vectors of channels: `lines` times `lanes` side by side.
+struct DepthwiseLanes {
+  int lanes, lines;
+  int64_t blocks;  ///< that have all channels together
+
+  /// Of 8 to 32 lanes, which read 128 bytes of floats or more at once, those that leave fewest
+  /// threads without work; all where channels are fewer.
+  DepthwiseLanes(int64_t across, int threads) {
+    double most = 0;
+    for (int wide = static_cast<int>(std::min<int64_t>(across, 32)); wide > 0; --wide) {
+      if (wide < 8 && most > 0) break;
+      const int64_t wanted = (across + wide - 1) / wide;
+      const int high = threads / wide;
+      const double used = static_cast<double>(across * high) / static_cast<double>(wanted);
+      if (used > most) most = used, lanes = wide, lines = high, blocks = wanted;
+    }
   }
 };
 
-/// `to` [N,rows,columns,C] of `from` [N,extents of the axes,C] and w [C,R,S].
-template <class T, class Axis>
-struct DepthwiseConvolution {
-  static constexpr int strip = 4;  ///< neighbouring outputs of a row that a thread forms
+/// The extents along one axis, and where the first step lies: step p gives out places to_first +
+/// Out p + b of `to`, and the first place of `from` that these see is from_first + In p.
+struct DepthwiseAxis {
+  int from_first, from_extent, to_first, to_extent;
+};
+
+/// A walk by filters of three taps that takes in `In` rows of `from` a step and gives out `Out` of
+/// `to`; along a row likewise.
+template <int In, int Out>
+struct DepthwiseSteps {
+  static constexpr int taps = 3;
+  static constexpr int strip = In == 2 ? 2 : 4;  ///< neighbours of a row that a thread forms
+  /// Rows that a step sees beside those that it takes in, and steps that took these in.
+  static constexpr int halo = (taps - In) / Out, lead = (halo + In - 1) / In;
+  /// Rows of `to` that a step adds to; the first `Out` it gives out.
+  static constexpr int begun = (halo + In - 1) * Out / In + 1;
+  static constexpr int columns = (taps - 1 + (strip - 1) * In) / Out + 1;  ///< under a strip
+
+  /// The tap by which place b of `to` sees place l of `from`, both counted from a step's first.
+  static constexpr int tap(int l, int b) { return l * Out - b * In; }
+  static constexpr bool sees(int tap) { return tap >= 0 && tap < taps; }
+};
+
+/// Walks: each a part of the steps down a strip of a picture.
+struct DepthwiseParts {
+  Divider by_strips, by_parts;
+  int steps, steps_a_part;
+  int walks;   ///< of all pictures
+  int shares;  ///< blocks that have the walks of the same channels
+};
+
+/// `to` of `from` and w [C,3,3].
+template <class T>
+struct DepthwiseWalk {
+  static constexpr int V = 4, threads = 128;
+  /// What a multiprocessor has room for. Forward with stride 2 reads four times what it writes, and
+  /// bf16 is half the bytes a load: so more are needed, and fewer registers are.
+  static constexpr int blocks_at_once(int in) { return in == 2 || sizeof(T) == 2 ? 4 : 3; }
   const T *from, *w;
+  bool turned;  ///< the filter's last tap comes first
   const float* bias;
   const T* addend;
   Epilogue epilogue;
   T* to;
-  Axis down, across;
-  int rows, columns, C, R, S;
-  Divider by_strips = {}, by_rows = {}, by_taps = {};
-  int strips = 0;  ///< of all pictures
+  DepthwiseAxis down, across;
+  int C;
+  DepthwiseParts parts = {};
 };
 
-/// How a block of 256 threads lies over channels, in vectors of V: as column_sums.cuh's, but that
-/// the last block has as many lanes as the others.
-struct DepthwiseLanes {
-  static constexpr int threads = 256;
-  int lanes, lines;
-  int64_t blocks;
-
-  DepthwiseLanes(int64_t channels, int V) {
-    const int64_t across = channels / V;
-    blocks = (across + 31) / 32;
-    lanes = static_cast<int>((across + blocks - 1) / blocks);
-    lines = threads / lanes;
-  }
+/// [tap][channel of the block]; lines are padded by a vector, so that the nine taps of a filter go
+/// to different banks.
+struct DepthwiseFilters {
+  float v[9][32 * 4 + 4];
 };
 
-/// The weights of a block, [tap][fours of a vector][lane][4]: the lanes of a warp read neighbours.
-template <int V>
-struct DepthwiseWeights {
-  static constexpr int each = V < 4 ? V : 4;
-  float* all;
-  int lanes;
+/// Four channels as they lie in memory: bf16 in pairs, which take no instructions to move.
+template <class T>
+using DepthwiseWords = Vec<uint32_t, static_cast<int>(sizeof(T))>;
 
-  __device__ __forceinline__ float& at(int tap, int lane, int k) const {
-    return all[((tap * (V / each) + k / each) * lanes + lane) * each + k % each];
-  }
-  __device__ __forceinline__ Vec<float, V> of(int tap, int lane) const {
-    Vec<float, V> weights;
+/// `Columns` places of a row, of which `from` is the first and lies in `column`; zeros where the
+/// row has none.
+template <int Columns, class T>
+__device__ __forceinline__ void load_strip(DepthwiseWords<T> (&to)[Columns], const T* from, int C,
+                                           bool row_is_there, int column, int extent) {
 #pragma unroll
-    for (int k = 0; k < V; k += each) {
-      const auto some = load_vec<each>(&at(tap, lane, k));
-#pragma unroll
-      for (int e = 0; e < each; ++e) weights[k + e] = some[e];
+  for (int l = 0; l < Columns; ++l) {
+    to[l] = {};
+    if (row_is_there && inside(column + l, extent)) {
+      to[l] = load_vec<sizeof(T)>(reinterpret_cast<const uint32_t*>(from + int64_t{l} * C));
     }
-    return weights;
   }
-};
+}
 
-/// One block: some strips of its channels. grid.x cuts the channels, grid.y shares the strips.
-template <int V, class T, class Axis>
-__global__ void __launch_bounds__(DepthwiseLanes::threads, 2)
-    conv2d_depthwise_kernel(DepthwiseConvolution<T, Axis> c, DepthwiseLanes walk) {
+/// What load_strip() has loaded, as floats.
+template <class T, int Columns>
+__device__ __forceinline__ void to_floats(Vec<float, 4> (&to)[Columns],
+                                          const DepthwiseWords<T> (&from)[Columns]) {
+#pragma unroll
+  for (int l = 0; l < Columns; ++l) {
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      if constexpr (sizeof(T) == 4) {
+        to[l][k] = float_of(from[l][k]);
+      } else {
+        to[l][k] = float_of(k % 2 ? from[l][k / 2] & 0xFFFF0000u : from[l][k / 2] << 16);
+      }
+    }
+  }
+}
+
+/// One block: some walks of its channels. grid.x cuts the channels, grid.y shares the walks.
+template <int In, int Out, class T>
+__global__ void __launch_bounds__(DepthwiseWalk<T>::threads, DepthwiseWalk<T>::blocks_at_once(In))
+    conv2d_depthwise_walk_kernel(DepthwiseWalk<T> c, DepthwiseLanes block) {
   wait_for_kernels_before();
-  constexpr int strip = DepthwiseConvolution<T, Axis>::strip;
-  const DepthwiseWeights<V> weights = {dynamic_shared<float>(), walk.lanes};
+  using Steps = DepthwiseSteps<In, Out>;
+  constexpr int V = DepthwiseWalk<T>::V, strip = Steps::strip, columns = Steps::columns;
   const int thread = static_cast<int>(threadIdx.x);
-  const int line = thread / walk.lanes, lane = thread % walk.lanes;
-  const int first = static_cast<int>(blockIdx.x) * walk.lanes * V, taps = c.R * c.S;
-  const int filters = min_of(walk.lanes * V, c.C - first);
-  for (int i = thread; i < filters * taps; i += DepthwiseLanes::threads) {
-    const int filter = c.by_taps.quotient(i);
-    weights.at(c.by_taps.remainder(i, filter), filter / V, filter % V) =
-        to_float(c.w[first * taps + i]);
+  const int line = thread / block.lanes, lane = thread % block.lanes;
+  const int first_channel = static_cast<int>(blockIdx.x) * block.lanes * V;
+  const int channel = first_channel + lane * V;
+  const bool active = line < block.lines && channel < c.C;
+  const int64_t row_step = int64_t{c.across.from_extent} * c.C;
+  const int64_t to_row_step = int64_t{c.across.to_extent} * c.C;
+
+  int walk = static_cast<int>(blockIdx.y) * block.lines + line;
+  int first = 0, end = 0;                        // its steps
+  int column = 0, row = 0, top = 0, bottom = 0;  // of `from`: the next place, the rows that it sees
+  int to_column = 0, to_row = 0;
+  const T* from = nullptr;
+  int64_t to = 0;
+  DepthwiseWords<T> next[columns];
+  const auto load_next = [&] {
+    const bool there = row >= top && row >= 0 && row < bottom;
+    load_strip(next, from, c.C, there, column, c.across.from_extent);
+    ++row;
+    from += row_step;
+  };
+  const auto begin_walk = [&] {
+    if (!active || walk >= c.parts.walks) return;
+    const PixelIndex at = pixel_index(walk, c.parts.by_strips, c.parts.by_parts);
+    first = at.row * c.parts.steps_a_part;
+    end = min_of(first + c.parts.steps_a_part, c.parts.steps);
+    top = c.down.from_first + first * In;
+    bottom = min_of(top + (end - first) * In + Steps::halo, c.down.from_extent);
+    row = top + Steps::halo - Steps::lead * In;
+    column = c.across.from_first + at.column * (strip / Out * In);
+    from = c.from + channel + int64_t{column} * c.C +
+           (int64_t{at.n} * c.down.from_extent + row) * row_step;
+    to_row = c.down.to_first + (first - Steps::lead) * Out;
+    to_column = c.across.to_first + at.column * strip;
+    to = channel + int64_t{to_column} * c.C +
+         (int64_t{at.n} * c.down.to_extent + to_row) * to_row_step;
+    load_next();
+  };
+  begin_walk();  // so that its first row comes while the filters do
+
+  auto& filters = shared<DepthwiseFilters>();
+  const int some = min_of(block.lanes * V, c.C - first_channel) * 9;
+  for (int i = thread; i < some; i += DepthwiseWalk<T>::threads) {
+    filters.v[c.turned ? 8 - i % 9 : i % 9][i / 9] = to_float(c.w[first_channel * 9 + i]);
   }
   __syncthreads();
+  if (!active) return;
+  Vec<float, V> weights[9], bias = {};
+#pragma unroll
+  for (int tap = 0; tap < 9; ++tap) weights[tap] = load_vec<V>(&filters.v[tap][lane * V]);
+  if (c.bias) bias = load_vec<V>(c.bias + channel);
 
-  const int channel = first + lane * V;
-  if (line >= walk.lines || channel >= c.C) return;
-  Vec<float, V> bias = {};
-  for (int k = 0; k < V; ++k) {
-    if (c.bias) bias[k] = c.bias[channel + k];
-  }
-  const int step = static_cast<int>(gridDim.y) * walk.lines;
-  for (int i = static_cast<int>(blockIdx.y) * walk.lines + line; i < c.strips; i += step) {
-    const PixelIndex at = pixel_index(i, c.by_strips, c.by_rows);
-    const int column = at.column * strip;
-    Vec<float, V> sums[strip];
+  const int stride = static_cast<int>(gridDim.y) * block.lines;
+  for (; walk < c.parts.walks; walk += stride, begin_walk()) {
+    Vec<float, V> sums[Steps::begun][strip];
 #pragma unroll
-    for (auto& sum : sums) sum = bias;
-    for (int r = 0, tap = 0; r < c.R; ++r) {
-      const int row = c.down.place(at.row, r);
-      if (!inside(row, c.down.extent)) {
-        tap += c.S;
-        continue;
-      }
-      const T* from =
-          c.from + (int64_t{at.n} * c.down.extent + row) * c.across.extent * c.C + channel;
-      for (int s = 0; s < c.S; ++s, ++tap) {
-        const Vec<float, V> weight = weights.of(tap, lane);
+    for (auto& begun : sums) {
 #pragma unroll
-        for (int j = 0; j < strip; ++j) {
-          const int place = c.across.place(column + j, s);
-          if (!inside(place, c.across.extent)) continue;
-          const auto x = load_floats<V>(from + int64_t{place} * c.C);
+      for (auto& sum : begun) sum = bias;
+    }
+    for (int step = first - Steps::lead; step < end; ++step) {
 #pragma unroll
-          for (int k = 0; k < V; ++k) sums[j][k] += x[k] * weight[k];
+      for (int in = 0; in < In; ++in) {
+        Vec<float, V> x[columns];
+        to_floats<T>(x, next);
+        load_next();
+#pragma unroll
+        for (int b = 0; b < Steps::begun; ++b) {
+          const int r = Steps::tap(Steps::halo + in, b);
+          if (!Steps::sees(r)) continue;
+#pragma unroll
+          for (int j = 0; j < strip; ++j) {
+#pragma unroll
+            for (int l = 0; l < columns; ++l) {
+              const int s = Steps::tap(l, j);
+              if (!Steps::sees(s)) continue;
+#pragma unroll
+              for (int k = 0; k < V; ++k) sums[b][j][k] += x[l][k] * weights[r * 3 + s][k];
+            }
+          }
         }
       }
-    }
-    const int64_t to = ((int64_t{at.n} * c.rows + at.row) * c.columns + column) * c.C + channel;
 #pragma unroll
-    for (int j = 0; j < strip; ++j) {
-      if (column + j >= c.columns) break;
-      if (c.addend) {
-        const auto more = load_floats<V>(c.addend + to + j * c.C);
+      for (int b = 0; b < Out; ++b, ++to_row, to += to_row_step) {
+        if (step < first || !inside(to_row, c.down.to_extent)) continue;
+        if (c.addend) {
+          DepthwiseWords<T> words[strip];
+          Vec<float, V> more[strip];
+          load_strip(words, c.addend + to, c.C, true, to_column, c.across.to_extent);
+          to_floats<T>(more, words);
 #pragma unroll
-        for (int k = 0; k < V; ++k) sums[j][k] += more[k];
+          for (int j = 0; j < strip; ++j) {
+#pragma unroll
+            for (int k = 0; k < V; ++k) sums[b][j][k] += more[j][k];
+          }
+        }
+        if (c.epilogue == Epilogue::relu) {
+#pragma unroll
+          for (int j = 0; j < strip; ++j) {
+#pragma unroll
+            for (int k = 0; k < V; ++k) sums[b][j][k] = sums[b][j][k] < 0 ? 0 : sums[b][j][k];
+          }
+        }
+#pragma unroll
+        for (int j = 0; j < strip; ++j) {
+          if (inside(to_column + j, c.across.to_extent)) {
+            store_floats_at_once(c.to + to + int64_t{j} * c.C, sums[b][j]);
+          }
+        }
       }
 #pragma unroll
-      for (int k = 0; k < V; ++k) {
-        if (c.epilogue == Epilogue::relu && sums[j][k] < 0) sums[j][k] = 0;
+      for (int b = 0; b < Steps::begun; ++b) {
+#pragma unroll
+        for (int j = 0; j < strip; ++j)
+          sums[b][j] = b + Out < Steps::begun ? sums[b + Out][j] : bias;
       }
-      store_floats(c.to + to + j * c.C, sums[j]);
     }
   }
 }
-
-/// dw of [C,R,S] from x [N,extents of the axes,C] and dy [N,P,Q,C].
-template <class T>
-struct DepthwiseWeightSums {
-  static constexpr int taps_at_once = 9;
-  const T *dy, *x;
-  DepthwiseForwardAxis down, across;
-  int C, R, S;
-  Divider by_Q, by_P, by_S;
-  int pixels, pixels_a_chunk = 0;
-};
-
-template <int V>
-struct DepthwiseWeightShared {
-  float v[V][DepthwiseLanes::threads];
-};
-
-/// One block: nine taps (grid.z) of a chunk of pixels (grid.y) of its channels (grid.x), to
-/// partial [chunk][tap][C].
-template <int V, class T>
-__global__ void __launch_bounds__(DepthwiseLanes::threads, 2)
-    conv2d_depthwise_weight_kernel(DepthwiseWeightSums<T> c, DepthwiseLanes walk, float* partial) {
-  wait_for_kernels_before();
-  constexpr int at_once = DepthwiseWeightSums<T>::taps_at_once;
-  auto& shared_sums = shared<DepthwiseWeightShared<V>>();
-  const int thread = static_cast<int>(threadIdx.x);
-  const int line = thread / walk.lanes, lane = thread % walk.lanes;
-  const int channel = (static_cast<int>(blockIdx.x) * walk.lanes + lane) * V;
-  const bool active = line < walk.lines && channel < c.C;
-  const int first_tap = static_cast<int>(blockIdx.z) * at_once, taps = c.R * c.S;
-  const int first = static_cast<int>(blockIdx.y) * c.pixels_a_chunk;
-  const int end = min_of(first + c.pixels_a_chunk, c.pixels);
-  Vec<float, V> sums[at_once] = {};
-  for (int pixel = first + line; active && pixel < end; pixel += walk.lines) {
-    const PixelIndex at = pixel_index(pixel, c.by_Q, c.by_P);
-    const auto dy = load_floats<V>(c.dy + int64_t{pixel} * c.C + channel);
-    const T* picture = c.x + int64_t{at.n} * c.down.extent * c.across.extent * c.C + channel;
-#pragma unroll
-    for (int i = 0; i < at_once; ++i) {
-      if (first_tap + i >= taps) break;
-      const int r = c.by_S.quotient(first_tap + i), s = c.by_S.remainder(first_tap + i, r);
-      const int row = c.down.place(at.row, r), column = c.across.place(at.column, s);
-      if (!inside(row, c.down.extent) || !inside(column, c.across.extent)) continue;
-      const auto x = load_floats<V>(picture + (int64_t{row} * c.across.extent + column) * c.C);
-#pragma unroll
-      for (int k = 0; k < V; ++k) sums[i][k] += dy[k] * x[k];
-    }
-  }
-#pragma unroll
-  for (int i = 0; i < at_once; ++i) {
-    if (first_tap + i >= taps) break;
-    for (int k = 0; k < V; ++k) shared_sums.v[k][thread] = sums[i][k];
-    add_lines(shared_sums.v, walk.lines, walk.lanes, line, thread);
-    if (line == 0 && active) {
-      float* const to = partial + (int64_t{blockIdx.y} * taps + first_tap + i) * c.C + channel;
-      for (int k = 0; k < V; ++k) to[k] = shared_sums.v[k][thread];
-    }
-    __syncthreads();
-  }
-}
-
-/// From [tap][C], as the chunks have it, to [C][tap].
-struct DepthwiseWeightGradient {
-  float* dw;
-  Divider by_C;
-  int taps;
-  __device__ void operator()(int64_t, int i, const double (&sum)[1]) const {
-    const int tap = by_C.quotient(i), channel = by_C.remainder(i, tap);
-    dw[int64_t{channel} * taps + tap] = static_cast<float>(sum[0]);
-  }
-};
 
 }  // namespace fettle

@@ -192,6 +192,37 @@ TEST(Conv2dRungsDepthwise, EqualTheDefinition) {
   expect_every_rung(many.name, many.shape, true, Conv2dRung::depthwise);
 }
 
+/// Filters that are walked with: borders of every width, pictures smaller than a strip, channels in
+/// one block of odd lanes and in several, walks cut into parts, and more walks than threads.
+TEST(Conv2dRungsDepthwise, WalksEqualTheDefinition) {
+  Pick pick(4);
+  const auto expect = [](int64_t N, int64_t H, int64_t W, int64_t C, int64_t stride, int64_t top,
+                         int64_t left, int64_t bottom, int64_t right) {
+    const Conv2dShape s = {.N = N,
+                           .H = H,
+                           .W = W,
+                           .C = C,
+                           .K = C,
+                           .R = 3,
+                           .S = 3,
+                           .stride_h = stride,
+                           .stride_w = stride,
+                           .pad_top = top,
+                           .pad_left = left,
+                           .groups = C};
+    const Conv2dCase c = conv2d_case("walk " + std::to_string(H) + "x" + std::to_string(W) + "x" +
+                                         std::to_string(C) + " by " + std::to_string(stride),
+                                     s, bottom, right);
+    expect_every_rung(c.name, c.shape, true, Conv2dRung::depthwise);
+  };
+  for (int i = 0; i < 24; ++i) {
+    const int64_t C = 4 * (i % 4 == 0 ? pick(33, 80) : pick(1, 12));
+    expect(pick(1, 3), pick(3, 12), pick(3, 14), C, 1 + i % 2, pick(0, 3), pick(0, 3), pick(0, 3),
+           pick(0, 3));
+  }
+  expect(2, 1, 330, 1280, 1, 1, 1, 1, 1);
+}
+
 /// Rows and columns that end inside a tile, several tiles of both, means far from zero, and a
 /// filter of zeros, whose outputs are all the same.
 template <class T>

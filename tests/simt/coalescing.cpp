@@ -17,7 +17,7 @@ namespace fettle {
 namespace {
 
 /// Whole tiles, so that the figures are those of the inside of a picture.
-constexpr Conv2dShape shape = {.N = 2,
+constexpr Conv2dShape dense = {.N = 2,
                                .H = 8,
                                .W = 16,
                                .C = 32,
@@ -28,6 +28,18 @@ constexpr Conv2dShape shape = {.N = 2,
                                .Q = 16,
                                .pad_top = 1,
                                .pad_left = 1};
+constexpr Conv2dShape depthwise = {.N = 2,
+                                   .H = 32,
+                                   .W = 32,
+                                   .C = 64,
+                                   .K = 64,
+                                   .R = 3,
+                                   .S = 3,
+                                   .P = 32,
+                                   .Q = 32,
+                                   .pad_top = 1,
+                                   .pad_left = 1,
+                                   .groups = 64};
 
 void print_table(const std::string& title) {
   std::printf("\n%s\n%-46s %-13s %9s %8s %8s\n", title.c_str(), "line", "access", "requests",
@@ -43,18 +55,18 @@ void print_table(const std::string& title) {
   }
 }
 
-void run(const std::vector<std::string>& rungs) {
-  const Conv2dShape& s = shape;
-  const Array<> x = random_values(s.N * s.H * s.W * s.C, 1), w = random_values(s.K * 9 * s.C, 2),
+void run(const Conv2dShape& s, const std::vector<std::string>& rungs) {
+  const Array<> x = random_values(s.N * s.H * s.W * s.C, 1),
+                w = random_values(s.K * 9 * (s.C / s.groups), 2),
                 dy = random_values(s.N * s.P * s.Q * s.K, 3);
   const Array<bf16> x16 = converted<bf16>(x), w16 = converted<bf16>(w), dy16 = converted<bf16>(dy);
   Array<> y(dy.size()), dx(x.size()), dw(w.size());
   Array<bf16> y16(dy.size()), dx16(x.size());
   std::printf(
-      "conv2d of [%lld,%lld,%lld,%lld] with 3x3 kernels to %lld channels. For a request of "
-      "a warp:\nglobal: sectors of 32 bytes; shared: passes over the 32 banks.\n",
+      "\nconv2d of [%lld,%lld,%lld,%lld] with 3x3 kernels to %lld channels in %lld groups. For a "
+      "request of a warp:\nglobal: sectors of 32 bytes; shared: passes over the 32 banks.\n",
       static_cast<long long>(s.N), static_cast<long long>(s.H), static_cast<long long>(s.W),
-      static_cast<long long>(s.C), static_cast<long long>(s.K));
+      static_cast<long long>(s.C), static_cast<long long>(s.K), static_cast<long long>(s.groups));
   simt::options().count = true;
   simt::options().check_memory = false;
   const auto each_plan = [&](const char* name, Conv2dDirection direction, const auto& compute) {
@@ -95,5 +107,7 @@ void run(const std::vector<std::string>& rungs) {
 }  // namespace fettle
 
 int main(int argc, char** argv) {
-  fettle::run({argv + 1, argv + argc});
+  const std::vector<std::string> rungs(argv + 1, argv + argc);
+  fettle::run(fettle::dense, rungs);
+  fettle::run(fettle::depthwise, rungs.empty() ? std::vector<std::string>{"depthwise"} : rungs);
 }
