@@ -13,6 +13,7 @@
 #endif
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <limits>
 #include <span>
@@ -77,9 +78,9 @@ struct Row {
 
 /// Some rows of output of a sum.
 struct Rows {
-  /// Those of rows [begin, end) that the sum has, P of a picture. Before its taps' weights lie
+  /// Those of rows [from, to) that the sum has, P of a picture. Before its taps' weights lie
   /// those of `taps_before` others.
-  Rows(const TapSum& the_sum, int64_t begin, int64_t end, int64_t P, int64_t taps_before)
+  Rows(const TapSum& the_sum, int64_t from, int64_t to, int64_t P, int64_t taps_before)
       : sum(&the_sum) {
     const Taps& taps = sum->taps;
     int64_t tap_rows = 0, top = 0, apart = 1;
@@ -91,23 +92,27 @@ struct Rows {
     const int64_t pitch = sum->W * sum->in_pixel;
     in_row = apart * pitch;
     ahead = sum->N * sum->H * pitch > large_floats ? sum->step_h : 0;
-    for (int64_t i = begin; i < end; ++i) {
+    for (int64_t i = from; i < to; ++i) {
       const int64_t n = i / P, p = i % P, h = p * sum->step_h + top;
       if (p >= sum->P) continue;
       int64_t first = 0, last = 0;
       while (first < tap_rows && h + first * apart < 0) ++first;
       while (last < tap_rows && h + last * apart < sum->H) ++last;
-      rows.push_back({(n * sum->H + h + first * apart) * pitch + left * sum->in_pixel,
-                      n * sum->out_picture + p * sum->out_row, (taps_before + first * columns) * L,
-                      last - first});
+      rows[count++] = {(n * sum->H + h + first * apart) * pitch + left * sum->in_pixel,
+                       n * sum->out_picture + p * sum->out_row, (taps_before + first * columns) * L,
+                       last - first};
     }
   }
+
+  const Row* begin() const { return rows.data(); }
+  const Row* end() const { return begin() + count; }
 
   const TapSum* sum;
   int64_t columns = 1, left = 0;  // of a row of taps; the first one's
   int64_t in_row;                 // floats from what a row of taps reads to the next
   int64_t ahead;                  // rows of input to prefetch
-  SmallVector<Row, most_rows> rows;
+  std::array<Row, most_rows> rows;
+  size_t count = 0;
 };
 
 /// A vector of groups, of which `count` are left.
@@ -171,7 +176,7 @@ HWY_NOINLINE void sum_tiles(const Rows& rows, int64_t q, int64_t g0, int64_t g1,
   const bool relu = rows.sum->epilogue == Epilogue::relu;
   const Vec least = hn::Set(lanes_tag, relu ? 0 : -std::numeric_limits<float>::infinity());
   float* const out = rows.sum->out + q * out_pixel;
-  for (const Row& row : rows.rows) {
+  for (const Row& row : rows) {
     const float* of_vector = weights;
     for (int64_t g = g0; g < g1; g += L, of_vector += vector) {
       Vec sums[M];
@@ -204,7 +209,7 @@ HWY_NOINLINE void weight_tiles(const Rows& rows, int64_t q, int64_t g0, int64_t 
   const Reader<M, Step, T, Whole> reader(rows, q);
   const int64_t in_row = rows.in_row, dy_pixel = rows.sum->out_pixel, rows_ahead = rows.ahead;
   dy += q * dy_pixel;
-  for (const Row& row : rows.rows) {
+  for (const Row& row : rows) {
     float* of_vector = sums + row.weight;
     for (int64_t g = g0; g < g1; g += L, of_vector += vector) {
       Vec factors[M];
@@ -253,8 +258,10 @@ void for_tiles(std::span<const TapSum> sums, const Block& block, const F& tiles)
         with_count<max_pixels>(end - q, [&]<int M>() {
           tiles.template operator()<M, Step, T, true>(rows, q, block.g0, whole);
         });
-        for (int64_t p = q; whole < block.g1 && p < end; ++p)
-          tiles.template operator()<1, Step, T, false>(rows, p, whole, block.g1);
+        if constexpr (L > 1) {
+          for (int64_t p = q; whole < block.g1 && p < end; ++p)
+            tiles.template operator()<1, Step, T, false>(rows, p, whole, block.g1);
+        }
       };
       if (rows.sum->step_w == 2) {
         call.template operator()<2, 3>();

@@ -38,8 +38,8 @@ HWY_INLINE void transpose_square(const float* from, int64_t row, float* to, int6
 
 /// to[c*width + k] = from[k*column + c] for C channels and `columns` columns. The last squares
 /// overlap those before them. Runs of 64 channels keep both sides in the first cache.
-inline void transpose(const float* from, int64_t column, int64_t C, int64_t columns, int64_t width,
-                      float* to) {
+HWY_NOINLINE inline void transpose(const float* from, int64_t column, int64_t C, int64_t columns,
+                                   int64_t width, float* to) {
   constexpr int64_t run = 64;
   if (C < 4 || columns < 4) {
     for (int64_t c = 0; c < C; ++c)
