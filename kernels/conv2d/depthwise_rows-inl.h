@@ -172,7 +172,8 @@ template <int M, int Step, int T, bool Whole>
 HWY_NOINLINE void sum_tiles(const Rows& rows, int64_t q, int64_t g0, int64_t g1,
                             const float* weights, int64_t vector) {
   const Reader<M, Step, T, Whole> reader(rows, q);
-  const int64_t in_row = rows.in_row, out_pixel = rows.sum->out_pixel, rows_ahead = rows.ahead;
+  const int64_t in_row = rows.in_row, out_pixel = rows.sum->out_pixel;
+  [[maybe_unused]] const int64_t ahead = rows.ahead;  // one tap is a phase beside others
   const bool relu = rows.sum->epilogue == Epilogue::relu;
   const Vec least = hn::Set(lanes_tag, relu ? 0 : -std::numeric_limits<float>::infinity());
   float* const out = rows.sum->out + q * out_pixel;
@@ -191,7 +192,7 @@ HWY_NOINLINE void sum_tiles(const Rows& rows, int64_t q, int64_t g0, int64_t g1,
         reader.for_taps(at, g1 - g,
                         [&](int m, int t, Vec x) { sums[m] = hn::MulAdd(x, w[t], sums[m]); });
       }
-      reader.prefetch_below(at, rows_ahead);
+      if constexpr (T > 1) reader.prefetch_below(at, ahead);
       float* to = out + (row.out + g);
 #pragma GCC unroll 8
       for (int m = 0; m < M; ++m, to += out_pixel)  // least comes first, so that NaN stays
@@ -207,7 +208,7 @@ HWY_NOINLINE void weight_tiles(const Rows& rows, int64_t q, int64_t g0, int64_t 
                                float* sums, int64_t vector) {
   constexpr int T = 3;
   const Reader<M, Step, T, Whole> reader(rows, q);
-  const int64_t in_row = rows.in_row, dy_pixel = rows.sum->out_pixel, rows_ahead = rows.ahead;
+  const int64_t in_row = rows.in_row, dy_pixel = rows.sum->out_pixel, ahead = rows.ahead;
   dy += q * dy_pixel;
   for (const Row& row : rows) {
     float* of_vector = sums + row.weight;
@@ -228,7 +229,7 @@ HWY_NOINLINE void weight_tiles(const Rows& rows, int64_t q, int64_t g0, int64_t 
 #pragma GCC unroll 3
         for (int t = 0; t < T; ++t) hn::Store(w[t], lanes_tag, to + t * L);
       }
-      reader.prefetch_below(at, rows_ahead);
+      reader.prefetch_below(at, ahead);
     }
   }
 }
