@@ -1,8 +1,8 @@
-// Depthwise convolutions of several channels in or out for each group, which lie between those of
-// one kind. For each box of output pixels the input that it needs is copied once into planes, one
-// vector of groups a pixel, with its zero border and zeros in the lanes past the last group, so
-// that the loops over them have no special cases. Included once for every instruction set (see
-// hwy/foreach_target.h), hence the toggling guard.
+// Depthwise convolutions of any taps, and of several channels in or out for each group, which lie
+// between those of one kind. For each box of output pixels the input that it needs is copied once
+// into planes, one vector of groups a pixel, with its zero border and zeros in the lanes past the
+// last group, so that the loops over them have no special cases. Included once for every
+// instruction set (see hwy/foreach_target.h), hence the toggling guard.
 #if defined(FETTLE_CONV2D_DEPTHWISE_PLANES_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef FETTLE_CONV2D_DEPTHWISE_PLANES_INL_H_
 #undef FETTLE_CONV2D_DEPTHWISE_PLANES_INL_H_
@@ -12,7 +12,7 @@
 
 #include <algorithm>
 
-#include "kernels/conv2d/depthwise_rows-inl.h"
+#include "kernels/conv2d/depthwise_rows-inl.h"  // max_pixels
 #include "kernels/conv2d/tap_sum.h"
 #include "kernels/scratch.h"
 #include "kernels/tile-inl.h"
@@ -21,6 +21,9 @@ HWY_BEFORE_NAMESPACE();
 namespace fettle {
 namespace HWY_NAMESPACE {
 namespace {
+
+using Offsets = SmallVector<int64_t, 49>;
+constexpr int max_taps = HWY_TARGET == HWY_SCALAR ? 1 : 5;  // sums of a tile of taps
 
 /// Lane i is p[i*step] for i < count, else 0.
 HWY_NOINLINE Vec load_apart(const float* p, int64_t step, int64_t count) {

@@ -1,7 +1,9 @@
-// Depthwise convolutions of one channel in and one out for each group. A group's channel lies
-// beside the next group's, so vectors of groups are read and written in place: a row of output at a
-// time, a few neighbouring pixels with a block of channels. Rows of three neighbouring taps, which
-// most kernels have, load each pixel once for all three. Included once for every instruction set
+// Depthwise convolutions of one channel in and one out for each group, whose taps are rows of at
+// most three neighbours. A group's channel lies beside the next group's, so vectors of groups are
+// read and written in place. A tile, a few neighbouring pixels of a row of output, loads each pixel
+// of input once for all taps of a row. There is so little to compute that the way from the second
+// cache takes as long: so a tile is followed by the one below it, each for a block of channels, and
+// finds the rows that they share still in the first cache. Included once for every instruction set
 // (see hwy/foreach_target.h), hence the toggling guard.
 #if defined(FETTLE_CONV2D_DEPTHWISE_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef FETTLE_CONV2D_DEPTHWISE_ROWS_INL_H_
@@ -11,9 +13,17 @@
 #endif
 
 #include <algorithm>
+#include <array>
+#include <bit>
+#include <limits>
+#include <span>
 #include <vector>
 
+#include "kernels/conv2d/pack-inl.h"
 #include "kernels/conv2d/tap_sum.h"
+#include "kernels/parallel.h"
+#include "kernels/prefetch.h"
+#include "kernels/scratch.h"
 #include "kernels/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -21,334 +31,317 @@ namespace fettle {
 namespace HWY_NAMESPACE {
 namespace {
 
-using Offsets = SmallVector<int64_t, 49>;
-// Sums of a tile of pixels. Without vectors no tile is quick, and one pixel takes the least room.
-constexpr int max_pixels = HWY_TARGET == HWY_SCALAR ? 1 : 8;
-constexpr int max_taps = 9;  // sums of a tile of taps: all of 3x3
+// Pixels of a tile. Without vectors no tile is quick, and one pixel takes the least room.
+constexpr int max_pixels = HWY_TARGET == HWY_SCALAR ? 1 : 7;
 
-/// What of a sum over groups of one channel is read in place, and how.
-struct InPlace {
-  InPlace(const TapSum& sum, int64_t groups) : sum(sum), groups(groups) {
-    // A block of channels of the rows that the taps reach stays in the first cache.
-    constexpr int64_t block_floats = 6 << 10, least_block = 64;
-    const Window window = window_of(sum.taps);
-    block = std::max(least_block, block_floats / (window.h * sum.W) / L * L);
-    int64_t left = 0, right = 0;  // how far taps reach
-    for (const Tap& tap : sum.taps) {
-      offsets.push_back((tap.h * sum.W + tap.w) * sum.in_pixel);
-      left = std::min(left, tap.w), right = std::max(right, tap.w);
-    }
-    begin = std::min(sum.Q, ceil_div(-left, sum.step_w));
-    const int64_t most = sum.W - 1 - right;  // column
-    end = std::clamp(most < 0 ? 0 : most / sum.step_w + 1, begin, sum.Q);
-    in_threes = HWY_TARGET != HWY_SCALAR && sum.step_w <= 2 && has_rows_of_three(sum.taps) &&
-                left >= -1 && (sum.Q - 1) * sum.step_w + left + 2 <= sum.W;
-  }
-
-  static bool has_rows_of_three(const Taps& taps) {
-    if (taps.empty() || taps.size() % 3 != 0) return false;
-    for (size_t i = 0; i < taps.size(); i += 3) {
-      for (size_t j = i; j < i + 3; ++j) {
-        const auto column = static_cast<int64_t>(j - i);
-        if (taps[j].h != taps[i].h || taps[j].w != taps[0].w + column) return false;
-      }
-    }
-    return true;
-  }
-
-  int64_t depth() const { return static_cast<int64_t>(offsets.size()); }
-  int64_t rows() const { return sum.N * sum.P; }
-  int64_t blocks() const { return ceil_div(groups, block); }
-  int64_t in_step() const { return sum.step_w * sum.in_pixel; }
-  Vec bias(int64_t g) const {
-    return sum.bias ? load(sum.bias + g, groups - g) : hn::Zero(lanes_tag);
-  }
-
-  const TapSum& sum;
-  int64_t groups;
-  int64_t block;       // channels
-  int64_t begin, end;  // columns of output whose taps all lie inside
-  bool in_threes;      // taps are rows of three neighbours, of which at most one lies outside
-  Offsets offsets;     // from a pixel to what a tap reads
+/// Rows [begin, end) of the output of all pictures one after the other, P of each, and channels
+/// [g0, g1).
+struct Block {
+  int64_t begin, end, P, g0, g1;
 };
 
-/// A row of output and a block of channels.
-struct Row {
-  Row(const InPlace& in, int64_t row, int64_t block)
-      : p(row % in.sum.P),
-        g0(block * in.block),
-        g1(std::min(in.groups, g0 + in.block)),
-        at((row / in.sum.P * in.sum.H + p * in.sum.step_h) * in.sum.W * in.sum.in_pixel),
-        out(row / in.sum.P * in.sum.out_picture + p * in.sum.out_row) {
-    const auto inside = [&](const Tap& tap) {
-      const int64_t h = p * in.sum.step_h + tap.h;
-      return h >= 0 && h < in.sum.H;
+/// How rows and channels are cut into blocks, one a task: into powers of two, so that two threads
+/// have the same to do. Parts of few rows would read too much twice. Few channels lie in too many
+/// places, and many leave no room in the first cache.
+struct Blocks {
+  Blocks(const TapSum& sum, int64_t all_groups)
+      : P(sum.P), rows(sum.N * sum.P), groups(all_groups) {
+    constexpr int64_t tasks = 16, least_rows = 14, least_pixels = 392;
+    constexpr int64_t least_channels = 96, most_channels = 256;
+    const auto power = [](int64_t most) {
+      return static_cast<int64_t>(
+          std::bit_floor(static_cast<uint64_t>(std::max<int64_t>(1, most))));
     };
-    const Taps& taps = in.sum.taps;
-    const auto from = std::find_if(taps.begin(), taps.end(), inside);
-    first = from - taps.begin();
-    last = std::find_if_not(from, taps.end(), inside) - taps.begin();
+    parts = power(std::min({rows / least_rows, rows * sum.Q / least_pixels, tasks}));
+    across = power(std::min(groups / least_channels, tasks / parts));
+    while (groups > across * most_channels) across *= 2;
+  }
+  int64_t count() const { return parts * across; }
+  Block operator[](int64_t i) const {
+    const int64_t part = i / across, a = i % across, vectors = ceil_div(groups, L);
+    return {rows * part / parts, rows * (part + 1) / parts, P, vectors * a / across * L,
+            std::min(groups, vectors * (a + 1) / across * L)};
   }
 
-  int64_t p, g0, g1;    // channels [g0, g1)
-  int64_t at, out;      // floats to the row of input and of output
-  int64_t first, last;  // taps whose rows lie inside
+  int64_t P, rows, groups;
+  int64_t parts, across;  // parts of the rows, and of the channels
 };
 
-/// Calls f(q, taps) for the columns of output of which some taps lie outside, with those inside.
-template <class F>
-void for_border(const InPlace& in, const Row& row, const F& f) {
-  thread_local std::vector<int64_t> taps;
-  const auto visit = [&](int64_t q) {
-    taps.clear();
-    for (int64_t t = row.first; t < row.last; ++t) {
-      const int64_t w = q * in.sum.step_w + in.sum.taps[static_cast<size_t>(t)].w;
-      if (w >= 0 && w < in.sum.W) taps.push_back(t);
+constexpr int64_t most_rows = 16;          // in a list
+constexpr int64_t large_floats = 2 << 20;  // of an input that comes from memory
+
+/// A row of output, and the rows of taps inside the picture that it needs; in floats.
+struct Row {
+  int64_t in, out, weight;  // to where the first tap of column 0 reads, to column 0, to that tap
+  int64_t taps;             // rows of taps
+};
+
+/// Some rows of output of a sum.
+struct Rows {
+  /// Those of rows [from, to) that the sum has, P of a picture. Before its taps' weights lie
+  /// those of `taps_before` others.
+  Rows(const TapSum& the_sum, int64_t from, int64_t to, int64_t P, int64_t taps_before)
+      : sum(&the_sum) {
+    const Taps& taps = sum->taps;
+    int64_t tap_rows = 0, top = 0, apart = 1;
+    if (!taps.empty()) {
+      columns = columns_of(taps), tap_rows = static_cast<int64_t>(taps.size()) / columns;
+      top = taps[0].h, left = taps[0].w;
+      if (tap_rows > 1) apart = taps[static_cast<size_t>(columns)].h - top;
     }
-    f(q, taps);
-  };
-  for (int64_t q = 0; q < in.begin; ++q) visit(q);
-  for (int64_t q = in.end; q < in.sum.Q; ++q) visit(q);
-}
+    const int64_t pitch = sum->W * sum->in_pixel;
+    in_row = apart * pitch;
+    ahead = sum->N * sum->H * pitch > large_floats ? sum->step_h : 0;
+    for (int64_t i = from; i < to; ++i) {
+      const int64_t n = i / P, p = i % P, h = p * sum->step_h + top;
+      if (p >= sum->P) continue;
+      int64_t first = 0, last = 0;
+      while (first < tap_rows && h + first * apart < 0) ++first;
+      while (last < tap_rows && h + last * apart < sum->H) ++last;
+      rows[count++] = {(n * sum->H + h + first * apart) * pitch + left * sum->in_pixel,
+                       n * sum->out_picture + p * sum->out_row, (taps_before + first * columns) * L,
+                       last - first};
+    }
+  }
+
+  const Row* begin() const { return rows.data(); }
+  const Row* end() const { return begin() + count; }
+
+  const TapSum* sum;
+  int64_t columns = 1, left = 0;  // of a row of taps; the first one's
+  int64_t in_row;                 // floats from what a row of taps reads to the next
+  int64_t ahead;                  // rows of input to prefetch
+  std::array<Row, most_rows> rows;
+  size_t count = 0;
+};
 
 /// A vector of groups, of which `count` are left.
 template <bool Whole>
 HWY_INLINE Vec load_groups(const float* p, int64_t count) {
-  return Whole ? hn::LoadU(lanes_tag, p) : load(p, count);
+  return Whole ? hn::LoadU(lanes_tag, p) : load(p, std::min(count, L - 1));
 }
 
-/// The outputs of M pixels.
-template <int M, bool Whole>
-HWY_INLINE void store_tile(const TapSum& sum, const Vec (&sums)[M], float* out, int64_t count) {
-  const bool relu = sum.epilogue == Epilogue::relu;
-#pragma GCC unroll 8
-  for (int m = 0; m < M; ++m) {
-    const Vec y = relu ? hn::Max(sums[m], hn::Zero(lanes_tag)) : sums[m];
-    store(y, out + m * sum.out_pixel, Whole ? L : count);
-  }
-}
+/// Loads what rows of T taps read for M pixels of output from column q on, which lie Step apart in
+/// the input. The first tap of the first pixel and the last one of the last may be outside.
+template <int M, int Step, int T, bool Whole>
+struct Reader {
+  Reader(const Rows& rows, int64_t q)
+      : in(rows.sum->in),
+        pixel(rows.sum->in_pixel),
+        pitch(rows.sum->W * pixel),
+        column(q * Step * pixel),
+        left(q * Step + rows.left < 0),
+        right(q * Step + rows.left + last >= rows.sum->W) {}
 
-/// `M` pixels of a vector of groups, of which `count` are left; `at` is where the first one's taps
-/// begin.
-template <int M, bool Whole>
-HWY_INLINE void in_place_tile(const InPlace& in, const Row& row, int64_t at, const float* weights,
-                              Vec bias, float* out, int64_t count) {
-  const int64_t step = in.in_step();
-  const int64_t* const offsets = in.offsets.begin();
-  Vec sums[M];
-#pragma GCC unroll 8
-  for (int m = 0; m < M; ++m) sums[m] = bias;
-  for (int64_t t = row.first; t < row.last; ++t) {
-    const Vec weight = hn::Load(lanes_tag, weights + t * L);
-    const float* const from = in.sum.in + (at + offsets[t]);
-#pragma GCC unroll 8
-    for (int m = 0; m < M; ++m)
-      sums[m] = hn::MulAdd(load_groups<Whole>(from + m * step, count), weight, sums[m]);
-  }
-  store_tile<M, Whole>(in.sum, sums, out, count);
-}
-
-/// The same by rows of three taps, which pixels `Step` apart read. The first tap of the row's first
-/// pixel and the last one of its last may be outside.
-template <int M, int Step, bool Whole>
-HWY_INLINE void three_taps_tile(const InPlace& in, const Row& row, int64_t q, int64_t g,
-                                const float* weights, Vec bias, float* out) {
-  const TapSum& sum = in.sum;
-  constexpr int last = (M - 1) * Step + 2;
-  const int64_t pixel = sum.in_pixel, count = row.g1 - g, column = q * Step + sum.taps[0].w;
-  const bool left = column < 0, right = column + last >= sum.W;
-  Vec sums[M];
-#pragma GCC unroll 8
-  for (int m = 0; m < M; ++m) sums[m] = bias;
-  for (int64_t t = row.first; t < row.last; t += 3) {
-    Vec w[3];
-#pragma GCC unroll 3
-    for (int k = 0; k < 3; ++k) w[k] = hn::Load(lanes_tag, weights + (t + k) * L);
-    const int64_t at = row.at + q * in.in_step() + in.offsets[static_cast<size_t>(t)] + g;
+  /// Calls f(pixel of output, tap, what it reads) for a row of taps, of which the first one reads
+  /// at `at` for column 0.
+  template <class F>
+  HWY_INLINE void for_taps(int64_t at, int64_t count, const F& f) const {
+    at += column;
 #pragma GCC unroll 17
-    for (int i = 0; i <= last; ++i) {
+    for (int i = 0; i <= last; ++i, at += pixel) {
       if ((i == 0 && left) || (i == last && right)) continue;
-      const Vec x = in_register(load_groups<Whole>(sum.in + (at + i * pixel), count));
+      const Vec x = in_register(load_groups<Whole>(in + at, count));
 #pragma GCC unroll 3
-      for (int k = 0; k < 3; ++k) {
-        const int m = (i - k) / Step;
-        if (i >= k && (i - k) % Step == 0 && m < M) sums[m] = hn::MulAdd(x, w[k], sums[m]);
+      for (int t = 0; t < T; ++t) {
+        const int m = (i - t) / Step;
+        if (i >= t && (i - t) % Step == 0 && m < M) f(m, t, x);
       }
     }
   }
-  store_tile<M, Whole>(sum, sums, out, count);
-}
 
-/// The sums of the pixels [begin, end) of a row by tile.operator()<M, Whole>(q, g): of whole
-/// vectors of groups several pixels at a time, of what is left of them one by one, as they take
-/// less room.
-template <class Tile>
-HWY_INLINE void for_tiles_of_row(const Row& row, int64_t begin, int64_t end, const Tile& tile) {
-  const int64_t whole = row.g0 + (row.g1 - row.g0) / L * L;
-  for_each_tile(end - begin, max_pixels, [&](int64_t first, int64_t pixels) {
-    with_count<max_pixels>(pixels, [&]<int M>() {
-      for (int64_t g = row.g0; g < whole; g += L)
-        tile.template operator()<M, true>(begin + first, g);
-    });
-  });
-  for (int64_t q = begin; whole < row.g1 && q < end; ++q)
-    tile.template operator()<1, false>(q, whole);
-}
-
-/// The sums of a row, with the weights of its block of channels.
-void in_place_row(const InPlace& in, const Row& row, const float* packed) {
-  const TapSum& sum = in.sum;
-  const auto weights_of = [&](int64_t g) { return packed + (g - row.g0) * in.depth(); };
-  const auto out_of = [&](int64_t q, int64_t g) {
-    return sum.out + row.out + q * sum.out_pixel + g;
-  };
-  if (in.in_threes) {
-    return with_count<2>(sum.step_w, [&]<int Step>() {
-      for_tiles_of_row(row, 0, sum.Q, [&]<int M, bool Whole>(int64_t q, int64_t g) {
-        three_taps_tile<M, Step, Whole>(in, row, q, g, weights_of(g), in.bias(g), out_of(q, g));
-      });
-    });
+  /// Prefetches the rows of input below, which the next row of output reads for the first time.
+  HWY_INLINE void prefetch_below(int64_t at, int64_t rows) const {
+    at += column;
+#pragma GCC unroll 1
+    for (; rows > 0; --rows, at += pitch)
+#pragma GCC unroll 1
+      for (int i = 0; i < M * Step; ++i) prefetch(in, at + i * pixel);
   }
-  for_tiles_of_row(row, in.begin, in.end, [&]<int M, bool Whole>(int64_t q, int64_t g) {
-    in_place_tile<M, Whole>(in, row, row.at + q * in.in_step() + g, weights_of(g), in.bias(g),
-                            out_of(q, g), row.g1 - g);
-  });
-  for_border(in, row, [&](int64_t q, const std::vector<int64_t>& taps) {
-    for (int64_t g = row.g0; g < row.g1; g += L) {
-      const int64_t at = row.at + q * in.in_step() + g;
-      Vec total = in.bias(g);
-      for (const int64_t t : taps) {
-        const Vec pixel = load(sum.in + (at + in.offsets[static_cast<size_t>(t)]), row.g1 - g);
-        total = hn::MulAdd(pixel, hn::Load(lanes_tag, weights_of(g) + t * L), total);
+
+  static constexpr int last = (M - 1) * Step + T - 1;  // pixel of input, from the first on
+  const float* in;
+  int64_t pixel, pitch;  // floats to the next pixel, and to the next row
+  int64_t column;        // floats from column 0 to the first pixel
+  bool left, right;      // whether the first and the last pixel are outside
+};
+
+/// The outputs of M pixels from column q on, of some rows and channels [g0, g1). `weights` are of
+/// each vector of channels the bias and [tap][L], `vector` floats.
+template <int M, int Step, int T, bool Whole>
+HWY_NOINLINE void sum_tiles(const Rows& rows, int64_t q, int64_t g0, int64_t g1,
+                            const float* weights, int64_t vector) {
+  const Reader<M, Step, T, Whole> reader(rows, q);
+  const int64_t in_row = rows.in_row, out_pixel = rows.sum->out_pixel;
+  [[maybe_unused]] const int64_t ahead = rows.ahead;  // one tap is a phase beside others
+  const bool relu = rows.sum->epilogue == Epilogue::relu;
+  const Vec least = hn::Set(lanes_tag, relu ? 0 : -std::numeric_limits<float>::infinity());
+  float* const out = rows.sum->out + q * out_pixel;
+  for (const Row& row : rows) {
+    const float* of_vector = weights;
+    for (int64_t g = g0; g < g1; g += L, of_vector += vector) {
+      Vec sums[M];
+#pragma GCC unroll 8
+      for (int m = 0; m < M; ++m) sums[m] = hn::Load(lanes_tag, of_vector);
+      const float* from = of_vector + L + row.weight;
+      int64_t at = row.in + g;
+      for (int64_t r = 0; r < row.taps; ++r, from += T * L, at += in_row) {
+        Vec w[T];
+#pragma GCC unroll 3
+        for (int t = 0; t < T; ++t) w[t] = hn::Load(lanes_tag, from + t * L);
+        reader.for_taps(at, g1 - g,
+                        [&](int m, int t, Vec x) { sums[m] = hn::MulAdd(x, w[t], sums[m]); });
       }
-      if (sum.epilogue == Epilogue::relu) total = hn::Max(total, hn::Zero(lanes_tag));
-      store(total, out_of(q, g), row.g1 - g);
+      if constexpr (T > 1) reader.prefetch_below(at, ahead);
+      float* to = out + (row.out + g);
+#pragma GCC unroll 8
+      for (int m = 0; m < M; ++m, to += out_pixel)  // least comes first, so that NaN stays
+        store(hn::Max(least, sums[m]), to, Whole ? L : g1 - g);
     }
-  });
+  }
 }
 
-/// sums[t] += sum over `pixels` pixels of in(pixel, tap t) * dy(pixel), for M taps and a vector of
-/// groups.
-template <int M, bool Whole>
-HWY_INLINE void in_place_taps(const InPlace& in, int64_t first, int64_t at, int64_t pixels,
-                              const float* dy, int64_t count, float* sums) {
-  const int64_t step = in.in_step(), dy_step = in.sum.out_pixel;
-  const float* from[M];
-  Vec tile[M];
-#pragma GCC unroll 9
-  for (int m = 0; m < M; ++m) {
-    from[m] = in.sum.in + (at + in.offsets[static_cast<size_t>(first + m)]);
-    tile[m] = hn::Load(lanes_tag, sums + m * L);
-  }
-  for (int64_t i = 0; i < pixels; ++i) {
-    const Vec factor = load_groups<Whole>(dy + i * dy_step, count);
-#pragma GCC unroll 9
-    for (int m = 0; m < M; ++m)
-      tile[m] = hn::MulAdd(load_groups<Whole>(from[m] + i * step, count), factor, tile[m]);
-  }
-#pragma GCC unroll 9
-  for (int m = 0; m < M; ++m) hn::Store(tile[m], lanes_tag, sums + m * L);
-}
-
-/// sums[t] += sum over a row's pixels of in(pixel, tap t) * dy(pixel), for R rows of three taps
-/// from `first` on and a vector of groups. What two taps see at a pixel, others have seen before.
-template <int R, int Step, bool Whole>
-HWY_INLINE void three_taps_weight(const InPlace& in, const Row& row, int64_t first, int64_t g,
-                                  const float* dy, float* sums) {
-  const TapSum& sum = in.sum;
-  const int64_t pixel = sum.in_pixel, count = row.g1 - g, column = sum.taps[0].w;
-  const auto load_at = [&](const float* p) { return load_groups<Whole>(p, count); };
-  constexpr int kept = 3 - Step;  // columns that the next pixel reads again
-  const float* from[R];           // the first column that was not kept
-  Vec seen[R][kept], tile[R][3];
+/// The same pixels' part of the weights' gradient: sums [vector of groups][tap][L] += sum over
+/// pixels of in(pixel, tap) * dy(pixel).
+template <int M, int Step, bool Whole>
+HWY_NOINLINE void weight_tiles(const Rows& rows, int64_t q, int64_t g0, int64_t g1, const float* dy,
+                               float* sums, int64_t vector) {
+  constexpr int T = 3;
+  const Reader<M, Step, T, Whole> reader(rows, q);
+  const int64_t in_row = rows.in_row, dy_pixel = rows.sum->out_pixel, ahead = rows.ahead;
+  dy += q * dy_pixel;
+  for (const Row& row : rows) {
+    float* of_vector = sums + row.weight;
+    for (int64_t g = g0; g < g1; g += L, of_vector += vector) {
+      Vec factors[M];
+      const float* from = dy + (row.out + g);
+#pragma GCC unroll 8
+      for (int m = 0; m < M; ++m, from += dy_pixel)
+        factors[m] = in_register(load_groups<Whole>(from, g1 - g));
+      float* to = of_vector;
+      int64_t at = row.in + g;
+      for (int64_t r = 0; r < row.taps; ++r, to += T * L, at += in_row) {
+        Vec w[T];
 #pragma GCC unroll 3
-  for (int r = 0; r < R; ++r) {
-    const int64_t at = row.at + in.offsets[static_cast<size_t>(first + 3 * r)] + g;
-#pragma GCC unroll 2
-    for (int k = 0; k < kept; ++k)
-      seen[r][k] = k == 0 && column < 0 ? hn::Zero(lanes_tag) : load_at(sum.in + (at + k * pixel));
-    from[r] = sum.in + (at + kept * pixel);
+        for (int t = 0; t < T; ++t) w[t] = hn::Load(lanes_tag, to + t * L);
+        reader.for_taps(at, g1 - g,
+                        [&](int m, int t, Vec x) { w[t] = hn::MulAdd(x, factors[m], w[t]); });
 #pragma GCC unroll 3
-    for (int t = 0; t < 3; ++t) tile[r][t] = hn::Load(lanes_tag, sums + (3 * r + t) * L);
-  }
-  const auto step = [&](int64_t q, const auto& load_last) {
-    const Vec gradient = in_register(load_at(dy + q * sum.out_pixel));
-#pragma GCC unroll 3
-    for (int r = 0; r < R; ++r) {
-      Vec columns[3];
-#pragma GCC unroll 3
-      for (int k = 0; k < 3; ++k) {
-        const float* const p = from[r] + (q * Step + k - kept) * pixel;
-        columns[k] = k < kept ? seen[r][k % kept] : in_register(k < 2 ? load_at(p) : load_last(p));
-        tile[r][k] = hn::MulAdd(columns[k], gradient, tile[r][k]);
+        for (int t = 0; t < T; ++t) hn::Store(w[t], lanes_tag, to + t * L);
       }
-#pragma GCC unroll 2
-      for (int k = 0; k < kept; ++k) seen[r][k] = columns[k + Step];
+      reader.prefetch_below(at, ahead);
     }
-  };
-  // Pixels whose last tap is inside.
-  const int64_t inside = std::min(sum.Q, (sum.W - column - 3 + Step) / Step);
-  for (int64_t q = 0; q < inside; ++q) step(q, load_at);
-  if (inside < sum.Q) step(inside, [](const float*) { return hn::Zero(lanes_tag); });
-#pragma GCC unroll 3
-  for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 3
-    for (int t = 0; t < 3; ++t) hn::Store(tile[r][t], lanes_tag, sums + (3 * r + t) * L);
   }
 }
 
-/// The taps of a row in tiles of up to `Most` units of `Unit` taps, by tile.operator()<M, Whole>(g,
-/// first tap, sums): of a whole vector of groups several units at a time, of what is left one by
-/// one.
-template <int Unit, int Most, class Tile>
-HWY_INLINE void for_taps_of_row(const InPlace& in, const Row& row, float* sums, const Tile& tile) {
-  for (int64_t g = row.g0; g < row.g1; g += L) {
-    for_each_tile((row.last - row.first) / Unit, Most, [&](int64_t unit, int64_t units) {
-      const int64_t first = row.first + Unit * unit;
-      float* const to = sums + g * in.depth() + first * L;
-      with_count<Most>(units, [&]<int M>() {
-        if (g + L <= row.g1) {
-          tile.template operator()<M, true>(g, first, to);
-        } else {
-          for (int m = 0; m < M; ++m)
-            tile.template operator()<1, false>(g, first + Unit * m, to + Unit * m * L);
-        }
-      });
-    });
+/// Calls tiles.operator()<M, Step, T, Whole>(rows, q, g0, g1) for all rows and columns of a block
+/// of sums, of which the first has the most of them, with `Least` or more taps in a row. What is
+/// left of whole vectors of channels goes pixel by pixel, which takes less room in the program.
+template <int Least, class F>
+void for_tiles(std::span<const TapSum> sums, const Block& block, const F& tiles) {
+  // Several sums take turns, so that the input that they share is still near.
+  const int64_t turn = sums.size() > 1 ? 4 : most_rows;
+  thread_local std::vector<Rows> parts;
+  parts.clear();
+  for (int64_t begin = block.begin; begin < block.end; begin += turn) {
+    int64_t taps = 0;
+    for (const TapSum& sum : sums) {
+      parts.emplace_back(sum, begin, std::min(block.end, begin + turn), block.P, taps);
+      taps += static_cast<int64_t>(sum.taps.size());
+    }
   }
-}
-
-/// Adds a row's part of the weights' gradient to sums [vector of groups][tap][L].
-void in_place_row_weight(const InPlace& in, const Row& row, const float* dy, float* sums) {
-  const TapSum& sum = in.sum;
-  if (in.in_threes) {
-    return with_count<2>(sum.step_w, [&]<int Step>() {
-      for_taps_of_row<3, 3>(
-          in, row, sums, [&]<int R, bool Whole>(int64_t g, int64_t first, float* to) {
-            three_taps_weight<R, Step, Whole>(in, row, first, g, dy + row.out + g, to);
-          });
-    });
-  }
-  const int64_t at = row.at + in.begin * in.in_step(), pixels = in.end - in.begin;
-  const float* const inner = dy + row.out + in.begin * sum.out_pixel;
-  if (pixels > 0) {
-    for_taps_of_row<1, max_taps>(
-        in, row, sums, [&]<int M, bool Whole>(int64_t g, int64_t first, float* to) {
-          in_place_taps<M, Whole>(in, first, at + g, pixels, inner + g, row.g1 - g, to);
+  const int64_t whole = block.g0 + (block.g1 - block.g0) / L * L;
+  const int64_t count = ceil_div(sums[0].Q, max_pixels);
+  for (int64_t i = 0; i < count; ++i) {
+    for (const Rows& rows : parts) {
+      const int64_t q = rows.sum->Q * i / count, end = rows.sum->Q * (i + 1) / count;
+      const auto call = [&]<int Step, int T>() {
+        with_count<max_pixels>(end - q, [&]<int M>() {
+          tiles.template operator()<M, Step, T, true>(rows, q, block.g0, whole);
         });
-  }
-  for_border(in, row, [&](int64_t q, const std::vector<int64_t>& taps) {
-    for (int64_t g = row.g0; g < row.g1; g += L) {
-      const Vec gradient = load(dy + row.out + q * sum.out_pixel + g, row.g1 - g);
-      const int64_t at_border = row.at + q * in.in_step() + g;
-      for (const int64_t t : taps) {
-        float* const to = sums + g * in.depth() + t * L;
-        const Vec pixel =
-            load(sum.in + (at_border + in.offsets[static_cast<size_t>(t)]), row.g1 - g);
-        hn::Store(hn::MulAdd(pixel, gradient, hn::Load(lanes_tag, to)), lanes_tag, to);
+        if constexpr (L > 1) {
+          for (int64_t p = q; whole < block.g1 && p < end; ++p)
+            tiles.template operator()<1, Step, T, false>(rows, p, whole, block.g1);
+        }
+      };
+      if (rows.sum->step_w == 2) {
+        call.template operator()<2, 3>();
+      } else if (Least == 3 || rows.columns == 3) {
+        call.template operator()<1, 3>();
+      } else if constexpr (Least < 3) {
+        with_count<2>(rows.columns, [&]<int T>() { call.template operator()<1, T>(); });
       }
     }
+  }
+}
+
+/// The sums of all groups, of which `sums` are those of the first: one, or those of all phases of a
+/// strided gradient, which read the same pixels. Weights are [group][taps].
+void sums_in_place(std::span<const TapSum> sums, int64_t groups, int64_t taps) {
+  const Blocks blocks(sums[0], groups);
+  const float *const weights = sums[0].weights, *const bias = sums[0].bias;
+  const int64_t vector = (taps + 1) * L;
+  parallel_tasks(blocks.count(), [&](int64_t task) {
+    const Block block = blocks[task];
+    thread_local Scratch scratch;
+    const int64_t floats = round_up(block.g1 - block.g0, L) * (taps + 1);
+    float *const packed = scratch.floats(2 * floats), *const in_order = packed + floats;
+    for (int64_t g = block.g0; g < block.g1; g += L) {
+      const int64_t count = std::min(L, block.g1 - g), at = (g - block.g0) * (taps + 1);
+      if (count < L) std::fill_n(in_order + at, taps * L, 0.0f);
+      transpose(weights + g * taps, taps, taps, count, L, in_order + at);
+    }
+    // A pass of its own: whole vectors cannot be loaded at once where parts have just been stored.
+    for (int64_t g = block.g0; g < block.g1; g += L) {
+      const int64_t at = (g - block.g0) * (taps + 1);
+      float* to = packed + at;
+      hn::Store(bias ? load(bias + g, block.g1 - g) : hn::Zero(lanes_tag), lanes_tag, to);
+      for (const TapSum& sum : sums) {
+        for (const Tap& tap : sum.taps) {
+          to += L;
+          hn::Store(hn::Load(lanes_tag, in_order + at + tap.weight * L), lanes_tag, to);
+        }
+      }
+    }
+    for_tiles<1>(sums, block,
+                 [&]<int M, int Step, int T, bool Whole>(const Rows& rows, int64_t q, int64_t g0,
+                                                         int64_t g1) {
+                   sum_tiles<M, Step, T, Whole>(rows, q, g0, g1,
+                                                packed + (g0 - block.g0) * (taps + 1), vector);
+                 });
   });
+}
+
+/// The gradient dw [group][taps] of all groups' weights, where `sum` is the forward sum of the
+/// first group. Each part of the rows has sums of its own.
+void weight_in_place(const TapSum& sum, int64_t groups, const float* dy, float* dw) {
+  const auto taps = static_cast<int64_t>(sum.taps.size());
+  const Blocks blocks(sum, groups);
+  const int64_t part_floats = round_up(groups, L) * taps;
+  thread_local Scratch scratch;
+  float* const sums = scratch.floats(blocks.parts * part_floats);
+  const auto add_parts = [&](int64_t g0, int64_t g1) {
+    for (int64_t part = 1; part < blocks.parts; ++part) {
+      for (int64_t i = g0 * taps; i < round_up(g1, L) * taps; i += L) {
+        const Vec other = hn::Load(lanes_tag, sums + part * part_floats + i);
+        hn::Store(hn::Add(hn::Load(lanes_tag, sums + i), other), lanes_tag, sums + i);
+      }
+    }
+    for (int64_t g = g0; g < g1; g += L)
+      transpose(sums + g * taps, L, std::min(L, g1 - g), taps, taps, dw + g * taps);
+  };
+  parallel_tasks(blocks.count(), [&](int64_t task) {
+    const Block block = blocks[task];
+    float* const mine = sums + task / blocks.across * part_floats;
+    std::fill(mine + block.g0 * taps, mine + round_up(block.g1, L) * taps, 0.0f);
+    for_tiles<3>({&sum, 1}, block,
+                 [&]<int M, int Step, int T, bool Whole>(const Rows& rows, int64_t q, int64_t g0,
+                                                         int64_t g1) {
+                   weight_tiles<M, Step, Whole>(rows, q, g0, g1, dy, mine + g0 * taps, taps * L);
+                 });
+    if (blocks.parts == 1) add_parts(block.g0, block.g1);
+  });
+  if (blocks.parts > 1) add_parts(0, groups);
 }
 
 }  // namespace

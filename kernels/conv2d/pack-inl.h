@@ -36,20 +36,23 @@ HWY_INLINE void transpose_square(const float* from, int64_t row, float* to, int6
 #endif
 }
 
-/// to[c*width + k] = from[k*column + c] for C channels and `columns` columns. Runs of 64 channels
-/// keep both sides in the first cache.
-inline void transpose(const float* from, int64_t column, int64_t C, int64_t columns, int64_t width,
-                      float* to) {
+/// to[c*width + k] = from[k*column + c] for C channels and `columns` columns. The last squares
+/// overlap those before them. Runs of 64 channels keep both sides in the first cache.
+HWY_NOINLINE inline void transpose(const float* from, int64_t column, int64_t C, int64_t columns,
+                                   int64_t width, float* to) {
   constexpr int64_t run = 64;
+  if (C < 4 || columns < 4) {
+    for (int64_t c = 0; c < C; ++c)
+      for (int64_t k = 0; k < columns; ++k) to[c * width + k] = from[k * column + c];
+    return;
+  }
   for (int64_t c0 = 0; c0 < C; c0 += run) {
-    const int64_t end = std::min(C, c0 + run), whole = c0 + (end - c0) / 4 * 4;
-    for (int64_t k = 0; k < columns; ++k) {
-      const bool square = k % 4 == 0 && k + 4 <= columns;
-      if (square)
-        for (int64_t c = c0; c < whole; c += 4)
-          transpose_square(from + k * column + c, column, to + c * width + k, width);
-      const bool done = k / 4 * 4 + 4 <= columns;
-      for (int64_t c = done ? whole : c0; c < end; ++c) to[c * width + k] = from[k * column + c];
+    for (int64_t i = 0; i < columns; i += 4) {
+      const int64_t k = std::min(i, columns - 4);
+      for (int64_t j = c0; j < std::min(C, c0 + run); j += 4) {
+        const int64_t c = std::min(j, C - 4);
+        transpose_square(from + k * column + c, column, to + c * width + k, width);
+      }
     }
   }
 }

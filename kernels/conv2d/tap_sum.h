@@ -176,6 +176,25 @@ inline int64_t most_block_floats(const Window& window, int64_t step_w, int64_t C
   return std::max(most.floats, window.h * (31 * step_w + window.w) * C);
 }
 
+/// Taps of the first row.
+inline int64_t columns_of(const Taps& taps) {
+  const auto in_row = [&](const Tap& tap) { return tap.h == taps[0].h; };
+  return std::ranges::find_if_not(taps, in_row) - taps.begin();
+}
+
+/// Whether it is a sum of one channel by rows of one to three neighbours (three where pixels lie
+/// two apart), of which only the first tap of a row's first pixel and the last one of its last may
+/// be outside.
+inline bool has_narrow_rows(const TapSum& sum) {
+  if (sum.C != 1 || sum.K != 1) return false;
+  if (sum.taps.empty()) return true;
+  const int64_t columns = columns_of(sum.taps), left = sum.taps[0].w;
+  const int64_t right = sum.taps[static_cast<size_t>(columns - 1)].w;
+  return right - left == columns - 1 && columns <= 3 &&
+         (sum.step_w == 1 || (sum.step_w == 2 && columns == 3)) && left >= -1 &&
+         (sum.Q - 1) * sum.step_w + right <= sum.W;
+}
+
 /// Floats of the input under rows x columns of output pixels.
 inline int64_t floats_under(int64_t rows, int64_t columns, int64_t C, int64_t step_h,
                             int64_t step_w, const Window& window) {
