@@ -51,6 +51,7 @@ struct BinaryForward {
     auto value = load_vec<V>(logits + i);
     const auto t = load_vec<V>(targets + i);
     BinaryWeights all(s, weights, i);
+#pragma unroll
     for (int k = 0; k < V; ++k) {
       const float weight = all.next(t[k]);
       value[k] = Focal ? binary_focal_loss(s, weight, value[k], t[k])
@@ -71,6 +72,7 @@ struct BinaryBackward {
     auto value = load_vec<V>(logits + i);
     const auto t = load_vec<V>(targets + i);
     BinaryWeights all(s, weights, i);
+#pragma unroll
     for (int k = 0; k < V; ++k) {
       const float weight = scale * all.next(t[k]);
       value[k] = Focal ? binary_focal_gradient(s, weight, value[k], t[k])
