@@ -74,7 +74,7 @@ struct Before {
 constexpr int64_t mask_bytes = (L + 7) / 8;
 
 int64_t mask_row(int64_t C) {
-  return (C + L - 1) / L * mask_bytes;
+  return ceil_div(C, L) * mask_bytes;
 }
 
 /// Where a vector of channels, from c on, of row i has its bits.

@@ -136,6 +136,21 @@ __device__ __forceinline__ void to_floats(Vec<float, 4> (&to)[Columns],
   }
 }
 
+/// Calls f(j, l, tap) for each tap of row r of the filter by which place j of a strip sees place l
+/// of the columns under it; for none where there is no row r.
+template <class Steps, class F>
+__device__ __forceinline__ void for_taps(int r, const F& f) {
+  if (!Steps::sees(r)) return;
+#pragma unroll
+  for (int j = 0; j < Steps::strip; ++j) {
+#pragma unroll
+    for (int l = 0; l < Steps::columns; ++l) {
+      const int s = Steps::tap(l, j);
+      if (Steps::sees(s)) f(j, l, r * Steps::taps + s);
+    }
+  }
+}
+
 /// One block: some walks of its channels. grid.x cuts the channels, grid.y shares the walks.
 template <int In, int Out, class T>
 __global__ void __launch_bounds__(DepthwiseWalk<T>::threads, DepthwiseWalk<T>::blocks_at_once(In))
@@ -211,18 +226,10 @@ __global__ void __launch_bounds__(DepthwiseWalk<T>::threads, DepthwiseWalk<T>::b
         load_next();
 #pragma unroll
         for (int b = 0; b < Steps::begun; ++b) {
-          const int r = Steps::tap(Steps::halo + in, b);
-          if (!Steps::sees(r)) continue;
+          for_taps<Steps>(Steps::tap(Steps::halo + in, b), [&](int j, int l, int tap) {
 #pragma unroll
-          for (int j = 0; j < strip; ++j) {
-#pragma unroll
-            for (int l = 0; l < columns; ++l) {
-              const int s = Steps::tap(l, j);
-              if (!Steps::sees(s)) continue;
-#pragma unroll
-              for (int k = 0; k < V; ++k) sums[b][j][k] += x[l][k] * weights[r * 3 + s][k];
-            }
-          }
+            for (int k = 0; k < V; ++k) sums[b][j][k] += x[l][k] * weights[tap][k];
+          });
         }
       }
 #pragma unroll

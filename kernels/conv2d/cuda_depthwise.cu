@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernels/conv2d/depthwise_any.cuh"
+#include "kernels/divide.h"
 
 namespace fettle {
 namespace {
@@ -32,8 +33,8 @@ DepthwiseParts parts_of(int64_t N, const DepthwiseAxis& down, const DepthwiseAxi
   best.steps = number(blocks_for(down.to_extent - down.to_first, Out));
   int64_t least = std::numeric_limits<int64_t>::max();
   for (int64_t wanted = 1; wanted <= std::min(best.steps, 32); ++wanted) {
-    const int64_t steps = (best.steps + wanted - 1) / wanted;
-    const int64_t parts = (best.steps + steps - 1) / steps, walks = N * strips * parts;
+    const int64_t steps = ceil_div(best.steps, wanted);
+    const int64_t parts = ceil_div(best.steps, steps), walks = N * strips * parts;
     const int64_t shares =
         std::min<int64_t>(std::max<int64_t>(blocks, 1), blocks_for(walks, lines));
     const int64_t turns = blocks_for(walks, shares * lines);

@@ -92,18 +92,10 @@ __global__ void __launch_bounds__(DepthwiseWeightWalk<T>::threads,
         load_next_x();
 #pragma unroll
         for (int b = 0; b < kept; ++b) {
-          const int r = Steps::tap(in, -b);
-          if (!Steps::sees(r)) continue;
+          for_taps<Steps>(Steps::tap(in, -b), [&](int j, int l, int tap) {
 #pragma unroll
-          for (int j = 0; j < strip; ++j) {
-#pragma unroll
-            for (int l = 0; l < columns; ++l) {
-              const int s = Steps::tap(l, j);
-              if (!Steps::sees(s)) continue;
-#pragma unroll
-              for (int k = 0; k < V; ++k) sums[r * 3 + s][k] += dy[b][j][k] * x[l][k];
-            }
-          }
+            for (int k = 0; k < V; ++k) sums[tap][k] += dy[b][j][k] * x[l][k];
+          });
         }
       }
     }

@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "kernels/cu.h"
+#include "kernels/divide.h"
 #include "kernels/divider.h"
 #include "kernels/upsample2d/upsample2d.h"
 
@@ -276,7 +277,7 @@ void upsample2d_backward(Cuda device, const Upsample2dShape& s, Upsampling how, 
                     0, device, Geometry(s), inputs, from, to);
     }
     const int run = rows_a_run(pictures * s.H * s.W * across);
-    const Walk runs(pictures, (s.H + run - 1) / run, s.W, across);
+    const Walk runs(pictures, ceil_div(s.H, run), s.W, across);
     launch(name, bilinear_backward_kernel<width, T>, strided_blocks(runs.count, 256), 256, 0,
            device, Geometry(s), run, runs, from, to);
   });
