@@ -5,11 +5,7 @@
 namespace fettle {
 
 void add_train_options(CLI::App& command, TrainOptions& o) {
-  std::string names;
-  for (const ModelEntry& entry : model_entries()) {
-    names += (names.empty() ? "" : ", ") + entry.name;
-  }
-  command.add_option("--model", o.model, "What to train: " + names);
+  command.add_option("--model", o.model, "What to train: " + model_names());
   command.add_option("--data", o.data,
                      "Folder of pictures: with a subfolder for each class, with a table of labels "
                      "(--labels), or with masks");

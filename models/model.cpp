@@ -128,21 +128,22 @@ const std::vector<ModelEntry>& model_entries() {
   return entries;
 }
 
-const ModelEntry& model_entry(const std::string& name) {
+std::string model_names(const std::string& option) {
   std::string names;
-  for (const ModelEntry& entry : model_entries()) {
+  for (const ModelEntry& entry : model_entries())
+    if (option.empty() || entry.takes(option)) names += (names.empty() ? "" : ", ") + entry.name;
+  return names;
+}
+
+const ModelEntry& model_entry(const std::string& name) {
+  for (const ModelEntry& entry : model_entries())
     if (entry.name == name) return entry;
-    names += (names.empty() ? "" : ", ") + entry.name;
-  }
-  throw ArgumentError("there is no model called '", name, "'; choose one of ", names);
+  throw ArgumentError("there is no model called '", name, "'; choose one of ", model_names());
 }
 
 void require_use(const std::string& option, const ModelEntry& entry) {
-  if (entry.takes(option)) return;
-  std::string names;
-  for (const ModelEntry& other : model_entries())
-    if (other.takes(option)) names += (names.empty() ? "" : ", ") + other.name;
-  throw ArgumentError("--", option, " is for ", names, "; ", entry.name, " has no use for it");
+  require_argument(entry.takes(option), "--", option, " is for ", model_names(option), "; ",
+                   entry.name, " has no use for it");
 }
 
 }  // namespace fettle

@@ -62,6 +62,9 @@ const std::vector<ModelEntry>& model_entries();
 /// The entry of that name. Throws ArgumentError listing the names when there is none.
 const ModelEntry& model_entry(const std::string& name);
 
+/// The names of all models, or of those that have a use for an option, with commas between.
+std::string model_names(const std::string& option = {});
+
 /// Throws ArgumentError naming the models that have a use for the option unless `entry` is one.
 void require_use(const std::string& option, const ModelEntry& entry);
 
